@@ -1,0 +1,97 @@
+// Every limit of Beeline, with its unit and the reason for its value.
+//
+// A limit that an operator may want to change has an option of the same name (see
+// docs/operations.md); the constant is then the default. Every limit is counted when it is hit.
+// Owner: nobody, constants only.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace beeline::limits {
+
+using namespace std::chrono_literals;
+inline constexpr std::size_t KiB = 1024, MiB = 1024 * KiB, GiB = 1024 * MiB;
+
+// --- names and messages -------------------------------------------------------------------------
+inline constexpr std::size_t client_id_bytes_max = 128; // fits a UUID with a prefix; one length byte on links
+inline constexpr std::size_t topic_bytes_max = 1 * KiB; // MQTT allows 65,535; nobody needs it, everybody pays
+inline constexpr std::size_t packet_bytes_max = 1 * MiB;           // one MQTT packet, fixed header included
+inline constexpr std::size_t user_properties_bytes_max = 64 * KiB; // per PUBLISH (CAT-15)
+inline constexpr std::size_t connect_bytes_max = 64 * KiB;         // CONNECT packet (CAT-1)
+inline constexpr std::size_t edge_name_bytes_max = 64;
+inline constexpr std::size_t reason_bytes_max = 256; // text in error and go-away frames
+
+// --- links ----------------------------------------------------------------------------------------
+inline constexpr std::size_t frame_bytes_max = packet_bytes_max + 2 * KiB; // one message and its header
+inline constexpr std::size_t handshake_frame_bytes_max = 1 * KiB; // before the peer has proved the secret
+inline constexpr std::size_t link_output_bytes_max = 8 * MiB;  // data queued for one link, then busy / drop
+inline constexpr std::size_t link_output_bytes_high = 4 * MiB; // a lane stops reading publishers here ...
+inline constexpr std::size_t link_output_bytes_low = 1 * MiB;  // ... and resumes here
+inline constexpr std::size_t outputs_bytes_max = 1 * GiB;      // all outputs and windows of one shard or lane
+inline constexpr std::size_t control_batch_bytes =
+    48 * KiB;                                      // registrations and answers are cut into such frames
+inline constexpr std::size_t members_max = 65'000; // link incarnations alive or in quarantine at a shard
+inline constexpr std::size_t shards_per_router_max = 256;
+inline constexpr std::size_t routers_max = 64;
+inline constexpr std::size_t lanes_max = 256; // of one edge server
+
+inline constexpr std::size_t window_messages_max = 128 * KiB; // in flight of one lane (power of two: a ring)
+inline constexpr std::size_t link_window_bytes_max =
+    4 * MiB; // in flight on one link; resent whole after a cut
+inline constexpr std::size_t origins_remembered_max = 16'384; // lanes whose accepted identities a lane keeps
+inline constexpr std::size_t claims_contested_max = 262'144;  // client ids claimed twice at one moment
+
+// --- clients ----------------------------------------------------------------------------------------
+inline constexpr std::size_t connections_max = 100'000; // of one edge server; the file limit is usually lower
+inline constexpr std::size_t prelogin_bytes_max =
+    8 * MiB; // all bytes of connections without CONNECT, per lane
+inline constexpr std::size_t inflight_messages_max = 1'024; // QoS 1 of one client without an answer, each way
+inline constexpr std::size_t inflight_bytes_max = 1 * MiB;
+inline constexpr std::size_t pending_messages_max = 1'000; // waiting for a recipient with a full window
+inline constexpr std::size_t pending_bytes_max = 1 * MiB;
+inline constexpr std::size_t client_output_bytes_max =
+    1 * MiB;                                          // unsent bytes of a slow reader, then QoS 0 drops
+inline constexpr std::size_t subscriptions_max = 100; // filters of one client
+inline constexpr std::uint16_t topic_alias_max = 16;
+
+// --- time -------------------------------------------------------------------------------------------
+inline constexpr auto heartbeat_interval = 500ms;
+inline constexpr auto silence_max = 3s;       // of a link: it is dead
+inline constexpr auto write_stall_max = 10s;  // output queued and the peer takes nothing
+inline constexpr auto pause_max = 2s;         // of the own loop: links are stale (shorter than silence_max)
+inline constexpr auto linger = 2s;            // a lost lane's clients stay known, in case it returns
+inline constexpr auto warm_up = 6s;           // beyond the last progress of a linked lane
+inline constexpr auto index_quarantine = 60s; // before a member index names another lane
+inline constexpr auto handshake_max = 3s;
+inline constexpr auto connect_max = 5s;     // TCP accept to whole CONNECT
+inline constexpr auto registered_max = 5s;  // CONNECT to registered, else CONNACK 0x88
+inline constexpr auto close_flush_max = 2s; // a closing connection may still send its last words
+inline constexpr auto reconnect_min = 20ms;
+inline constexpr auto reconnect_max = 1s;
+inline constexpr auto safety_resend = 10s; // a flow's oldest message without an answer on a live link
+inline constexpr auto resend_pause_max = 250ms;
+inline constexpr unsigned resends_max = 48; // retry / not here / busy for one message, then refused
+inline constexpr auto keep_alive_max = 600s;
+
+// --- operations -------------------------------------------------------------------------------------
+inline constexpr std::size_t admin_connections_max = 64;       // HTTP connections, then 503
+inline constexpr std::size_t admin_header_bytes_max = 8 * KiB; // of one request, then 431
+inline constexpr std::size_t admin_body_bytes_max = 64 * KiB;  // of one request, then 413
+inline constexpr std::size_t admin_query_parameters_max = 32;  // of one request, then 400
+inline constexpr auto admin_idle_max = 10s;                    // one whole request, or one whole answer
+inline constexpr auto admin_answer_max = 3s;                   // another thread's answer, then 504
+inline constexpr std::size_t secret_bytes_max = 4 * KiB;       // a secret file; bigger is the wrong file
+inline constexpr std::size_t config_bytes_max = 1 * MiB;       // a configuration file; likewise
+inline constexpr std::size_t log_line_bytes_max = 4 * KiB;     // longer log messages are cut
+inline constexpr unsigned log_lines_per_second_max = 5;        // of one log site that peers can trigger
+
+static_assert(link_output_bytes_low < link_output_bytes_high &&
+              link_output_bytes_high < link_output_bytes_max);
+static_assert(2 * link_window_bytes_max <= link_output_bytes_max, "a whole window may be queued twice");
+static_assert((window_messages_max & (window_messages_max - 1)) == 0);
+static_assert(pause_max < silence_max && heartbeat_interval * 3 < silence_max);
+static_assert(frame_bytes_max < (1u << 24), "the frame length has 24 bits");
+static_assert(connect_bytes_max <= packet_bytes_max && client_id_bytes_max < 256);
+
+} // namespace beeline::limits
