@@ -1,0 +1,101 @@
+#include "common/ops/build_info.hpp"
+
+#include <cstdio>
+#include <dirent.h>
+#include <memory>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#ifndef BEELINE_VERSION
+#define BEELINE_VERSION "unversioned" // the build gives it to beeline_shell
+#endif
+
+namespace beeline::ops {
+namespace {
+
+struct start_moment {
+  std::chrono::system_clock::time_point wall = std::chrono::system_clock::now();
+  std::chrono::steady_clock::time_point steady = std::chrono::steady_clock::now();
+};
+const start_moment started; // before main
+
+double seconds(const timeval& t) noexcept {
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+}
+
+std::uint64_t rss_bytes() {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "re"),
+                                                             &std::fclose);
+  unsigned long long size = 0, resident = 0;
+  if (!file || std::fscanf(file.get(), "%llu %llu", &size, &resident) != 2) return 0;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t open_fds() {
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/fd"), &::closedir);
+  if (!folder) return 0;
+  std::uint64_t entries = 0;
+  while (::readdir(folder.get())) ++entries;
+  return entries > 3 ? entries - 3 : 0; // ".", ".." and the folder's own descriptor
+}
+
+} // namespace
+
+std::string_view version() noexcept { return BEELINE_VERSION; }
+
+std::string_view compiler() noexcept {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "g++ " __VERSION__;
+#endif
+}
+
+std::string_view build_type() noexcept {
+#ifdef NDEBUG
+  return "release";
+#else
+  return "debug";
+#endif
+}
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BEELINE_ASAN 1
+#elif __has_feature(thread_sanitizer)
+#define BEELINE_TSAN 1
+#endif
+#endif
+
+std::string_view sanitizer() noexcept {
+#if defined(__SANITIZE_ADDRESS__) || defined(BEELINE_ASAN)
+  return "address";
+#elif defined(__SANITIZE_THREAD__) || defined(BEELINE_TSAN)
+  return "thread";
+#else
+  return "";
+#endif
+}
+
+std::string build_text() {
+  std::string text(version());
+  text.append(" (").append(compiler()).append(", ").append(build_type());
+  if (!sanitizer().empty()) text.append(", sanitizer ").append(sanitizer());
+  return text + ")";
+}
+
+process_stats read_process_stats() {
+  process_stats s;
+  s.rss_bytes = rss_bytes();
+  s.open_fds = open_fds();
+  rusage use{};
+  if (::getrusage(RUSAGE_SELF, &use) == 0) {
+    s.cpu_user_seconds = seconds(use.ru_utime);
+    s.cpu_system_seconds = seconds(use.ru_stime);
+  }
+  s.started = started.wall;
+  s.uptime_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started.steady).count();
+  return s;
+}
+
+} // namespace beeline::ops
