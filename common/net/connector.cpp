@@ -1,0 +1,92 @@
+#include "common/net/connector.hpp"
+
+#include "common/base/check.hpp"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fcntl.h>
+
+namespace beeline::net {
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+struct connector::attempt : std::enable_shared_from_this<attempt> {
+  attempt(event_loop& l, std::shared_ptr<bool> connector_alive, std::string where_, done_fn d)
+      : loop(l), alive(std::move(connector_alive)), where(std::move(where_)), done(std::move(d)),
+        socket(l.context()), resolver(l.context()), timer(l.context()) {}
+
+  event_loop& loop;
+  std::shared_ptr<bool> alive;
+  std::string where;
+  done_fn done;
+  tcp::socket socket;
+  tcp::resolver resolver;
+  asio::steady_timer timer;
+  bool finished = false;
+
+  void start(const std::string& host, std::uint16_t port, duration timeout) {
+    timer.expires_after(timeout);
+    timer.async_wait([self = shared_from_this()](const error_code& e) {
+      if (!e) self->finish({}, "timed out");
+    });
+    error_code not_numeric;
+    const auto address = asio::ip::make_address(host, not_numeric);
+    if (!not_numeric)
+      return connect(tcp::resolver::results_type::create(tcp::endpoint(address, port), host, ""));
+    resolver.async_resolve(
+        host, std::to_string(port), tcp::resolver::numeric_service,
+        [self = shared_from_this()](const error_code& e, tcp::resolver::results_type found) {
+          if (e) self->finish({}, e.message());
+          else if (!self->finished) self->connect(found);
+        });
+  }
+
+  void connect(const tcp::resolver::results_type& found) {
+    asio::async_connect(socket, found,
+                        [self = shared_from_this()](const error_code& e, const tcp::endpoint&) {
+                          if (e) self->finish({}, e.message());
+                          else if (!self->finished) self->connected();
+                        });
+  }
+
+  void connected() {
+    // Dialling a free port of the ephemeral range on this machine can, by TCP's simultaneous open,
+    // connect a socket to itself.
+    error_code e1, e2, e3;
+    if (socket.local_endpoint(e1) == socket.remote_endpoint(e2) && !e1 && !e2)
+      return finish({}, "Connection refused (connected to itself)");
+    unique_fd fd(socket.release(e3));
+    if (e1 || e2 || e3) return finish({}, "Connection lost at once");
+    (void)::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+    (void)::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+    finish(std::move(fd), "");
+  }
+
+  // Called from handlers of Asio: the callback comes in the turn.
+  void finish(unique_fd fd, std::string_view why) {
+    if (std::exchange(finished, true)) return;
+    error_code ignored;
+    socket.close(ignored);
+    resolver.cancel();
+    timer.cancel();
+    auto kept = std::make_shared<unique_fd>(std::move(fd));
+    auto text = why.empty() ? std::string() : "cannot connect to " + where + ": " + std::string(why);
+    loop.defer([self = shared_from_this(), kept, text = std::move(text)] {
+      if (*self->alive) self->done(std::move(*kept), text);
+    });
+  }
+};
+
+connector::connector(event_loop& loop) : loop_(loop), alive_(std::make_shared<bool>(true)) {}
+connector::~connector() { *alive_ = false; }
+
+void connector::dial(const std::string& host, std::uint16_t port, done_fn done, duration timeout) {
+  DCHECK_INVARIANT(loop_.in_owner_thread());
+  auto where = host + ':' + std::to_string(port);
+  std::make_shared<attempt>(loop_, alive_, std::move(where), std::move(done))->start(host, port, timeout);
+}
+
+} // namespace beeline::net

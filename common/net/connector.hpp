@@ -1,0 +1,34 @@
+// Resolves and connects, for links that a core wants to have dialled.
+//
+// Each dial ends in exactly one call of its callback, in a turn of the loop, unless the connector or
+// the loop is destroyed before.
+//
+// Owner: the loop's thread.
+#pragma once
+#include "common/net/event_loop.hpp"
+#include "common/net/unique_fd.hpp"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace beeline::net {
+
+class connector {
+public:
+  // The fd is non-blocking, or empty: then `why` says in words what went wrong and where.
+  using done_fn = std::function<void(unique_fd fd, std::string_view why)>;
+
+  static constexpr duration connect_max = std::chrono::seconds(3); // with resolving, all addresses together
+
+  explicit connector(event_loop& loop);
+  ~connector(); // gives up what is under way, without calls
+  void dial(const std::string& host, std::uint16_t port, done_fn done, duration timeout = connect_max);
+
+private:
+  struct attempt;
+  event_loop& loop_;
+  std::shared_ptr<bool> alive_;
+};
+
+} // namespace beeline::net

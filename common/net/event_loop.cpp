@@ -1,0 +1,147 @@
+#include "common/net/event_loop.hpp"
+
+#include "common/base/check.hpp"
+#include "common/net/unique_fd.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <sys/eventfd.h>
+#include <system_error>
+#include <thread>
+#include <time.h>
+#include <vector>
+
+namespace beeline::net {
+namespace asio = boost::asio;
+namespace {
+
+constexpr int events_max = 512;                                // handled in one turn
+constexpr auto wait_max = std::chrono::seconds(10);            // keeps `never` far from the clock's end
+constexpr auto poll_interval = std::chrono::microseconds(100); // of Asio, while data sockets stay busy
+
+int checked(int fd, const char* what) {
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), what);
+  return fd;
+}
+
+} // namespace
+
+time_point steady_now() noexcept {
+  timespec t;
+  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  return time_point(duration(std::int64_t(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000));
+}
+
+struct event_loop::impl {
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  asio::posix::basic_stream_descriptor<asio::io_context::executor_type> set{context}; // owns the epoll set
+  unique_fd wake; // eventfd: the only thing that a signal handler may write to
+  int epoll = -1;
+  std::atomic<bool> stop{false};
+  std::atomic<std::thread::id> owner{};
+  std::array<epoll_event, events_max> events;
+  std::vector<task> deferred, running;
+  time_point polled_at{};
+  bool armed = false; // Asio awaits the set
+  bool hot = false;   // the last look found something: look again before blocking
+
+  int look() noexcept {
+    int n;
+    do n = ::epoll_wait(epoll, events.data(), events_max, 0);
+    while (n < 0 && errno == EINTR);
+    for (int i = 0; i < n; ++i) {
+      if (events[i].data.ptr != this) continue;
+      std::uint64_t sink;
+      [[maybe_unused]] const auto r = ::read(wake.get(), &sink, sizeof sink);
+      events[i].data.ptr = nullptr;
+    }
+    return std::max(n, 0);
+  }
+  void arm() {
+    if (std::exchange(armed, true)) return;
+    set.async_wait(decltype(set)::wait_read, [this](const boost::system::error_code&) { armed = false; });
+  }
+  void block(time_point deadline) {
+    const auto now = steady_now();
+    if (!deferred.empty() || deadline <= now) {
+      context.poll();
+    } else {
+      const auto wait = std::min<duration>(deadline - now, wait_max);
+      context.run_one_for(wait);
+      if (!deferred.empty()) context.poll(); // control work comes in bursts: take it all in one turn
+    }
+    polled_at = steady_now();
+  }
+};
+
+event_loop::event_loop() : impl_(std::make_unique<impl>()) {
+  impl_->epoll = checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  impl_->set.assign(impl_->epoll);
+  impl_->wake.reset(checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
+  epoll_event e{};
+  e.events = EPOLLIN;
+  e.data.ptr = impl_.get();
+  checked(::epoll_ctl(impl_->epoll, EPOLL_CTL_ADD, impl_->wake.get(), &e), "epoll_ctl");
+}
+
+event_loop::~event_loop() = default;
+
+void event_loop::own() noexcept { impl_->owner.store(std::this_thread::get_id()); }
+bool event_loop::in_owner_thread() const noexcept {
+  return impl_->owner.load() == std::this_thread::get_id();
+}
+
+void event_loop::post(task f) {
+  asio::post(impl_->context,
+             [i = impl_.get(), f = std::move(f)]() mutable { i->deferred.push_back(std::move(f)); });
+}
+
+void event_loop::request_stop() noexcept {
+  const int saved = errno; // a signal handler must leave it as it was
+  impl_->stop.store(true);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto r = ::write(impl_->wake.get(), &one, sizeof one);
+  errno = saved;
+}
+
+bool event_loop::stop_requested() const noexcept { return impl_->stop.load(std::memory_order_relaxed); }
+
+void event_loop::defer(task f) {
+  DCHECK_INVARIANT(in_owner_thread());
+  impl_->deferred.push_back(std::move(f));
+}
+
+std::span<const epoll_event> event_loop::wait(time_point deadline) {
+  auto& i = *impl_;
+  DCHECK_INVARIANT(in_owner_thread());
+  int n = i.hot ? i.look() : 0;
+  if (n == 0) {
+    i.arm();
+    i.block(deadline);
+    n = i.look();
+  }
+  i.hot = n > 0;
+  return {i.events.data(), static_cast<std::size_t>(n)};
+}
+
+void event_loop::run_tasks(time_point now) {
+  auto& i = *impl_;
+  if (now - i.polled_at >= poll_interval) {
+    i.context.poll();
+    i.polled_at = now;
+  }
+  i.running.swap(i.deferred); // what these tasks defer waits for the next turn
+  for (auto& f : i.running) f();
+  i.running.clear();
+}
+
+int event_loop::epoll_fd() const noexcept { return impl_->epoll; }
+asio::io_context& event_loop::context() noexcept { return impl_->context; }
+
+} // namespace beeline::net
