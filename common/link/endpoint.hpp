@@ -1,0 +1,221 @@
+// A lane's end of the link protocol: its links to every shard, the registration of its clients, and
+// both sides of the delivery contract. This is what a server with clients of its own needs, whatever
+// protocol those clients speak; beeline-edge's lane is built on it.
+//
+//        Host (MQTT sessions, or a program's own)
+//          |  attach, detach, send            ^ registered, kicked, deliver, outcome
+//   +------v----------------------------------|------+
+//   | client_table      outbox      inbox            |   endpoint
+//   +------|-----------------------------------------+
+//          v  one shard_link for each shard of each router
+//
+// `Host` is a concrete class; calls to it are plain calls:
+//   void on_registered(handle, time_point);           it can be reached now
+//   void on_kicked(handle, time_point);               another session of the id won; detach it
+//   answer deliver(handle, const wire::message_view&, time_point);  accepted, full, refused, expired
+//   void on_outcome(const outbox::outcome&, time_point);            a QoS 1 send is settled
+//   void on_link_drained(std::uint16_t link, time_point);           after send() said link_full
+//   void on_ready(bool, time_point);                  in sync with every shard, or no more
+//   void on_event(event_level, std::string_view);     one line for the log
+//
+// No I/O, no clock. Owner: one lane's thread; all calls from it.
+#pragma once
+#include "common/base/backoff.hpp"
+#include "common/base/conn.hpp"
+#include "common/base/rng.hpp"
+#include "common/link/client_table.hpp"
+#include "common/link/connect_request.hpp"
+#include "common/link/handshake.hpp"
+#include "common/link/inbox.hpp"
+#include "common/link/outbox.hpp"
+#include "common/link/slot_table.hpp"
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+namespace beeline::link {
+
+enum class event_level : std::uint8_t { info, warning, error };
+
+struct endpoint_config {
+  cluster_secret secret{""};
+  lane_identity who;
+  struct router {
+    std::string host;
+    std::uint16_t port = 0;
+  };
+  std::vector<router> routers;
+  unsigned hash_bits = 64;
+  std::function<wire::nonce()> make_nonce; // unpredictable; called once a handshake
+  std::uint64_t random_seed = 1;           // for the jitter of reconnects
+  outbox::settings window;
+  std::size_t link_output_high = limits::link_output_bytes_high,
+              link_output_low = limits::link_output_bytes_low;
+};
+
+struct endpoint_counters {
+  counter links_up, links; // now
+  counter link_connects, link_losses;
+  counter registrations, takeovers; // takeovers: sessions of ours that lost their id
+  counter frames_in, frames_out_qos0;
+  counter messages_in, bytes_in;      // messages delivered to us over links, their payload bytes
+  counter accepted, accepted_qos0;    // taken by a session
+  counter closes[close_reason_count]; // of links
+  counter drops[drop_reason_count];
+  counter round_trip_us; // of the newest heartbeat, the slowest link
+};
+
+struct endpoint_plants { // planted bugs, for the simulator
+  bool no_reregistration = false, dial_gives_up = false, heartbeat_once = false, ack_before_deliver = false;
+};
+
+template <class Host> class endpoint {
+public:
+  endpoint(endpoint_config config, Host& host, chunk_pool& pool, block_pool& blocks, dirty_list& dirty,
+           time_point now);
+
+  // --- clients -------------------------------------------------------------------------------------
+  // Registers a client with its shard; on_registered follows once the shard has it.
+  handle attach(std::string_view id, time_point now);
+  void detach(handle h, time_point now);
+  client* find(handle h) noexcept { return clients_.find(h); }
+  id_hash hash(std::string_view id) const noexcept { return hasher_(id); }
+
+  // --- messages ------------------------------------------------------------------------------------
+  enum class sent { ok, link_full, dropped };
+  // QoS 0. `link_full`: it was sent, but the sender should pause until on_link_drained(link).
+  sent send_qos0(const wire::message_parts& m, std::uint16_t& link, drop_reason& why);
+  // QoS 1: on_outcome(token) follows, unless the sender's session ends first.
+  void send_qos1(handle sender, std::uint64_t token, const wire::message_parts& m, time_point now);
+
+  // --- shell ---------------------------------------------------------------------------------------
+  void begin_turn(time_point now);
+  void end_turn(time_point now);
+  bool take_connect(connect_request& out, time_point now);
+  void on_connect_failed(std::uint32_t link, std::string_view why, time_point now);
+  void on_up(conn& c, time_point now);
+  std::size_t on_bytes(conn& c, mutable_bytes in, time_point now);
+  void on_drained(conn& c, time_point now);
+  void on_down(conn& c, close_reason why, time_point now);
+  void on_time(time_point now);
+  time_point next_deadline() const noexcept;
+  void say_goodbye(time_point now); // clean shutdown: shards forget this lane's clients at once
+
+  bool ready() const noexcept { return ready_; }
+  const std::string& problem() const noexcept { return problem_; } // why not ready, in words
+  std::size_t clients() const noexcept { return clients_.size(); }
+  std::size_t output_bytes() const noexcept;
+  const lane_identity& who() const noexcept { return config_.who; }
+
+  struct link_info {
+    std::string address, state;
+    std::uint64_t output_bytes = 0, round_trip_us = 0;
+  };
+  std::vector<link_info> links() const; // for statistics
+
+  endpoint_counters counters;
+  outbox outgoing; // messages of our clients without an answer yet
+  inbox incoming;  // identities that our clients have accepted
+  endpoint_plants plant;
+
+private:
+  enum class state : std::uint8_t { idle, dialling, handshake, syncing, up };
+  struct known_member {
+    member_index index;
+    lane_id lane;
+    std::uint16_t lane_number;
+    std::string edge_name;
+  };
+  struct shard_link {
+    std::string host;
+    std::uint16_t port = 0;
+    std::uint16_t router = 0, shard = 0;
+    bool retired = false; // its router has fewer shards now
+    state st = state::idle;
+    conn* c = nullptr;
+    lane_handshake handshake;
+    time_point next_dial{}, last_heard{}, last_heartbeat{}, progress_at{}, up_at{};
+    std::uint64_t progress = 0; // conn.sent at progress_at
+    backoff retry{limits::reconnect_min, limits::reconnect_max};
+    unsigned failures = 0; // in a row
+    std::uint64_t shard_time = 0, forgotten_until = 0;
+    std::uint64_t peer_sent_at = 0, round_trip_us = 0;
+    time_point peer_heard{};
+    std::uint32_t sync_cursor = 0;
+    bool blocked = false; // a sender was told link_full
+    bool touched = false; // in touched_
+    struct left_member {
+      time_point at;
+      member_index index;
+      std::uint32_t record;
+    };
+    std::deque<left_member> left;       // still named by frames on their way, for a while
+    std::vector<std::uint32_t> origins; // member index -> inbox record
+    std::vector<known_member> members;  // as last told: reported to the shard's next life
+    router_map announced;               // the slot map as it said it
+    wire::batch_writer registers{wire::frame_type::register_clients};
+    wire::batch_writer unregisters{wire::frame_type::unregister};
+    wire::batch_writer answers{wire::frame_type::answers};
+    wire::batch_writer identities{wire::frame_type::identity};
+    output_chain& urgent() { return c->link->urgent; }
+  };
+  struct router {
+    router_map map; // empty: not yet known
+    std::vector<std::uint16_t> links;
+  };
+
+  std::uint16_t add_link(std::uint16_t router, std::uint16_t shard, std::string host, std::uint16_t port);
+  bool on_frame(std::uint16_t k, wire::frame& f, time_point now);
+  bool on_handshake(std::uint16_t k, const wire::frame& f, time_point now);
+  bool on_slot_map(std::uint16_t k, const_bytes payload, time_point now);
+  void adopt_map(std::uint16_t r, router_map map, time_point now);
+  void rebuild_slots(time_point now);
+  bool on_members(shard_link& l, const_bytes payload, time_point now);
+  void on_message(std::uint16_t k, const wire::message_view& m, time_point now);
+  void put_answer(std::uint16_t k, const wire::message_view& m, answer a);
+  bool on_registered(std::uint16_t k, const_bytes payload, time_point now);
+  bool on_kicks(std::uint16_t k, const_bytes payload, time_point now);
+  bool on_floors(shard_link& l, const_bytes payload);
+  bool on_heartbeat(std::uint16_t k, const_bytes payload, time_point now);
+  bool on_in_service(std::uint16_t k, const_bytes payload, time_point now);
+  void sync(std::uint16_t k, time_point now);
+  void put_registration(std::uint16_t k, std::uint32_t index);
+  void forget_members(shard_link& l);
+  void send_heartbeat(shard_link& l, time_point now);
+  void check_link(std::uint16_t k, time_point now);
+  void lose(std::uint16_t k, close_reason why, time_point now, bool flush = false);
+  void fail(std::uint16_t k, wire::error_code code, close_reason why, std::string_view text, time_point now);
+  void become_idle(shard_link& l, time_point now);
+  void release_origin(shard_link& l, std::uint32_t record);
+  void release_left(shard_link& l, time_point until);
+  void touch(std::uint16_t k) {
+    if (links_[k].touched) return;
+    links_[k].touched = true;
+    touched_.push_back(k);
+  }
+  void drain_outcomes(time_point now);
+  void update_ready(time_point now);
+  std::string label(const shard_link& l) const {
+    return l.host + ":" + std::to_string(l.port) + " (shard " + std::to_string(l.shard) + ")";
+  }
+
+  endpoint_config config_;
+  Host& host_;
+  dirty_list& dirty_;
+  id_hasher hasher_;
+  rng random_;
+  client_table clients_;
+  slot_table slots_;
+  std::vector<router> routers_;
+  std::deque<shard_link> links_; // references stay valid
+  wire::frame_writer writer_;
+  time_point last_turn_{}, next_check_{};
+  std::string problem_ = "not linked yet";
+  std::string map_problem_;
+  std::vector<std::uint16_t> touched_; // links with open batches
+  std::size_t idle_ = 0, syncing_ = 0; // links in that state
+  bool ready_ = false, leaving_ = false, draining_ = false;
+};
+
+} // namespace beeline::link

@@ -1,0 +1,85 @@
+#include "common/link/inbox.hpp"
+
+#include <algorithm>
+
+namespace beeline::link {
+
+std::uint32_t inbox::acquire(lane_id origin) {
+  auto [it, fresh] = by_id_.try_emplace(static_cast<std::uint64_t>(origin), none);
+  if (fresh) {
+    it->second = records_.take();
+    records_[it->second] = record{};
+    records_[it->second].id = origin;
+    counters.origins.add();
+  }
+  record& r = records_[it->second];
+  ++r.links;
+  ++r.released;
+  return it->second;
+}
+
+bool inbox::release(std::uint32_t i) {
+  record& r = records_[i];
+  if (--r.links) return false;
+  released_.emplace_back(i, r.released);
+  bool forgot = false;
+  while (records_.used() > limits::origins_remembered_max && !released_.empty()) forgot |= forget_oldest();
+  return forgot;
+}
+
+bool inbox::forget_oldest() {
+  const auto [i, which] = released_.front();
+  released_.pop_front();
+  record& r = records_[i];
+  if (r.links || r.released != which) return false; // it came back meanwhile
+  by_id_.erase(static_cast<std::uint64_t>(r.id));
+  counters.memory_bytes.sub(r.window.memory_bytes());
+  r = record{};
+  records_.give(i);
+  counters.origins.sub();
+  return true;
+}
+
+void inbox::raise_floor(std::uint32_t i, std::uint64_t floor) {
+  accepted_window& w = records_[i].window;
+  const std::size_t before = w.memory_bytes();
+  w.raise_floor(floor);
+  counters.memory_bytes.set(counters.memory_bytes.get() + w.memory_bytes() - before);
+}
+
+inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool here, std::uint64_t since) {
+  accepted_window& w = records_[i].window;
+  const std::uint64_t n = m.number();
+  raise_floor(i, n - std::min<std::uint64_t>(n, m.floor_back()));
+  if (w.contains(n) && !plant.no_dedup) {
+    counters.duplicates.add();
+    return plant.duplicate_not_answered ? verdict::drop : verdict::answer_accepted;
+  }
+  if (w.below_floor(n)) {
+    counters.late_copies.add();
+    return verdict::drop;
+  }
+  if (!here) {
+    counters.not_here.add();
+    return verdict::answer_not_here;
+  }
+  if (m.again() && !plant.again_accepted && m.first_sent() <= since) {
+    counters.unknown.add();
+    return verdict::answer_unknown;
+  }
+  if (m.prev() && !plant.prev_not_checked && !w.contains(n - std::min<std::uint64_t>(n, m.prev()))) {
+    counters.retries.add();
+    return verdict::answer_retry;
+  }
+  if (w.beyond(n)) return verdict::answer_busy;
+  return verdict::take;
+}
+
+void inbox::accepted(std::uint32_t i, std::uint64_t number) {
+  accepted_window& w = records_[i].window;
+  const std::size_t before = w.memory_bytes();
+  if (!w.contains(number)) w.insert(number);
+  counters.memory_bytes.set(counters.memory_bytes.get() + w.memory_bytes() - before);
+}
+
+} // namespace beeline::link

@@ -1,0 +1,77 @@
+// The owner's side of the delivery contract: which identities this lane has accepted, for every
+// origin lane, and the tests of design.md section 5, rule 6.
+//
+// An origin lane's record outlives its links, since the lane may come back and send again. When
+// records have to be forgotten (limits::origins_remembered_max), messages marked `again` that were
+// first sent before that moment are answered `unknown`.
+// No I/O, no clock. Owner: one lane's thread.
+#pragma once
+#include "common/base/counters.hpp"
+#include "common/base/ids.hpp"
+#include "common/base/slab.hpp"
+#include "common/link/accepted_window.hpp"
+#include "common/wire/message.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <deque>
+#include <vector>
+
+namespace beeline::link {
+
+struct inbox_counters {
+  counter origins;      // records kept, now
+  counter memory_bytes; // of the accepted numbers, now
+  counter duplicates;   // copies of accepted messages, answered again
+  counter late_copies;  // of settled messages, dropped
+  counter retries;      // answered `retry`
+  counter not_here;     // answered `not here`
+  counter unknown;      // answered `unknown`
+};
+
+// Planted bugs for the simulator.
+struct inbox_plants {
+  bool prev_not_checked = false, duplicate_not_answered = false, no_dedup = false, again_accepted = false;
+};
+
+class inbox {
+public:
+  // An origin is announced, and later withdrawn, once for each link that lists it.
+  std::uint32_t acquire(lane_id origin);
+  // True: records had to be forgotten; `again` messages first sent before now are in doubt.
+  bool release(std::uint32_t i);
+
+  enum class verdict {
+    take,
+    answer_accepted,
+    drop,
+    answer_not_here,
+    answer_unknown,
+    answer_retry,
+    answer_busy
+  };
+  // Judges a QoS 1 message. `here`: its handle names a live session with that id; `since`: when
+  // that session became the owner, in shard time (or records were last forgotten). `take` means: deliver it,
+  // then, if the session took it, call accepted().
+  verdict judge(std::uint32_t i, const wire::message_view& m, bool here, std::uint64_t since);
+  void accepted(std::uint32_t i, std::uint64_t number);
+  void raise_floor(std::uint32_t i, std::uint64_t floor);
+  lane_id origin(std::uint32_t i) const { return records_[i].id; }
+
+  inbox_counters counters;
+  inbox_plants plant;
+
+private:
+  struct record {
+    lane_id id{};
+    accepted_window window;
+    std::uint32_t links = 0;    // that list it
+    std::uint32_t released = 0; // which release this is, for the queue of the forgotten
+  };
+  bool forget_oldest();
+
+  slab<record> records_;
+  boost::unordered_flat_map<std::uint64_t, std::uint32_t> by_id_;
+  std::deque<std::pair<std::uint32_t, std::uint32_t>> released_; // (record, which release), oldest first
+};
+
+} // namespace beeline::link

@@ -1,0 +1,184 @@
+// The origin's side of the delivery contract: every QoS 1 message of this lane that has no final
+// answer yet (design.md section 5, rules 1 to 5).
+//
+//   flow (sender session -> destination):   [in flight][in flight][pending][pending]
+//                                            head                            tail
+//   ring: number -> message, for all flows   floor ............... next number
+//
+// Invariants
+//  1. A message is pending (here only) or in flight (a copy may be anywhere on its way).
+//  2. A flow that is not stopped has its in-flight messages first; numbers rise along a flow.
+//  3. A stopped flow sends nothing until no message of it is in flight, no hold is on it and its
+//     pause is over; then it sends the rest again in order.
+//  4. A number never changes while a copy may exist. When all messages of a flow are pending and
+//     none is marked `again`, no copy exists anywhere: their numbers are given up, so that a held
+//     flow does not keep the floor, and with it the whole lane, from moving on.
+//  5. In flight on one link: at most limits::link_window_bytes_max, so that a whole resend fits.
+//
+// Final answers are pushed to `outcomes`, which the caller drains. No I/O, no clock.
+// Owner: one lane's thread.
+#pragma once
+#include "common/base/block_pool.hpp"
+#include "common/base/conn.hpp"
+#include "common/base/counters.hpp"
+#include "common/base/ids.hpp"
+#include "common/base/limits.hpp"
+#include "common/base/slab.hpp"
+#include "common/base/time.hpp"
+#include "common/link/slot_table.hpp"
+#include "common/wire/message.hpp"
+#include "common/wire/messages.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <vector>
+
+namespace beeline::link {
+
+struct outbox_counters {
+  counter messages, bytes;       // waiting for an answer, now
+  counter answers[answer_count]; // received, by kind
+  counter sent, resent;          // frames written to links: first copies, further copies
+  counter safety_resends;        // by the slow timer; 0 in a run without faults
+  counter late_answers;          // for a message that had its final answer
+  counter drops[drop_reason_count];
+};
+
+// Planted bugs: switches of the simulator that show its oracles can see (docs/simulator.md).
+struct outbox_plants {
+  bool later_as_nobody = false, unknown_as_nobody = false, number_restarts = false, wrong_order = false,
+       not_stopped = false, floor_early = false, ignore_path_lost = false;
+};
+
+class outbox {
+public:
+  struct outcome {
+    handle sender;
+    std::uint64_t token;
+    answer what;
+    answer cause; // of a refusal: what was answered last
+    std::uint32_t bytes;
+  };
+  struct settings {
+    std::uint64_t window_messages = limits::window_messages_max; // a power of two
+    std::size_t link_window_bytes = limits::link_window_bytes_max;
+  };
+
+  outbox(block_pool& blocks, dirty_list& dirty, settings s);
+  ~outbox();
+
+  // Takes a message; it is sent as soon as its flow and its link allow.
+  void submit(handle sender, std::uint64_t token, std::uint16_t link, const wire::message_parts& m,
+              time_point now);
+  // The sender's session has ended: what is pending is dropped, what is in flight waits for its answer.
+  void sender_gone(handle sender);
+
+  // --- links ---
+  void add_link();                                           // they are numbered from 0
+  void link_up(std::uint16_t link, conn& c, time_point now); // sends again all that was in flight
+  void link_down(std::uint16_t link);
+  void set_shard_time(std::uint16_t link, std::uint64_t t) noexcept { links_[link].shard_time = t; }
+  void on_answer(std::uint16_t link, const wire::answer_record& a, time_point now);
+  void on_path_lost(std::uint16_t link, time_point now);
+  void on_lane_settled(std::uint16_t link, member_index lane, time_point now); // back or gone
+  void on_in_service(std::uint16_t link, time_point now);
+  void on_drained(std::uint16_t link, time_point now);
+  void rehome(const slot_table& slots, time_point now); // the slot map has changed
+  void on_time(time_point now);
+  time_point next_deadline() const noexcept;
+
+  std::uint64_t floor() const noexcept { return floor_; }
+  std::size_t messages() const noexcept { return items_.used(); }
+  bool idle() const noexcept { return items_.used() == 0; }
+
+  std::vector<outcome> outcomes;
+  outbox_counters counters;
+  outbox_plants plant;
+
+private:
+  enum class state : std::uint8_t { pending, in_flight };
+  enum class hold : std::uint8_t { no, warm_up, lane };
+  struct item {
+    std::uint64_t number = 0, first_sent = 0, token = 0;
+    std::byte* block = nullptr;
+    std::uint32_t size = 0, flow = none, prev = none, next = none;
+    time_point sent_at{}, expires = never;
+    state st = state::pending;
+    std::uint8_t flags = 0, tries = 0, safety = 0;
+  };
+  struct flow {
+    handle sender;
+    id_hash hash = 0;
+    std::uint32_t head = none, tail = none, first_pending = none;
+    std::uint32_t in_flight = 0, pending = 0, again = 0;
+    std::uint32_t sender_next = none, sender_prev = none;
+    std::uint16_t link = slot_table::no_link;
+    member_index hold_lane = no_member;
+    hold held = hold::no;
+    bool used = false, stopped = false, pausing = false, waiting = false, gone = false;
+    std::uint8_t tries = 0;
+    std::uint32_t pause_id = 0;
+  };
+  struct link_state {
+    conn* c = nullptr; // null: down
+    std::uint64_t shard_time = 0;
+    std::size_t bytes = 0; // in flight
+    bool resend_due = false;
+    std::vector<std::uint32_t> waiting; // flows that found no room, a queue from `next_waiting` on
+    std::size_t next_waiting = 0;
+  };
+  struct key {
+    std::uint64_t sender, hash;
+    bool operator==(const key&) const = default;
+  };
+  struct key_hash {
+    std::size_t operator()(const key& k) const noexcept {
+      std::uint64_t x = (k.sender * 0x9e3779b97f4a7c15ull) ^ k.hash;
+      x ^= x >> 32;
+      return static_cast<std::size_t>(x * 0xd6e8feb86659fd93ull);
+    }
+  };
+  struct pause {
+    time_point at;
+    std::uint32_t flow, id;
+    bool operator<(const pause& o) const noexcept { return at > o.at; }
+  };
+
+  static std::uint64_t sender_key(handle h) noexcept { return std::uint64_t{h.index} << 16 | h.generation; }
+  std::uint32_t flow_of(handle sender, id_hash hash, std::uint16_t link);
+  void free_flow(std::uint32_t f);
+  void pump(std::uint32_t f, time_point now);
+  void pump_waiting(std::uint16_t link, time_point now);
+  bool has_room(const link_state& l, const item& m) const noexcept;
+  bool send(std::uint32_t i, time_point now);
+  void write_copy(std::uint32_t i, std::uint16_t prev, time_point now);
+  bool prev_of(const item& m, std::uint16_t& out) const noexcept;
+  void to_pending(item& m);
+  void set_again(item& m);
+  void finish(std::uint32_t i, answer what, answer cause);
+  void remove(std::uint32_t i);
+  void stop(std::uint32_t f);
+  void give_up_numbers(flow& f);
+  void restart_if_ready(std::uint32_t f, time_point now);
+  void start_pause(std::uint32_t f, time_point now);
+  void advance_floor() noexcept;
+  void resend_all(std::uint16_t link, time_point now);
+  void flow_link_lost(std::uint32_t f);
+  std::uint32_t find(std::uint32_t number_low) const noexcept;
+  template <class F> void for_each_flow(F&& f);
+
+  block_pool& blocks_;
+  dirty_list& dirty_;
+  settings settings_;
+  slab<item> items_;
+  slab<flow> flows_;
+  boost::unordered_flat_map<key, std::uint32_t, key_hash> flow_index_;
+  std::vector<std::uint32_t> sender_flows_; // by handle.index: head of the session's list of flows
+  std::vector<link_state> links_;
+  std::vector<std::uint32_t> ring_;
+  std::uint64_t floor_ = 1, next_number_ = 1;
+  std::vector<pause> pauses_; // a heap
+  std::uint32_t pause_ids_ = 0;
+  time_point next_safety_{};
+};
+
+} // namespace beeline::link
