@@ -1,0 +1,259 @@
+// A router shard: one slice of the presence table and the links of all lanes to it (design.md
+// sections 3 to 5). It routes messages to the one link that owns the recipient, settles who owns a
+// client id, and keeps no message.
+//
+// A lane's link bears a member index for its lifetime. What table entries say of an index:
+//
+//   syncing / in_sync   the lane's link that is up: entries are good
+//   superseded          the lane has a newer link that is not in sync yet: `later`
+//   lingering           the lane's link is lost: `later`, for limits::linger
+//   dead                its entries count as absent; swept away little by little
+//
+// Sans-I/O: see conn.hpp for the calls of the shell. Owner: the shard's thread, for everything but
+// the counters. The table stores no ids; ids are kept only where two claims meet (contest).
+#pragma once
+#include "common/base/conn.hpp"
+#include "common/base/counters.hpp"
+#include "common/base/slab.hpp"
+#include "common/link/handshake.hpp"
+#include "common/link/slot_table.hpp"
+#include "common/wire/message.hpp"
+#include "router/presence_table.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+
+namespace beeline::router {
+
+struct shard_config {
+  link::cluster_secret secret{""};
+  std::uint16_t number = 0, shards = 1;
+  std::uint32_t first_slot = 0, last_slot = slot_count - 1; // of this shard
+  link::router_map map;                                     // of the whole router, shards in order
+  unsigned hash_bits = 64;
+  std::uint64_t life = 1; // random, for each start
+  std::function<wire::nonce()> make_nonce;
+  std::size_t link_output_max = limits::link_output_bytes_max;
+  std::size_t outputs_max = limits::outputs_bytes_max;
+  duration linger = limits::linger, warm_up = limits::warm_up;
+  std::size_t links_max = 4096;
+};
+
+struct shard_counters {
+  counter clients, contested, links, members;    // now
+  counter table_bytes, output_bytes, warming_up; // now
+  counter messages_in[2], bytes_in[2];           // by QoS; bytes are whole frames
+  counter messages_out[2], bytes_out[2];         // frames written to owner links
+  counter resent_in, resent_out;                 // QoS 1 frames that were sent before
+  counter answers[answer_count];                 // given or passed on
+  counter refused_by_owner;                      // final answers from owners other than accepted
+  counter drops[drop_reason_count];
+  counter closes[close_reason_count];
+  counter registrations, unregistrations, takeovers, collisions, claims_refused;
+  counter path_lost, linger_expired, warm_ups_incomplete, clock_lifts;
+  counter handshakes, handshakes_refused;
+  counter round_trip_us; // the slowest link's newest
+};
+
+// Planted bugs: switches of the simulator.
+struct shard_plants {
+  bool path_lost_not_sent = false, claims_by_arrival = false, forward_while_warming = false,
+       lower_epoch_unregisters = false, collision_overwrites = false, takeover_keeps_old = false;
+};
+
+class shard {
+public:
+  shard(shard_config config, chunk_pool& pool, time_point now);
+  ~shard();
+
+  // --- shell ---
+  void begin_turn(time_point now);
+  void end_turn(time_point now);
+  void on_up(conn& c, time_point now);
+  std::size_t on_bytes(conn& c, mutable_bytes in, time_point now);
+  void on_drained(conn&, time_point) {}
+  void on_down(conn& c, close_reason why, time_point now);
+  void on_time(time_point now);
+  time_point next_deadline() const noexcept;
+  void shutdown(time_point now);
+  dirty_list& dirty() noexcept { return dirty_; }
+  chunk_pool& pool() noexcept { return pool_; }
+
+  // --- questions of the admin server, asked in this thread ---
+  struct whereabouts {
+    bool online = false, lingering = false;
+    std::string edge;
+    std::uint16_t lane = 0;
+    duration connected_for{};
+  };
+  bool owns(std::string_view id) const { return table_.owns(hasher_(id)); }
+  whereabouts where(std::string_view id, time_point now) const;
+  struct lane_info {
+    std::string edge, state;
+    std::uint16_t lane = 0;
+    std::uint64_t clients = 0, messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0,
+                  output_bytes = 0, round_trip_us = 0;
+  };
+  std::vector<lane_info> lanes() const;
+  // f(hash, edge name, lane number, handle, alive) for every entry; for tests.
+  template <class F> void for_each_entry(F&& f) const;
+
+  bool warming_up() const noexcept { return warming_; }
+  const shard_config& config() const noexcept { return config_; }
+
+  shard_counters counters;
+  shard_plants plant;
+
+private:
+  enum class index_state : std::uint8_t { free, syncing, in_sync, superseded, lingering, dead };
+  enum class peer_state : std::uint8_t { handshake, linked };
+  static constexpr member_index contested_mark = 0xfffe; // in the table: look at the contest
+
+  struct lane;
+  struct peer { // one connection
+    conn* c = nullptr;
+    peer_state st = peer_state::handshake;
+    link::shard_handshake handshake;
+    member_index index = no_member;
+    lane* of = nullptr;
+    time_point up_at{}, last_heard{}, last_heartbeat{}, progress_at{}, peer_heard{};
+    std::uint64_t progress = 0, peer_sent_at = 0, round_trip_us = 0;
+    std::uint64_t best_round_trip = ~std::uint64_t{0};
+    std::int64_t clock_offset = 0; // lane's clock + this = our steady clock, µs
+    std::uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0;
+    bool touched = false;
+    wire::batch_writer answers{wire::frame_type::answers};
+    wire::batch_writer registered{wire::frame_type::registered};
+    wire::batch_writer kicks{wire::frame_type::kick};
+    output_chain& urgent() { return c->link->urgent; }
+  };
+  struct lane { // known by its id, from its first link until it is gone
+    lane_id id{};
+    std::string edge;
+    std::uint16_t number = 0;
+    member_index current = no_member; // its link that is up
+    std::vector<member_index> former; // superseded or lingering
+    time_point linger_until = never;
+    std::uint64_t floor = 0, floor_told = 0;
+  };
+  struct member_slot { // by member index
+    index_state st = index_state::free;
+    peer* p = nullptr; // while the link is up
+    lane* of = nullptr;
+    std::uint64_t entries = 0;
+  };
+  struct claim {    // one session that claims a hash, where two do
+    std::string id; // empty: not known yet
+    member_index link = no_member;
+    handle h;
+    std::uint64_t connected = 0;
+    std::uint64_t since = 0;
+    bool waits = false; // for a word of the owner whose id we do not know: not registered yet
+  };
+  using contest = std::vector<claim>;
+
+  // shard.cpp: links
+  bool on_frame(peer& p, wire::frame& f, time_point now);
+  bool on_handshake(peer& p, const wire::frame& f, time_point now);
+  bool let_in(peer& p, time_point now);
+  lane* lane_of(const link::lane_identity& who, time_point now, std::string& refusal);
+  void put_members(peer& p);
+  void tell_member(const lane& l, member_index index, bool joined, const peer* except);
+  void lose(peer& p, close_reason why, time_point now, bool flush = false);
+  void fail(peer& p, wire::error_code code, close_reason why, std::string_view text, time_point now);
+  void lane_gone(lane& l, time_point now);
+  void on_in_sync(peer& p, time_point now);
+  void tell_all(wire::frame_type t, member_index about, const peer* except = nullptr);
+  bool on_heartbeat(peer& p, const_bytes payload, time_point now);
+  bool on_members_seen(const_bytes payload);
+  void tell_floors();
+  void check_peer(peer& p, time_point now);
+  void check_warm_up(time_point now);
+  void lift_clock(std::uint64_t seen, time_point now);
+  void say_in_service(bool complete, time_point now);
+  void touch(peer& p) {
+    if (p.touched) return;
+    p.touched = true;
+    touched_.push_back(&p);
+  }
+  template <class F> void for_each_linked(F&& f);
+  std::uint64_t shard_time(time_point now) const noexcept { return to_us(now) + lift_; }
+
+  // shard_delivery.cpp: messages and answers
+  void on_message(peer& p, wire::message_view m, time_point now);
+  void forward(peer& from, peer& to, handle h, wire::message_view m);
+  void answer_message(peer& p, const wire::message_view& m, answer a, drop_reason if_qos0,
+                      member_index about = no_member);
+  bool on_answers(peer& p, const_bytes payload);
+  struct route {
+    member_index link = no_member; // no_member: nobody
+    handle h;
+  };
+  route route_of(const wire::message_view& m) const;
+
+  // shard_presence.cpp: who owns an id
+  bool on_register(peer& p, const_bytes payload, time_point now);
+  void on_claim(peer& p, const wire::registration& r, time_point now);
+  bool on_unregister(peer& p, const_bytes payload, time_point now);
+  bool on_identity(peer& p, const_bytes payload, time_point now);
+  void enter_contest(id_hash h, claim mine, time_point now);
+  void settle(id_hash h, time_point now);
+  void ask(id_hash h, const claim& owner, const claim& claimant);
+  void kick(id_hash h, const claim& loser, std::string_view claimant);
+  void confirm(claim& c, time_point now);
+  void set_entry(id_hash h, const presence_entry& e);
+  void erase_entry(id_hash h);
+  void settle_lane(const lane& l, time_point now);
+  void start_dying(member_index i);
+  void sweep(time_point now);
+  bool absent(member_index i) const noexcept {
+    return i != contested_mark && members_[i].st == index_state::dead;
+  }
+  bool linked(member_index i) const noexcept { return members_[i].p != nullptr; }
+  bool later_wins(const claim& a, const claim& b) const noexcept;
+  member_index new_index(time_point now);
+
+  shard_config config_;
+  chunk_pool& pool_;
+  dirty_list dirty_;
+  id_hasher hasher_;
+  presence_table table_;
+  std::map<std::uint64_t, std::unique_ptr<lane>> lanes_; // by lane id
+  std::deque<std::unique_ptr<peer>> peers_;              // by conn.owner; null: free
+  std::vector<std::uint32_t> free_peers_;
+  std::vector<member_slot> members_;
+  std::deque<std::pair<time_point, member_index>> quarantine_;
+  std::vector<member_index> dying_, sweeping_; // dead indexes: for the next sweep round, for this one
+  sweep_cursor cursor_;
+  bool sweeping_now_ = false;
+  member_index next_index_ = 0;
+  boost::unordered_flat_map<id_hash, contest> contests_;
+  std::vector<peer*> touched_;
+  wire::frame_writer writer_;
+  time_point last_turn_{}, next_check_{}, next_floors_{};
+  std::uint64_t lift_ = 0;
+  bool warming_ = true, any_list_ = false, leaving_ = false;
+  time_point last_progress_{};
+  struct expected_lane {
+    std::string edge;
+    std::uint16_t number;
+  };
+  std::map<std::uint64_t, expected_lane> expected_; // lanes that must be in sync before we are in service
+};
+
+template <class F> void shard::for_each_entry(F&& f) const {
+  const auto say = [&](id_hash h, member_index i, handle client) {
+    const member_slot& m = members_[i];
+    if (m.st == index_state::dead || !m.of) return;
+    f(h, std::string_view(m.of->edge), m.of->number, client, m.st == index_state::in_sync);
+  };
+  table_.for_each([&](id_hash h, const presence_entry& e) {
+    if (e.link != contested_mark) return say(h, e.link, e.owner_handle);
+    for (const claim& c : contests_.at(h)) say(h, c.link, c.h);
+  });
+}
+
+} // namespace beeline::router

@@ -1,0 +1,85 @@
+// The shard's hot path: a message comes in, its owner's link takes it; an answer goes back.
+#include "router/shard.hpp"
+
+namespace beeline::router {
+namespace {
+constexpr std::size_t ix(answer a) { return static_cast<std::size_t>(a); }
+constexpr std::size_t ix(drop_reason r) { return static_cast<std::size_t>(r); }
+} // namespace
+
+shard::route shard::route_of(const wire::message_view& m) const {
+  const auto e = table_.find(m.hash());
+  if (!e || absent(e->link)) return {};
+  if (e->link != contested_mark) return {e->link, e->owner_handle};
+  const claim* guess = nullptr;
+  for (const claim& c : contests_.at(m.hash())) {
+    if (c.waits || absent(c.link)) continue;
+    if (c.id == m.destination()) return {c.link, c.h};
+    if (c.id.empty()) guess = &c; // may be the one; its owner compares the id
+  }
+  return guess ? route{guess->link, guess->h} : route{};
+}
+
+void shard::on_message(peer& p, wire::message_view m, time_point) {
+  const bool qos1 = m.qos1();
+  counters.messages_in[qos1].add();
+  counters.bytes_in[qos1].add(m.size());
+  ++p.messages_in;
+  p.bytes_in += m.size();
+  if (m.flags() & wire::flag_resent) counters.resent_in.add();
+  if (!table_.owns(m.hash())) return answer_message(p, m, answer::moved, drop_reason::moved);
+  if (warming_ && !plant.forward_while_warming)
+    return answer_message(p, m, answer::later_warm_up, drop_reason::warming_up);
+  const route to = route_of(m);
+  if (to.link == no_member) {
+    if (warming_) return answer_message(p, m, answer::later_warm_up, drop_reason::warming_up);
+    return answer_message(p, m, answer::nobody, drop_reason::nobody);
+  }
+  peer* owner = members_[to.link].p;
+  if (!owner) return answer_message(p, m, answer::later_lane, drop_reason::owner_lingering, to.link);
+  const std::size_t queued = owner->c->link->data.size() + m.size();
+  if (queued > config_.link_output_max || pool_.bytes_in_use() > config_.outputs_max)
+    return answer_message(p, m, answer::busy, drop_reason::link_full);
+  forward(p, *owner, to.h, m);
+}
+
+void shard::forward(peer& from, peer& to, handle h, wire::message_view m) {
+  const bool qos1 = m.qos1();
+  m.route(h, from.index);
+  to.c->link->data.append(m.bytes());
+  dirty_.mark(*to.c);
+  ++to.messages_out;
+  to.bytes_out += m.size();
+  counters.messages_out[qos1].add();
+  counters.bytes_out[qos1].add(m.size());
+  if (m.flags() & wire::flag_resent) counters.resent_out.add();
+}
+
+// What the shard itself has to say of a message: QoS 1 is answered, QoS 0 dropped and counted.
+void shard::answer_message(peer& p, const wire::message_view& m, answer a, drop_reason if_qos0,
+                           member_index about) {
+  if (!m.qos1()) return counters.drops[ix(if_qos0)].add();
+  counters.answers[ix(a)].add();
+  wire::answer_record r;
+  r.number = static_cast<std::uint32_t>(m.number());
+  r.lane = about;
+  r.what = a;
+  r.put(p.answers.next(p.urgent()));
+  touch(p);
+}
+
+// Answers of an owner, passed on to the origins they name.
+bool shard::on_answers(peer& p, const_bytes payload) {
+  (void)p;
+  return wire::for_each_record<wire::answer_record>(payload, [&](wire::answer_record& r) {
+    counters.answers[ix(r.what)].add();
+    if (is_final(r.what) && r.what != answer::accepted) counters.refused_by_owner.add();
+    peer* origin = r.lane < members_.size() ? members_[r.lane].p : nullptr;
+    if (!origin) return; // its link is gone: it sends again, and the owner repeats its answer
+    r.lane = no_member;
+    r.put(origin->answers.next(origin->urgent()));
+    touch(*origin);
+  });
+}
+
+} // namespace beeline::router

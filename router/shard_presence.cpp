@@ -1,0 +1,296 @@
+// The shard's presence: registrations, and whose a client id is when two sessions claim it.
+//
+// The table knows hashes, not ids. Where a second session claims a hash, the shard opens a contest:
+// it keeps the claims with their full ids as they become known, asks the owner whose id it does not
+// know, and closes the contest when one claim is left. Two ids with one hash stay contested.
+#include "router/shard.hpp"
+
+#include <algorithm>
+
+namespace beeline::router {
+namespace {
+// Connect times are stored in units of 10 µs, biased so that sessions older than our clock fit too.
+constexpr std::int64_t time_bias = std::int64_t{1} << 43;
+std::uint64_t pack_time(std::int64_t us) {
+  return static_cast<std::uint64_t>(std::clamp<std::int64_t>(us / 10 + time_bias, 0, 2 * time_bias - 1));
+}
+constexpr std::size_t sweep_step_entries = 20'000; // well under a millisecond
+std::int64_t unpack_time(std::uint64_t t) { return (static_cast<std::int64_t>(t) - time_bias) * 10; }
+} // namespace
+
+// --- table ----------------------------------------------------------------------------------------
+
+void shard::set_entry(id_hash h, const presence_entry& e) {
+  if (const auto old = table_.find(h)) {
+    if (old->link != contested_mark) --members_[old->link].entries;
+  }
+  table_.insert_or_assign(h, e);
+  if (e.link != contested_mark) ++members_[e.link].entries;
+}
+
+void shard::erase_entry(id_hash h) {
+  const auto old = table_.find(h);
+  if (!old) return;
+  if (old->link != contested_mark) --members_[old->link].entries;
+  table_.erase(h);
+}
+
+// --- claims ---------------------------------------------------------------------------------------
+
+bool shard::on_register(peer& p, const_bytes payload, time_point now) {
+  last_progress_ = now;
+  return wire::for_each_record<wire::registration>(payload,
+                                                   [&](const wire::registration& r) { on_claim(p, r, now); });
+}
+
+void shard::on_claim(peer& p, const wire::registration& r, time_point now) {
+  counters.registrations.add();
+  const id_hash h = hasher_(r.id);
+  if (!table_.owns(h))
+    return counters.claims_refused.add(); // the lane's map is older than ours: it will learn
+  claim mine;
+  mine.link = p.index;
+  mine.h = r.client;
+  mine.connected = pack_time(static_cast<std::int64_t>(r.connected_at) + p.clock_offset);
+  if (plant.claims_by_arrival) mine.connected = pack_time(static_cast<std::int64_t>(to_us(now)));
+  mine.since = r.since;
+  const auto e = table_.find(h);
+  const bool free = !e || absent(e->link);
+  const bool same_session =
+      !free && e->link != contested_mark && members_[e->link].of == p.of && e->owner_handle == r.client;
+  if (free || same_session || plant.collision_overwrites) {
+    set_entry(h, {mine.h, mine.link, mine.connected});
+    return confirm(mine, now);
+  }
+  mine.id = r.id;
+  enter_contest(h, std::move(mine), now);
+}
+
+// Tells the lane that its client can be reached, and since when in shard time. A session that was
+// the owner before says so itself; during warm-up a new one gets its time with `in service`.
+void shard::confirm(claim& c, time_point now) {
+  c.waits = false;
+  if (c.since == 0) c.since = warming_ ? wire::since_warm_up : shard_time(now);
+  peer& p = *members_[c.link].p;
+  wire::registered_client{c.h, c.since}.put(p.registered.next(p.urgent()));
+  touch(p);
+}
+
+bool shard::later_wins(const claim& a, const claim& b) const noexcept {
+  if (a.connected != b.connected) return a.connected > b.connected;
+  return members_[a.link].of->id > members_[b.link].of->id;
+}
+
+void shard::enter_contest(id_hash h, claim mine, time_point now) {
+  const auto e = table_.find(h);
+  auto [it, fresh] = contests_.try_emplace(h);
+  contest& all = it->second;
+  if (fresh) {
+    if (contests_.size() > limits::claims_contested_max) {
+      contests_.erase(it);
+      counters.claims_refused.add();
+      return kick(h, mine, mine.id);
+    }
+    claim owner;
+    owner.link = e->link;
+    owner.h = e->owner_handle;
+    owner.connected = e->connected;
+    all.push_back(std::move(owner));
+    set_entry(h, {{}, contested_mark, 0});
+  }
+  // The same session again, over a newer link: its id is known now.
+  const auto same = std::find_if(all.begin(), all.end(), [&](const claim& c) {
+    return c.h == mine.h && members_[c.link].of == members_[mine.link].of;
+  });
+  if (same != all.end()) {
+    const bool waits = same->waits;
+    *same = std::move(mine);
+    same->waits = waits;
+    if (!waits) confirm(*same, now);
+    return settle(h, now);
+  }
+  mine.waits = std::any_of(all.begin(), all.end(), [&](const claim& c) {
+    return c.id.empty() && !absent(c.link) && !later_wins(mine, c);
+  });
+  for (const claim& c : all)
+    if (c.id.empty() && linked(c.link)) ask(h, c, mine);
+  if (!mine.waits) confirm(mine, now);
+  all.push_back(std::move(mine));
+  settle(h, now);
+}
+
+// An owner whose id we do not know is asked for it. If it has lost in case the ids are the same, it
+// is told to close at once.
+void shard::ask(id_hash h, const claim& owner, const claim& claimant) {
+  peer& p = *members_[owner.link].p;
+  wire::kick k;
+  k.hash = h;
+  k.client = owner.h;
+  k.ask_only = claimant.waits || !later_wins(claimant, owner);
+  k.claimant = claimant.id;
+  if (!k.ask_only && plant.takeover_keeps_old) return;
+  if (!k.ask_only) counters.takeovers.add();
+  k.put(p.kicks.next(p.urgent()));
+  touch(p);
+}
+
+void shard::kick(id_hash h, const claim& loser, std::string_view claimant) {
+  counters.takeovers.add();
+  if (!linked(loser.link) || plant.takeover_keeps_old) return; // when it comes back it loses again
+  peer& p = *members_[loser.link].p;
+  wire::kick k;
+  k.hash = h;
+  k.client = loser.h;
+  k.claimant = claimant;
+  k.put(p.kicks.next(p.urgent()));
+  touch(p);
+}
+
+// Settles what can be settled of a contest with what is known now.
+void shard::settle(id_hash h, time_point now) {
+  const auto it = contests_.find(h);
+  if (it == contests_.end()) return;
+  contest& all = it->second;
+  std::erase_if(all, [&](const claim& c) { return absent(c.link); });
+  for (std::size_t i = 0; i < all.size(); ++i) // of two sessions of one id the later one wins
+    for (std::size_t k = i + 1; k < all.size(); ++k) {
+      if (all[i].id.empty() || all[i].id != all[k].id) continue;
+      const std::size_t loser = later_wins(all[i], all[k]) ? k : i;
+      kick(h, all[loser], all[loser].id);
+      all.erase(all.begin() + static_cast<std::ptrdiff_t>(loser));
+      k = i;
+      if (loser == i) break;
+    }
+  const bool in_doubt = std::any_of(all.begin(), all.end(), [](const claim& c) { return c.id.empty(); });
+  if (!in_doubt || all.size() == 1)
+    for (claim& c : all)
+      if (c.waits && linked(c.link)) confirm(c, now);
+  if (all.size() > 1) {
+    counters.contested.set(contests_.size());
+    return;
+  }
+  const contest rest = std::move(all);
+  contests_.erase(h);
+  counters.contested.set(contests_.size());
+  if (rest.empty()) erase_entry(h);
+  else set_entry(h, {rest[0].h, rest[0].link, rest[0].connected});
+}
+
+bool shard::on_unregister(peer& p, const_bytes payload, time_point now) {
+  return wire::for_each_record<wire::unregistration>(payload, [&](const wire::unregistration& u) {
+    if (!table_.owns(u.hash)) return;
+    const auto e = table_.find(u.hash);
+    if (!e) return;
+    counters.unregistrations.add();
+    if (e->link == contested_mark) {
+      std::erase_if(contests_.at(u.hash),
+                    [&](const claim& c) { return c.h == u.client && members_[c.link].of == p.of; });
+      return settle(u.hash, now);
+    }
+    if (plant.lower_epoch_unregisters || (members_[e->link].of == p.of && e->owner_handle == u.client))
+      erase_entry(u.hash);
+  });
+}
+
+// An owner says what the id of its session is.
+bool shard::on_identity(peer& p, const_bytes payload, time_point now) {
+  return wire::for_each_record<wire::identity>(payload, [&](const wire::identity& w) {
+    const auto it = contests_.find(w.hash);
+    if (it == contests_.end()) return;
+    if (!w.same) counters.collisions.add();
+    for (claim& c : it->second)
+      if (c.h == w.client && members_[c.link].of == p.of) c.id = w.id;
+    settle(w.hash, now);
+  });
+}
+
+// A lane's links have changed: contests that wait for it go on.
+void shard::settle_lane(const lane& l, time_point now) {
+  std::vector<id_hash> touched;
+  for (const auto& [h, all] : contests_)
+    if (std::any_of(all.begin(), all.end(), [&](const claim& c) { return members_[c.link].of == &l; }))
+      touched.push_back(h);
+  std::sort(touched.begin(), touched.end());
+  for (id_hash h : touched) settle(h, now);
+}
+
+// --- dead indexes ---------------------------------------------------------------------------------
+
+// From now on its entries count as absent.
+void shard::start_dying(member_index i) {
+  members_[i].st = index_state::dead;
+  members_[i].p = nullptr;
+  dying_.push_back(i);
+}
+
+// Sweeps a little of the table for entries of dead indexes; an index whose entries are gone may be
+// used again after its quarantine.
+void shard::sweep(time_point now) {
+  const auto retire = [&](std::vector<member_index>& all) {
+    std::erase_if(all, [&](member_index i) {
+      if (members_[i].entries) return false;
+      members_[i].of = nullptr;
+      quarantine_.emplace_back(now + limits::index_quarantine, i);
+      return true;
+    });
+  };
+  retire(dying_);
+  while (!quarantine_.empty() && quarantine_.front().first <= now) {
+    members_[quarantine_.front().second] = member_slot{};
+    quarantine_.pop_front();
+  }
+  if (!sweeping_now_) {
+    if (dying_.empty()) return;
+    sweeping_.swap(dying_);
+    sweeping_now_ = true;
+  }
+  const auto dead = [&](member_index i) {
+    if (i == contested_mark || members_[i].st != index_state::dead) return false;
+    --members_[i].entries;
+    return true;
+  };
+  const bool done = table_.sweep(cursor_, sweep_step_entries, dead, [](id_hash) {});
+  if (!done) return;
+  sweeping_now_ = false;
+  retire(sweeping_);
+  dying_.insert(dying_.end(), sweeping_.begin(), sweeping_.end());
+  sweeping_.clear();
+}
+
+member_index shard::new_index(time_point) {
+  for (std::uint32_t tries = 0; tries < contested_mark; ++tries) {
+    const member_index i = next_index_;
+    next_index_ = static_cast<member_index>((next_index_ + 1u) % limits::members_max);
+    if (i >= members_.size()) members_.resize(i + 1u);
+    if (members_[i].st == index_state::free) return i;
+  }
+  return no_member;
+}
+
+// --- questions --------------------------------------------------------------------------------------
+
+shard::whereabouts shard::where(std::string_view id, time_point now) const {
+  whereabouts w;
+  const id_hash h = hasher_(id);
+  if (!table_.owns(h)) return w;
+  const auto say = [&](member_index i, std::uint64_t connected) {
+    const member_slot& m = members_[i];
+    if (m.st == index_state::dead || !m.of) return;
+    w.online = true;
+    w.lingering = m.p == nullptr;
+    w.edge = m.of->edge;
+    w.lane = m.of->number;
+    w.connected_for = duration(static_cast<std::int64_t>(to_us(now)) - unpack_time(connected));
+  };
+  const auto e = table_.find(h);
+  if (!e) return w;
+  if (e->link != contested_mark) {
+    say(e->link, e->connected);
+    return w;
+  }
+  for (const claim& c : contests_.at(h))
+    if (!c.waits && (c.id.empty() || c.id == id)) say(c.link, c.connected);
+  return w;
+}
+
+} // namespace beeline::router
