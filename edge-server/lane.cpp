@@ -1,0 +1,267 @@
+// The lane's connections: from accept to the end of a session, and time.
+#include "edge-server/lane.hpp"
+
+#include "common/link/endpoint.ipp"
+
+#include <algorithm>
+
+namespace beeline::edge {
+
+using mqtt::reason;
+
+std::size_t lane::client_hash::operator()(std::uint32_t i) const noexcept {
+  return static_cast<std::size_t>(l->endpoint_.find(l->sessions_[i].client)->hash * 0x9e3779b97f4a7c15ull);
+}
+std::size_t lane::client_hash::operator()(std::string_view id) const noexcept {
+  return static_cast<std::size_t>(l->endpoint_.hash(id) * 0x9e3779b97f4a7c15ull);
+}
+std::string_view lane::client_equal::id(std::uint32_t i) const noexcept {
+  return l->endpoint_.find(l->sessions_[i].client)->id;
+}
+
+lane::lane(lane_config config, chunk_pool& pool, time_point now)
+    : config_(std::move(config)), pool_(pool), endpoint_(config_.link, *this, pool, blocks_, dirty_, now),
+      by_id_(0, client_hash{this}, client_equal{this}), random_(config_.link.random_seed ^ 0x5e551015u),
+      last_time_(now), next_check_(now) {}
+
+void lane::on_up(conn& c, time_point now) {
+  if (c.kind == conn::kind_t::link) return endpoint_.on_up(c, now);
+  std::uint32_t i;
+  if (free_sessions_.empty()) {
+    i = static_cast<std::uint32_t>(sessions_.size());
+    sessions_.emplace_back();
+  } else {
+    i = free_sessions_.back();
+    free_sessions_.pop_back();
+  }
+  session& s = sessions_[i];
+  s = session{};
+  s.c = &c;
+  s.st = session::state::connecting;
+  s.index = i;
+  s.since = s.last_heard = now;
+  c.owner = i;
+  counters.connections.add();
+  if (leaving_) close_session(s, close_reason::shutdown, reason::success);
+}
+
+void lane::on_down(conn& c, close_reason why, time_point now) {
+  if (c.kind == conn::kind_t::link) return endpoint_.on_down(c, why, now);
+  session& s = sessions_[c.owner];
+  end_session(s, why);
+  counters.connections.sub();
+  free_sessions_.push_back(s.index);
+  s = session{};
+}
+
+// The session ends here, whatever the socket still has to say; on_down comes later.
+void lane::end_session(session& s, close_reason why) {
+  if (s.st == session::state::closed) return;
+  counters.closes[static_cast<std::size_t>(why)].add();
+  update_held(s, 0);
+  if (s.st == session::state::live) counters.sessions.sub();
+  if (s.st == session::state::live || s.st == session::state::registering) {
+    // A newer session of the id may have taken its place in the index.
+    if (const auto it = by_id_.find(s.index); it != by_id_.end() && *it == s.index) by_id_.erase(it);
+    by_client_[s.client.index] = none;
+    endpoint_.detach(s.client, last_time_);
+  }
+  s.st = session::state::closed;
+  drop_pending(s);
+  s.c->want_read = true; // what still comes is thrown away
+}
+
+// Ends the session with MQTT's last word: DISCONNECT for MQTT 5, and closes.
+void lane::close_session(session& s, close_reason why, reason say, std::string_view text) {
+  if (s.st == session::state::closed) return;
+  if (s.st == session::state::live && say != reason::success)
+    mqtt::encode_disconnect(s.c->out, s.version, say, s.problem_information ? text : std::string_view{},
+                            s.packet_bytes_max);
+  s.c->close_after_flush = true;
+  s.c->why = why;
+  dirty_.mark(*s.c);
+  end_session(s, why);
+}
+
+// Refuses a CONNECT.
+void lane::refuse(session& s, mqtt::protocol_version v, reason r, std::string_view text) {
+  counters.connects_refused.add();
+  if (v != mqtt::protocol_version::none) {
+    mqtt::connack_properties props;
+    if (s.problem_information) props.reason_string = text;
+    mqtt::encode_connack(s.c->out, v, false, r, props, s.packet_bytes_max);
+  }
+  close_session(s, close_reason::connect_refused, reason::success);
+}
+
+void lane::update_held(session& s, std::size_t bytes) {
+  counters.prelogin_bytes.set(counters.prelogin_bytes.get() + bytes - s.held_bytes);
+  s.held_bytes = static_cast<std::uint32_t>(bytes);
+}
+
+std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
+  last_time_ = now;
+  if (c.kind == conn::kind_t::link) return endpoint_.on_bytes(c, in, now);
+  session& s = sessions_[c.owner];
+  s.last_heard = now;
+  std::size_t at = 0;
+  while (at < in.size() && s.st != session::state::closed && s.st != session::state::registering &&
+         c.want_read) {
+    const const_bytes left = in.subspan(at);
+    const bool first = s.st == session::state::connecting;
+    if (first && mqtt::type_of(static_cast<std::uint8_t>(left[0])) != mqtt::packet_type::connect) {
+      counters.malformed.add();
+      close_session(s, close_reason::protocol_error, reason::success);
+      break;
+    }
+    mqtt::packet p;
+    const auto r = mqtt::next_packet(left, first ? config_.connect_bytes_max : config_.packet_bytes_max, p);
+    if (r == mqtt::parse::need_more) break;
+    if (r != mqtt::parse::done) {
+      counters.malformed.add();
+      const bool large = r == mqtt::parse::too_large;
+      close_session(s, large ? close_reason::packet_too_large : close_reason::malformed,
+                    large ? reason::packet_too_large : reason::malformed_packet);
+      break;
+    }
+    if (first) {
+      if (!on_connect(s, p, now)) break; // it moves to its own lane, with these bytes
+    } else {
+      on_packet(s, p, now);
+    }
+    at += p.total;
+  }
+  if (s.st == session::state::closed) return in.size();
+  if (s.st == session::state::connecting && c.move_to < 0) {
+    update_held(s, in.size() - at);
+    if (counters.prelogin_bytes.get() > config_.prelogin_bytes_max)
+      close_session(s, close_reason::prelogin_limit, reason::success);
+  }
+  return s.st == session::state::closed ? in.size() : at;
+}
+
+void lane::on_drained(conn& c, time_point now) {
+  if (c.kind == conn::kind_t::link) return endpoint_.on_drained(c, now);
+  session& s = sessions_[c.owner];
+  if (s.st == session::state::live) pump_pending(s, now);
+}
+
+// --- back pressure ------------------------------------------------------------------------------------
+
+// A client's socket is read while what it has sent fits: below its window, the lane's memory and the
+// link that its last message went to. Above, its own TCP connection slows it down, nobody else.
+void lane::update_reading(session& s) {
+  if (s.st != session::state::live) return;
+  const bool full = s.unanswered >= config_.inflight_max || s.unanswered_bytes >= config_.inflight_bytes_max;
+  const bool relaxed =
+      s.unanswered <= config_.inflight_max / 2 && s.unanswered_bytes <= config_.inflight_bytes_max / 2;
+  // MQTT 5 clients know the window in messages and are cut off when they pass it (on_publish).
+  const bool window_full =
+      full && (s.version != mqtt::protocol_version::v5 || s.unanswered_bytes >= config_.inflight_bytes_max);
+  const bool blocked = memory_full_ || s.waits_for_link != 0xffff;
+  const bool pause = s.reading_paused ? blocked || !relaxed : blocked || window_full;
+  if (pause == s.reading_paused) return;
+  s.reading_paused = pause;
+  if (pause) counters.reads_paused.add();
+  else s.last_heard = last_time_; // its keep-alive was suspended
+  s.c->want_read = !pause;
+  dirty_.mark(*s.c);
+}
+
+void lane::on_link_drained(std::uint16_t link, time_point) {
+  if (link >= paused_by_link_.size()) return;
+  for (std::uint32_t i : std::exchange(paused_by_link_[link], {})) {
+    session& s = sessions_[i];
+    if (s.waits_for_link != link) continue;
+    s.waits_for_link = 0xffff;
+    update_reading(s);
+  }
+}
+
+// --- time ----------------------------------------------------------------------------------------------
+
+void lane::check_session(session& s, time_point now) {
+  using enum session::state;
+  if (s.st == connecting && now - s.since >= config_.connect_max)
+    return close_session(s, close_reason::connect_timeout, reason::success);
+  if (s.st == registering && now - s.since >= config_.registered_max) {
+    counters.connects_refused.add();
+    mqtt::connack_properties props;
+    if (s.problem_information) props.reason_string = "no router shard answers for this client id";
+    mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, props, s.packet_bytes_max);
+    return close_session(s, close_reason::not_registered, reason::success);
+  }
+  if (s.st == live && s.keep_alive && !s.reading_paused &&
+      now - s.last_heard > std::chrono::milliseconds(1500) * s.keep_alive)
+    close_session(s, close_reason::keep_alive_timeout, reason::keep_alive_timeout);
+}
+
+void lane::on_time(time_point now) {
+  last_time_ = now;
+  endpoint_.on_time(now);
+  if (now >= next_check_) {
+    // A quarter of the sessions each time: every session within a second.
+    next_check_ = now + std::chrono::milliseconds(250);
+    std::size_t n = sessions_.size() / 4 + 1;
+    for (; n && !sessions_.empty(); --n) {
+      if (check_cursor_ >= sessions_.size()) check_cursor_ = 0;
+      session& s = sessions_[check_cursor_++];
+      if (s.st != session::state::free && s.st != session::state::closed) check_session(s, now);
+    }
+    counters.output_bytes.set(pool_.bytes_in_use());
+    counters.waiting_bytes.set(blocks_.bytes_in_use());
+    const std::size_t used = pool_.bytes_in_use() + blocks_.bytes_in_use();
+    const bool full = memory_full_ ? used > config_.memory_max / 2 : used > config_.memory_max;
+    if (full != memory_full_) {
+      memory_full_ = full;
+      for (session& s : sessions_) update_reading(s);
+    }
+  }
+  endpoint_.end_turn(now);
+}
+
+time_point lane::next_deadline() const noexcept { return std::min(next_check_, endpoint_.next_deadline()); }
+
+void lane::on_ready(bool ready, time_point) {
+  counters.ready.set(ready);
+  if (config_.on_ready) config_.on_ready(ready);
+}
+
+void lane::on_event(link::event_level level, std::string_view line) {
+  if (config_.on_event) config_.on_event(level, line);
+}
+
+void lane::shutdown(time_point now) {
+  leaving_ = true;
+  for (session& s : sessions_)
+    if (s.st != session::state::free) close_session(s, close_reason::shutdown, reason::server_shutting_down);
+  endpoint_.say_goodbye(now);
+}
+
+// --- host ------------------------------------------------------------------------------------------------
+
+void lane::on_registered(handle h, time_point now) {
+  const std::uint32_t i = session_of(h);
+  if (i == none) return;
+  session& s = sessions_[i];
+  if (s.st != session::state::registering) return; // registered again over a new link
+  s.st = session::state::live;
+  s.last_heard = now;
+  counters.connects.add();
+  counters.sessions.add();
+  send_connack(s);
+  s.c->want_read = true; // it may have sent more behind its CONNECT
+  dirty_.mark(*s.c);
+}
+
+void lane::on_kicked(handle h, time_point) {
+  const std::uint32_t i = session_of(h);
+  if (i == none) return;
+  session& s = sessions_[i];
+  counters.takeovers.add();
+  if (s.st == session::state::registering)
+    mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, {}, s.packet_bytes_max);
+  close_session(s, close_reason::taken_over, reason::session_taken_over);
+}
+
+} // namespace beeline::edge

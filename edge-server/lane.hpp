@@ -1,0 +1,168 @@
+// A lane: one thread's MQTT clients and their links to the router (design.md section 1).
+//
+// It is the Host of link::endpoint, which does the registration and the delivery contract; here is
+// what MQTT adds: CONNECT and CONNACK, sessions with their windows and queues, keep-alive, the
+// addresses `@/id[/channel]`, reason codes (docs/mqtt.md).
+//
+// Sans-I/O: see conn.hpp for the calls of the shell. Owner: the lane's thread, for everything but
+// the counters. A session lives as long as its connection.
+#pragma once
+#include "common/link/endpoint.hpp"
+#include "edge-server/mqtt/decode.hpp"
+#include "edge-server/mqtt/encode.hpp"
+#include "edge-server/session.hpp"
+
+#include <boost/unordered/unordered_flat_set.hpp>
+
+namespace beeline::edge {
+
+struct lane_config {
+  link::endpoint_config link;
+  std::size_t packet_bytes_max = limits::packet_bytes_max;
+  std::size_t connect_bytes_max = limits::connect_bytes_max;
+  std::size_t prelogin_bytes_max = limits::prelogin_bytes_max;
+  std::uint16_t inflight_max = limits::inflight_messages_max;
+  std::size_t inflight_bytes_max = limits::inflight_bytes_max;
+  std::size_t pending_max = limits::pending_messages_max, pending_bytes_max = limits::pending_bytes_max;
+  std::size_t client_output_max = limits::client_output_bytes_max;
+  std::size_t memory_max = limits::outputs_bytes_max; // outputs and waiting messages of this lane
+  duration connect_max = limits::connect_max, registered_max = limits::registered_max;
+  duration keep_alive_max = limits::keep_alive_max;
+  bool v311_refused_disconnects = false;
+  std::function<void(bool ready)> on_ready;                               // called in the lane's thread
+  std::function<void(link::event_level, std::string_view line)> on_event; // likewise
+};
+
+struct lane_counters {
+  counter connections, sessions, prelogin_bytes, ready; // now
+  counter output_bytes, waiting_bytes;                  // now
+  counter connects, connects_refused, takeovers;
+  counter publishes[3], publish_bytes;   // from clients, by QoS; payload bytes
+  counter deliveries[2], delivery_bytes; // to clients, by QoS
+  counter outcomes[answer_count];        // final answers told to publishers
+  counter outcomes_untold;               // 3.1.1: refused, and PUBACK cannot say so
+  counter pubacks_in, pubacks_unknown;
+  counter pending, pending_bytes; // messages that wait for recipients, now
+  counter subscribes, subscriptions_refused;
+  counter reads_paused;               // times a client's socket was not read for back pressure
+  counter malformed;                  // packets
+  counter closes[close_reason_count]; // of clients
+  counter drops[drop_reason_count];
+};
+
+class lane {
+public:
+  lane(lane_config config, chunk_pool& pool, time_point now);
+
+  // --- shell ---
+  void begin_turn(time_point now) { endpoint_.begin_turn(now); }
+  void end_turn(time_point now) { endpoint_.end_turn(now); }
+  void on_up(conn& c, time_point now);
+  std::size_t on_bytes(conn& c, mutable_bytes in, time_point now);
+  void on_drained(conn& c, time_point now);
+  void on_down(conn& c, close_reason why, time_point now);
+  void on_time(time_point now);
+  time_point next_deadline() const noexcept;
+  bool take_connect(connect_request& r) { return endpoint_.take_connect(r, last_time_); }
+  void on_connect_failed(std::uint32_t link, std::string_view why, time_point now) {
+    endpoint_.on_connect_failed(link, why, now);
+  }
+  void shutdown(time_point now);
+  dirty_list& dirty() noexcept { return dirty_; }
+  chunk_pool& pool() noexcept { return pool_; }
+
+  // --- host of the endpoint ---
+  void on_registered(handle h, time_point now);
+  void on_kicked(handle h, time_point now);
+  answer deliver(handle h, const wire::message_view& m, time_point now);
+  void on_outcome(const link::outbox::outcome& o, time_point now);
+  void on_link_drained(std::uint16_t link, time_point now);
+  void on_ready(bool ready, time_point now);
+  void on_event(link::event_level level, std::string_view line);
+
+  const link::endpoint<lane>& endpoint() const noexcept { return endpoint_; }
+  link::endpoint<lane>& endpoint() noexcept { return endpoint_; }
+  // f(id, live) for each session that is registered or about to be.
+  template <class F> void for_each_session(F&& f);
+
+  lane_counters counters;
+
+private:
+  // lane.cpp: connections, time
+  std::uint32_t session_of(handle h) const noexcept {
+    return h.index < by_client_.size() ? by_client_[h.index] : none;
+  }
+  void close_session(session& s, close_reason why, mqtt::reason say, std::string_view text = {});
+  void end_session(session& s, close_reason why);
+  void check_session(session& s, time_point now);
+  void update_reading(session& s);
+  void update_held(session& s, std::size_t bytes);
+  void refuse(session& s, mqtt::protocol_version v, mqtt::reason r, std::string_view text);
+
+  // lane_connect.cpp
+  bool on_connect(session& s, const mqtt::packet& p, time_point now); // true: consumed
+  bool check_connect(session& s, const mqtt::connect_packet& c);
+  void send_connack(session& s);
+  std::string make_client_id();
+
+  // lane_packets.cpp: packets of live sessions
+  void on_packet(session& s, const mqtt::packet& p, time_point now);
+  void on_publish(session& s, const mqtt::packet& p, time_point now);
+  mqtt::reason resolve_alias(session& s, mqtt::publish_packet& p);
+  void refuse_publish(session& s, const mqtt::publish_packet& p, mqtt::reason r, drop_reason why,
+                      std::string_view text);
+  void on_puback(session& s, const mqtt::packet& p, time_point now);
+  void on_subscribe(session& s, const mqtt::packet& p);
+  void on_unsubscribe(session& s, const mqtt::packet& p);
+  void on_disconnect(session& s, const mqtt::packet& p);
+  void put_puback(session& s, std::uint16_t packet_id, mqtt::reason r, std::string_view text);
+
+  // lane_delivery.cpp: messages to clients
+  void write_publish(session& s, const wire::message_view& m, std::uint8_t qos, time_point now,
+                     time_point expires);
+  void pump_pending(session& s, time_point now);
+  void drop_pending(session& s);
+  bool can_write(const session& s) const noexcept {
+    return s.in_flight.size() < s.receive_maximum && s.c->out.size() < config_.client_output_max;
+  }
+  void count_drop(drop_reason r) { counters.drops[static_cast<std::size_t>(r)].add(); }
+
+  struct client_hash {
+    using is_transparent = void;
+    lane* l;
+    std::size_t operator()(std::uint32_t session) const noexcept;
+    std::size_t operator()(std::string_view id) const noexcept;
+  };
+  struct client_equal {
+    using is_transparent = void;
+    lane* l;
+    std::string_view id(std::uint32_t session) const noexcept;
+    bool operator()(std::uint32_t a, std::uint32_t b) const noexcept { return a == b; }
+    bool operator()(std::string_view a, std::uint32_t b) const noexcept { return a == id(b); }
+    bool operator()(std::uint32_t a, std::string_view b) const noexcept { return id(a) == b; }
+  };
+
+  lane_config config_;
+  chunk_pool& pool_;
+  block_pool blocks_;
+  dirty_list dirty_;
+  link::endpoint<lane> endpoint_;
+  std::deque<session> sessions_; // by conn.owner; references stay valid
+  std::vector<std::uint32_t> free_sessions_;
+  std::vector<std::uint32_t> by_client_;                                      // handle.index -> session
+  boost::unordered_flat_set<std::uint32_t, client_hash, client_equal> by_id_; // one id, one session
+  std::vector<std::vector<std::uint32_t>> paused_by_link_; // sessions that wait for a link to drain
+  rng random_;
+  std::uint32_t check_cursor_ = 0;
+  time_point last_time_{}, next_check_{};
+  bool leaving_ = false, memory_full_ = false;
+};
+
+template <class F> void lane::for_each_session(F&& f) {
+  for (session& s : sessions_)
+    if (s.st == session::state::registering || s.st == session::state::live)
+      if (const link::client* x = endpoint_.find(s.client))
+        f(std::string_view(x->id), s.st == session::state::live);
+}
+
+} // namespace beeline::edge

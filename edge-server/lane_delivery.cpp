@@ -1,0 +1,111 @@
+// Messages to clients: the recipient's window and queue.
+#include "edge-server/lane.hpp"
+
+#include "common/link/endpoint.ipp"
+
+#include <algorithm>
+
+namespace beeline::edge {
+namespace {
+// `@/X` always names the other party: the recipient sees the sender there, on the same channel.
+mqtt::publish_message publish_of(const wire::message_view& m, const_bytes& properties) {
+  mqtt::publish_message p;
+  const std::string_view channel = m.channel();
+  p.topic = {"@/", m.sender(), channel.empty() ? std::string_view{} : std::string_view{"/"}, channel};
+  properties = m.properties();
+  if (!properties.empty()) p.forward_properties = {&properties, 1};
+  p.payload = m.payload();
+  return p;
+}
+} // namespace
+
+answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
+  const std::uint32_t i = session_of(h);
+  if (i == none || sessions_[i].st != session::state::live) return answer::not_here;
+  session& s = sessions_[i];
+  const std::uint8_t qos = m.qos1();
+  const_bytes properties;
+  mqtt::publish_message p = publish_of(m, properties);
+  p.qos = qos;
+  if (m.ttl_ms()) p.message_expiry = m.ttl_ms() / 1000;
+  if (mqtt::publish_size(p, s.version) > s.packet_bytes_max) {
+    count_drop(drop_reason::too_large_for_recipient);
+    return answer::refused;
+  }
+  const time_point expires = m.ttl_ms() ? now + std::chrono::milliseconds(m.ttl_ms()) : never;
+  if (qos == 0) {
+    if (s.c->out.size() >= config_.client_output_max) {
+      count_drop(drop_reason::recipient_slow);
+      return answer::full;
+    }
+    write_publish(s, m, 0, now, expires);
+    return answer::accepted;
+  }
+  if ((!s.pending || s.pending->empty()) && can_write(s)) {
+    write_publish(s, m, 1, now, expires);
+    return answer::accepted;
+  }
+  if (s.pending &&
+      (s.pending->size() >= config_.pending_max || s.pending_bytes + m.size() > config_.pending_bytes_max)) {
+    count_drop(drop_reason::recipient_full);
+    return answer::full;
+  }
+  if (!s.pending) s.pending = std::make_unique<std::deque<pending_message>>();
+  pending_message w{blocks_.take(m.size()), static_cast<std::uint32_t>(m.size()), expires};
+  std::memcpy(w.block, m.bytes().data(), m.size());
+  s.pending->push_back(w);
+  s.pending_bytes += m.size();
+  counters.pending.add();
+  counters.pending_bytes.add(m.size());
+  return answer::accepted;
+}
+
+void lane::write_publish(session& s, const wire::message_view& m, std::uint8_t qos, time_point now,
+                         time_point expires) {
+  const_bytes properties;
+  mqtt::publish_message p = publish_of(m, properties);
+  p.qos = qos;
+  if (expires != never)
+    p.message_expiry = static_cast<std::uint32_t>(
+        std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(expires - now).count()));
+  if (qos) {
+    do {
+      p.packet_id = s.next_packet_id++;
+    } while (p.packet_id == 0 || s.in_flight.contains(p.packet_id));
+    s.in_flight.insert(p.packet_id);
+  }
+  mqtt::encode_publish(s.c->out, p, s.version);
+  dirty_.mark(*s.c);
+  counters.deliveries[qos].add();
+  counters.delivery_bytes.add(p.payload.size());
+}
+
+void lane::pump_pending(session& s, time_point now) {
+  if (!s.pending) return;
+  while (!s.pending->empty() && can_write(s)) {
+    const pending_message w = s.pending->front();
+    s.pending->pop_front();
+    if (w.expires <= now) count_drop(drop_reason::expired);
+    else write_publish(s, wire::message_view({w.block, w.size}), 1, now, w.expires);
+    s.pending_bytes -= w.size;
+    counters.pending.sub();
+    counters.pending_bytes.sub(w.size);
+    blocks_.give(w.block, w.size);
+  }
+  if (s.pending->empty()) s.pending.reset();
+}
+
+// What an ended session had accepted and not yet sent is lost with it, and counted.
+void lane::drop_pending(session& s) {
+  if (!s.pending) return;
+  for (const pending_message& w : *s.pending) {
+    count_drop(drop_reason::recipient_gone);
+    counters.pending.sub();
+    counters.pending_bytes.sub(w.size);
+    blocks_.give(w.block, w.size);
+  }
+  s.pending.reset();
+  s.pending_bytes = 0;
+}
+
+} // namespace beeline::edge

@@ -1,0 +1,266 @@
+// Packets of live sessions, and what their publishers are told.
+#include "edge-server/lane.hpp"
+#include "edge-server/mqtt/topic.hpp"
+
+#include "common/link/endpoint.ipp"
+
+#include <algorithm>
+
+namespace beeline::edge {
+
+using mqtt::packet_type;
+using mqtt::protocol_version;
+using mqtt::reason;
+
+namespace {
+constexpr std::size_t ix(answer a) { return static_cast<std::size_t>(a); }
+
+close_reason close_reason_of(reason r) {
+  switch (r) {
+  case reason::malformed_packet: return close_reason::malformed;
+  case reason::packet_too_large: return close_reason::packet_too_large;
+  case reason::receive_maximum_exceeded: return close_reason::receive_maximum_exceeded;
+  case reason::qos_not_supported:
+  case reason::retain_not_supported:
+  case reason::subscription_identifiers_not_supported:
+  case reason::bad_authentication_method: return close_reason::unsupported;
+  default: return close_reason::protocol_error;
+  }
+}
+
+// "@/C2/chat" -> C2, chat. False: no address of a client.
+bool parse_address(std::string_view topic, std::string_view& id, std::string_view& channel) {
+  if (!topic.starts_with("@/")) return false;
+  topic.remove_prefix(2);
+  const std::size_t slash = topic.find('/');
+  id = topic.substr(0, slash);
+  channel = slash == std::string_view::npos ? std::string_view{} : topic.substr(slash + 1);
+  return mqtt::valid_client_id(id);
+}
+
+struct told {
+  reason code;
+  std::string_view text;
+};
+told told_of(answer a, answer cause) {
+  switch (a) {
+  case answer::accepted: return {reason::success, {}};
+  case answer::nobody: return {reason::no_matching_subscribers, {}};
+  case answer::full: return {reason::quota_exceeded, "the recipient's queue is full"};
+  case answer::expired: return {reason::implementation_specific_error, "the message expired on its way"};
+  case answer::unknown:
+    return {reason::implementation_specific_error,
+            "outcome unknown: a server was lost with the message in flight"};
+  default:
+    return {reason::implementation_specific_error,
+            cause == answer::busy ? "given up: a queue on the way stayed full"
+                                  : "refused: the message is above a limit of its recipient"};
+  }
+}
+} // namespace
+
+void lane::on_packet(session& s, const mqtt::packet& p, time_point now) {
+  reason r = reason::success;
+  switch (p.type()) {
+  case packet_type::publish: return on_publish(s, p, now);
+  case packet_type::puback: return on_puback(s, p, now);
+  case packet_type::subscribe: return on_subscribe(s, p);
+  case packet_type::unsubscribe: return on_unsubscribe(s, p);
+  case packet_type::disconnect: return on_disconnect(s, p);
+  case packet_type::pingreq:
+    r = mqtt::decode_pingreq(p, s.version);
+    if (r == reason::success) {
+      mqtt::encode_pingresp(s.c->out);
+      return dirty_.mark(*s.c);
+    }
+    break;
+  case packet_type::pubrel: { // there is no QoS 2 message that it could be about
+    mqtt::ack_packet a;
+    r = mqtt::decode_ack(p, s.version, a);
+    if (r == reason::success) {
+      mqtt::encode_ack(s.c->out, packet_type::pubcomp, a.packet_id, s.version,
+                       s.version == protocol_version::v5 ? reason::packet_identifier_not_found
+                                                         : reason::success);
+      return dirty_.mark(*s.c);
+    }
+    break;
+  }
+  default:
+    r = mqtt::check_header(p.first, s.version, mqtt::sender::client);
+    if (r == reason::success)
+      r = reason::protocol_error; // a second CONNECT, AUTH without a method, PUBREC, PUBCOMP
+  }
+  counters.malformed.add();
+  close_session(s, close_reason_of(r), r);
+}
+
+// --- PUBLISH --------------------------------------------------------------------------------------------
+
+reason lane::resolve_alias(session& s, mqtt::publish_packet& p) {
+  if (p.topic_alias == 0) return reason::success;
+  if (p.topic_alias > limits::topic_alias_max) return reason::topic_alias_invalid;
+  if (!s.aliases) s.aliases = std::make_unique<std::vector<std::string>>(limits::topic_alias_max);
+  std::string& known = (*s.aliases)[p.topic_alias - 1u];
+  if (!p.topic.empty())
+    known = p.topic.substr(0, limits::topic_bytes_max + 1); // what is too long stays too long
+  else if (known.empty()) return reason::protocol_error;
+  p.topic = known;
+  return reason::success;
+}
+
+void lane::put_puback(session& s, std::uint16_t packet_id, reason r, std::string_view text) {
+  mqtt::encode_ack(s.c->out, packet_type::puback, packet_id, s.version, r,
+                   s.problem_information ? text : std::string_view{}, s.packet_bytes_max);
+  dirty_.mark(*s.c);
+}
+
+// A PUBLISH that is answered here, because it cannot be sent at all.
+void lane::refuse_publish(session& s, const mqtt::publish_packet& p, reason r, drop_reason why,
+                          std::string_view text) {
+  count_drop(why);
+  if (p.qos == 0) return;
+  counters.outcomes[ix(answer::refused)].add();
+  if (s.version == protocol_version::v311) {
+    counters.outcomes_untold.add();
+    if (config_.v311_refused_disconnects)
+      return close_session(s, close_reason::message_refused, reason::success);
+  }
+  put_puback(s, p.packet_id, r, text);
+}
+
+void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
+  mqtt::publish_packet m;
+  reason r = mqtt::decode_publish(p, s.version, m);
+  if (r == reason::success) r = resolve_alias(s, m);
+  if (r == reason::success && m.qos == 2) r = reason::qos_not_supported;
+  if (r == reason::success && m.retain && s.version == protocol_version::v5) r = reason::retain_not_supported;
+  if (r == reason::success && m.qos == 1 && s.version == protocol_version::v5 &&
+      s.unanswered >= config_.inflight_max)
+    r = reason::receive_maximum_exceeded;
+  if (r != reason::success) {
+    if (close_reason_of(r) != close_reason::unsupported) counters.malformed.add();
+    return close_session(s, close_reason_of(r), r);
+  }
+  counters.publishes[m.qos].add();
+  counters.publish_bytes.add(m.payload.size());
+  wire::message_parts out;
+  if (m.topic.size() > limits::topic_bytes_max)
+    return refuse_publish(s, m, reason::topic_name_invalid, drop_reason::bad_topic,
+                          "topic longer than 1 KiB");
+  if (!parse_address(m.topic, out.destination, out.channel))
+    return refuse_publish(s, m, reason::topic_name_invalid, drop_reason::bad_topic,
+                          "only @/client and @/client/channel are served");
+  if (m.retain) // 3.1.1
+    return refuse_publish(s, m, reason::retain_not_supported, drop_reason::bad_topic, {});
+  if (m.properties.user_property_bytes > limits::user_properties_bytes_max)
+    return refuse_publish(s, m, reason::quota_exceeded, drop_reason::memory_limit,
+                          "user properties above 64 KiB");
+  out.hash = endpoint_.hash(out.destination);
+  const std::string_view sender = endpoint_.find(s.client)->id;
+  out.sender = sender;
+  out.properties = m.properties.forward();
+  out.payload = m.payload;
+  if (m.properties.message_expiry)
+    out.ttl_ms = static_cast<std::uint32_t>(
+        std::clamp<std::uint64_t>(std::uint64_t{*m.properties.message_expiry} * 1000, 1, ~std::uint32_t{0}));
+  if (m.qos == 1) {
+    ++s.unanswered;
+    s.unanswered_bytes += wire::message_bytes(out, true);
+    endpoint_.send_qos1(s.client, m.packet_id, out, now);
+    return update_reading(s);
+  }
+  std::uint16_t link = 0;
+  drop_reason why{};
+  if (endpoint_.send_qos0(out, link, why) != link::endpoint<lane>::sent::link_full) return;
+  if (link >= paused_by_link_.size()) paused_by_link_.resize(link + 1u);
+  if (s.waits_for_link == 0xffff) {
+    paused_by_link_[link].push_back(s.index);
+    s.waits_for_link = link;
+  }
+  update_reading(s);
+}
+
+void lane::on_outcome(const link::outbox::outcome& o, time_point) {
+  const std::uint32_t i = session_of(o.sender);
+  if (i == none) return;
+  session& s = sessions_[i];
+  if (s.st != session::state::live || s.client != o.sender) return;
+  --s.unanswered;
+  s.unanswered_bytes -= o.bytes;
+  counters.outcomes[ix(o.what)].add();
+  const auto [code, text] = told_of(o.what, o.cause);
+  if (s.version == protocol_version::v311 && o.what != answer::accepted) {
+    counters.outcomes_untold.add();
+    if (config_.v311_refused_disconnects && o.what != answer::nobody)
+      return close_session(s, close_reason::message_refused, reason::success);
+  }
+  put_puback(s, static_cast<std::uint16_t>(o.token), code, text);
+  update_reading(s);
+}
+
+// --- the others -------------------------------------------------------------------------------------------
+
+void lane::on_puback(session& s, const mqtt::packet& p, time_point now) {
+  mqtt::ack_packet a;
+  if (const reason r = mqtt::decode_ack(p, s.version, a); r != reason::success) {
+    counters.malformed.add();
+    return close_session(s, close_reason_of(r), r);
+  }
+  if (s.in_flight.erase(a.packet_id) == 0) return counters.pubacks_unknown.add();
+  counters.pubacks_in.add();
+  pump_pending(s, now);
+}
+
+void lane::on_subscribe(session& s, const mqtt::packet& p) {
+  mqtt::subscribe_packet m;
+  reason r = mqtt::decode_subscribe(p, s.version, m);
+  if (r == reason::success && m.subscription_identifier) r = reason::subscription_identifiers_not_supported;
+  if (r != reason::success) {
+    counters.malformed.add();
+    return close_session(s, close_reason_of(r), r);
+  }
+  counters.subscribes.add();
+  std::vector<reason> codes;
+  mqtt::subscription_walk walk(m);
+  for (mqtt::subscription q; walk.next(q);) {
+    reason code = q.qos == 0 ? reason::success : reason::granted_qos_1;
+    const bool known = std::find(s.filters.begin(), s.filters.end(), q.filter) != s.filters.end();
+    if (!q.valid || q.filter.size() > limits::topic_bytes_max) code = reason::topic_filter_invalid;
+    else if (q.shared) code = reason::shared_subscriptions_not_supported;
+    else if (!q.filter.starts_with("@/")) code = reason::topic_filter_invalid;
+    else if (!known && s.filters.size() >= limits::subscriptions_max) code = reason::quota_exceeded;
+    else if (!known) s.filters.emplace_back(q.filter);
+    if (mqtt::is_error(code)) counters.subscriptions_refused.add();
+    codes.push_back(code);
+  }
+  mqtt::encode_suback(s.c->out, m.packet_id, codes, s.version, s.packet_bytes_max);
+  dirty_.mark(*s.c);
+}
+
+void lane::on_unsubscribe(session& s, const mqtt::packet& p) {
+  mqtt::unsubscribe_packet m;
+  if (const reason r = mqtt::decode_unsubscribe(p, s.version, m); r != reason::success) {
+    counters.malformed.add();
+    return close_session(s, close_reason_of(r), r);
+  }
+  std::vector<reason> codes;
+  mqtt::filter_walk walk(m);
+  for (std::string_view filter; walk.next(filter);)
+    codes.push_back(std::erase(s.filters, filter) ? reason::success : reason::no_subscription_existed);
+  mqtt::encode_unsuback(s.c->out, m.packet_id, codes, s.version, s.packet_bytes_max);
+  dirty_.mark(*s.c);
+}
+
+void lane::on_disconnect(session& s, const mqtt::packet& p) {
+  mqtt::disconnect_packet m;
+  reason r = mqtt::decode_disconnect(p, s.version, m);
+  // Session expiry was 0 in CONNACK; a client may not raise it from there.
+  if (r == reason::success && m.session_expiry.value_or(0) != 0) r = reason::protocol_error;
+  if (r != reason::success) {
+    counters.malformed.add();
+    return close_session(s, close_reason_of(r), r);
+  }
+  close_session(s, close_reason::client_disconnect, reason::success);
+}
+
+} // namespace beeline::edge

@@ -1,0 +1,57 @@
+// The state of one client connection at its lane. Plain data; the rules are in lane*.cpp.
+// Owner: the lane's thread.
+#pragma once
+#include "common/base/conn.hpp"
+#include "common/base/ids.hpp"
+#include "common/base/slab.hpp"
+#include "common/base/time.hpp"
+#include "edge-server/mqtt/protocol.hpp"
+
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace beeline::edge {
+
+// A message that waits for room in its recipient's window: the link frame as it came.
+struct pending_message {
+  std::byte* block = nullptr;
+  std::uint32_t size = 0;
+  time_point expires = never;
+};
+
+struct session {
+  enum class state : std::uint8_t { free, connecting, registering, live, closed };
+
+  conn* c = nullptr;
+  state st = state::free;
+  mqtt::protocol_version version = mqtt::protocol_version::none;
+  bool problem_information = true; // MQTT 5: reason strings are wanted
+  bool reading_paused = false;
+  bool assigned_id = false;
+  std::uint16_t keep_alive = 0;      // seconds as enforced; 0: none
+  std::uint16_t told_keep_alive = 0; // server keep-alive to be announced; 0: the client's own
+  std::uint16_t receive_maximum = 0; // of the client, bounded by ours
+  std::uint16_t next_packet_id = 1;
+  std::uint16_t waits_for_link = 0xffff; // paused until that link has drained
+  std::uint32_t index = none;            // own place in the lane's table
+  std::uint32_t packet_bytes_max = ~0u;  // the client's Maximum Packet Size
+  handle client;
+  time_point since{}, last_heard{};
+  std::uint32_t held_bytes = 0; // before login: bytes that wait for a whole CONNECT
+
+  // As publisher: QoS 1 messages without an answer.
+  std::uint32_t unanswered = 0;
+  std::size_t unanswered_bytes = 0;
+  // As recipient: packet ids without PUBACK, and messages that wait for room.
+  boost::unordered_flat_set<std::uint16_t> in_flight;
+  std::unique_ptr<std::deque<pending_message>> pending;
+  std::size_t pending_bytes = 0;
+
+  std::unique_ptr<std::vector<std::string>> aliases; // topic by alias - 1
+  std::vector<std::string> filters;                  // granted subscriptions
+};
+
+} // namespace beeline::edge
