@@ -5,12 +5,13 @@
 
 namespace beeline::router {
 namespace {
+constexpr int warm_up_times_max = 10; // of config.warm_up, in all: a lane that never gets in sync cannot stop us
 constexpr std::size_t urgent_bytes_max = 2 * limits::link_output_bytes_max; // a lane that takes no answers
 }
 
 shard::shard(shard_config config, chunk_pool& pool, time_point now)
     : config_(std::move(config)), pool_(pool), hasher_{config_.secret.id_key(), config_.hash_bits},
-      table_(config_.first_slot, config_.last_slot), last_turn_(now), next_check_(now), next_floors_(now),
+      table_(config_.first_slot, config_.last_slot), started_(now), last_turn_(now), next_check_(now), next_floors_(now),
       last_progress_(now) {
   warming_ = config_.warm_up > duration::zero();
   counters.warming_up.set(warming_);
@@ -47,6 +48,7 @@ void shard::end_turn(time_point now) {
 }
 
 void shard::on_time(time_point now) {
+  if (sweeping_now_) sweep(now);
   if (now < next_check_) return;
   next_check_ = now + limits::heartbeat_interval / 5;
   for (std::size_t i = 0; i < peers_.size(); ++i)
@@ -394,7 +396,6 @@ bool shard::let_in(peer& p, time_point now) {
   put_members(p);
   tell_member(*l, i, true, &p);
   dirty_.mark(*p.c);
-  last_progress_ = now;
   return true;
 }
 
@@ -457,7 +458,8 @@ void shard::check_warm_up(time_point now) {
     if (!reborn) complete = false;
   }
   if (complete) say_in_service(true, now);
-  else if (now - last_progress_ >= config_.warm_up) say_in_service(false, now);
+  else if (now - last_progress_ >= config_.warm_up || now - started_ >= warm_up_times_max * config_.warm_up)
+    say_in_service(false, now);
 }
 
 void shard::say_in_service(bool complete, time_point now) {

@@ -233,7 +233,7 @@ private:
   boost::unordered_flat_map<id_hash, contest> contests_;
   std::vector<peer*> touched_;
   wire::frame_writer writer_;
-  time_point last_turn_{}, next_check_{}, next_floors_{};
+  time_point started_{}, last_turn_{}, next_check_{}, next_floors_{};
   std::uint64_t lift_ = 0;
   bool warming_ = true, any_list_ = false, leaving_ = false;
   time_point last_progress_{};
