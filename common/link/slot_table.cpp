@@ -17,11 +17,17 @@ void slot_table::build(const std::vector<part>& parts) {
     for (std::size_t k = 0; k < parts[p].map->size(); ++k) {
       const shard_address& s = (*parts[p].map)[k];
       for (std::uint32_t slot = s.first; slot <= s.last; ++slot) {
-        if (owner[slot] != no_link && problem_.empty())
-          problem_ = range_text(slot, s.last) + " served by both router " + parts[owner[slot]].router +
-                     " and router " + parts[p].router + ": give each router its own --slots";
-        owner[slot] = static_cast<std::uint16_t>(p);
-        links_[slot] = (*parts[p].links)[k];
+        if (owner[slot] == no_link) {
+          owner[slot] = static_cast<std::uint16_t>(p);
+          links_[slot] = (*parts[p].links)[k];
+          continue;
+        }
+        links_[slot] = no_link;
+        if (!problem_.empty()) continue;
+        std::uint32_t last = slot;
+        while (last < s.last && owner[last + 1] == owner[slot]) ++last;
+        problem_ = range_text(slot, last) + " served by both router " + parts[owner[slot]].router +
+                   " and router " + parts[p].router + ": give each router its own --slots";
       }
     }
   }

@@ -15,6 +15,8 @@ namespace beeline::net {
 
 template <class Core> class core_thread {
 public:
+  using core_type = Core;
+
   // `name`: of the thread, at most 15 characters are shown.
   core_thread(std::string name, std::unique_ptr<Core> core, core_loop_options options)
       : name_(std::move(name)), core_(std::move(core)),

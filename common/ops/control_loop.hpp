@@ -1,0 +1,34 @@
+// The main thread of a program once it has started: signals, slow timers, and work that must not be
+// done by a shard or lane, such as making a page of what one was asked.
+//
+//   SIGTERM, SIGINT   run() returns; from then on a second one ends the process at once
+//   SIGHUP            the log file is opened anew
+//   SIGPIPE           ignored
+//
+// Owner: the thread that calls run(). Only post() and stop() may be called by others, also before
+// run() and after it has returned; what is posted then is dropped with the object.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace beeline::ops {
+
+class control_loop {
+public:
+  control_loop(); // takes the signals
+  ~control_loop();
+  control_loop(const control_loop&) = delete;
+  control_loop& operator=(const control_loop&) = delete;
+
+  void post(std::function<void()> f);
+  void every(std::chrono::milliseconds interval, std::function<void()> f); // before run()
+  void stop();                                                             // as SIGTERM does
+  void run(); // throws what a function throws that runs in it
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace beeline::ops

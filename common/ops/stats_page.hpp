@@ -1,0 +1,76 @@
+// Statistics of a program and its parts (shards, lanes), named once and told twice: as JSON for
+// /stats and as Prometheus text for /metrics.
+//
+//   sample: name, help, value, and for a family a label with its value
+//     JSON         "drops": {"nobody": 3, ...}          in the part, and summed in "totals"
+//     Prometheus   beeline_router_drops_total{shard="0",reason="nobody"} 3
+//
+// Names end in their unit (_bytes); those in _us are told to Prometheus as _seconds. Reading the
+// counters is a relaxed load: it never stops the thread that counts. Built for each request.
+#pragma once
+#include "common/base/counters.hpp"
+#include "common/net/io_counters.hpp"
+#include "common/ops/admin_http.hpp"
+#include "common/ops/metrics.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace beeline::ops {
+
+enum class stat_kind : std::uint8_t {
+  counter,
+  gauge,
+  greatest
+}; // greatest: a gauge; totals take the highest
+
+class stats_part {
+public:
+  struct sample {
+    stat_kind kind;
+    std::string_view name, help;
+    std::string_view label, label_value; // empty: no family
+    std::string_view key;                // in JSON, inside the family
+    std::uint64_t value;
+  };
+
+  void counter(std::string_view name, std::string_view help, const beeline::counter& c) {
+    samples_.push_back({stat_kind::counter, name, help, {}, {}, {}, c.get()});
+  }
+  void gauge(std::string_view name, std::string_view help, const beeline::counter& c) {
+    samples_.push_back({stat_kind::gauge, name, help, {}, {}, {}, c.get()});
+  }
+  void greatest(std::string_view name, std::string_view help, const beeline::counter& c) {
+    samples_.push_back({stat_kind::greatest, name, help, {}, {}, {}, c.get()});
+  }
+  // One counter for each of `keys`, e.g. for each close_reason. Samples of one name and key add up.
+  void family(std::string_view name, std::string_view help, std::string_view label,
+              std::span<const std::string_view> keys, std::span<const beeline::counter> values);
+  void by_qos(std::string_view name, std::string_view help, std::span<const beeline::counter> values);
+
+  void add(const stats_part& other); // sums, for totals and for families told in two places
+  std::uint64_t value_of(std::string_view name, std::string_view key = {}) const; // must be there
+  nlohmann::json json() const;
+  void prometheus(metrics_page& page, std::string_view prefix, const metric_labels& labels) const;
+
+private:
+  void put(const sample& s);
+  std::vector<sample> samples_;
+};
+
+// What every program has in common.
+void add_io(stats_part& part, const net::io_counters& io);
+void add_admin(stats_part& part, const admin_counters& admin);
+nlohmann::json program_json(std::string_view program); // program, version, build, uptime, process
+void program_metrics(metrics_page& page, std::string_view prefix);
+std::string utc_text(std::chrono::system_clock::time_point t); // "2024-05-01T09:30:00.123Z"
+
+http_response json_page(const nlohmann::json& page, unsigned status = 200);
+http_response ready_page(const std::string& why_not); // empty: 200, else 503 with the reason
+// 200, or 503 when one of the threads has not answered for a second.
+http_response health_page(const std::vector<std::string>& stalled);
+
+} // namespace beeline::ops

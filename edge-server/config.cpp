@@ -1,0 +1,96 @@
+#include "edge-server/config.hpp"
+
+#include "common/base/limits.hpp"
+#include "common/ops/start_error.hpp"
+
+#include <algorithm>
+
+namespace beeline::edge {
+namespace {
+
+using ops::exit_usage;
+using ops::start_error;
+using ops::value;
+
+ops::option_set options() {
+  ops::po::options_description network("Network"), clients("Clients"), limits_group("Limits");
+  network.add_options()                                                                                 //
+      ("mqtt", value("HOST:PORT", "0.0.0.0:1883"), "where MQTT clients connect")                        //
+      ("router", ops::values("HOST:PORT"), "a router's first shard; several routers: give each one")    //
+      ("name", value("NAME"), "of this edge server, its own in the cluster (default: the host's name)") //
+      ("lanes", value("N"), "threads that share the clients (default: one a processor)");
+  clients.add_options()                                                                        //
+      ("connect-timeout", value("TIME", "5s"), "from the TCP connection to the whole CONNECT") //
+      ("keep-alive-max", value("TIME", "600s"), "longest keep-alive; MQTT 5 clients are told") //
+      ("v311-refused", value("WHAT", "puback"),
+       "a refused publish of a 3.1.1 client: puback (says nothing) or disconnect");
+  limits_group.add_options()                                                                            //
+      ("max-connections", value("N", "100000"), "MQTT connections, all lanes together")                 //
+      ("max-packet-size", value("SIZE", "1MiB"), "one MQTT packet")                                     //
+      ("max-inflight", value("N", "1024"), "QoS 1 messages of one client without an answer, each way")  //
+      ("max-inflight-bytes", value("SIZE", "1MiB"), "likewise, bytes")                                  //
+      ("max-pending", value("N", "1000"), "messages that wait for one recipient")                       //
+      ("max-pending-bytes", value("SIZE", "1MiB"), "likewise, bytes")                                   //
+      ("max-client-output", value("SIZE", "1MiB"), "unsent bytes of one client, then QoS 0 is dropped") //
+      ("max-memory", value("SIZE", "1GiB"), "outputs and waiting messages of one lane");
+  return {"beeline-edge",
+          "Takes MQTT clients in and passes their messages to the routers, and back.",
+          {network, ops::secret_options(), clients, limits_group, ops::operation_options("127.0.0.1:7481")}};
+}
+
+std::vector<ops::host_port> routers_of(const ops::option_values& given) {
+  if (!given.has("router"))
+    throw start_error("--router is needed; give the address of a router, e.g. --router 127.0.0.1:7400",
+                      exit_usage);
+  auto all = given.addresses("router");
+  if (all.size() > limits::routers_max)
+    throw start_error(given.origin("router") + ": more than " + std::to_string(limits::routers_max) +
+                          " routers",
+                      exit_usage);
+  return all;
+}
+
+std::string name_of_edge(const ops::option_values& given) {
+  if (!given.has("name")) return ops::host_name().substr(0, limits::edge_name_bytes_max);
+  std::string name = given.text("name");
+  const auto bad = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
+  if (name.size() > limits::edge_name_bytes_max || std::any_of(name.begin(), name.end(), bad))
+    throw start_error(given.origin("name") + " " + ops::quoted(name) + ": must have at most " +
+                          std::to_string(limits::edge_name_bytes_max) + " bytes, without blanks",
+                      exit_usage);
+  return name;
+}
+
+void read_limits(edge_config& c, const ops::option_values& given) {
+  using limits::KiB, limits::MiB, limits::GiB;
+  c.connections_max = given.count("max-connections", 1, 10'000'000);
+  c.packet_bytes_max = given.size("max-packet-size", 1 * KiB, limits::packet_bytes_max);
+  c.inflight_max = static_cast<std::uint16_t>(given.count("max-inflight", 1, 65'535));
+  c.inflight_bytes_max = given.size("max-inflight-bytes", 1 * KiB, 1 * GiB);
+  c.pending_max = given.count("max-pending", 0, 1'000'000);
+  c.pending_bytes_max = given.size("max-pending-bytes", 0, 1 * GiB);
+  c.client_output_max = given.size("max-client-output", 16 * KiB, 1 * GiB);
+  c.memory_max = given.size("max-memory", 16 * MiB, 1024 * GiB);
+  c.connect_max = given.time("connect-timeout", std::chrono::milliseconds(100), std::chrono::minutes(10));
+  c.keep_alive_max = given.time("keep-alive-max", std::chrono::seconds(1), std::chrono::seconds(65'535));
+}
+
+} // namespace
+
+edge_config read_config(int argc, const char* const* argv) {
+  const ops::option_values given = ops::parse_options(options(), argc, argv);
+  edge_config c;
+  c.program = ops::read_program_config(given);
+  c.mqtt = given.address("mqtt");
+  c.routers = routers_of(given);
+  c.name = name_of_edge(given);
+  c.lanes = std::min(ops::processors(), static_cast<unsigned>(limits::lanes_max));
+  if (given.has("lanes")) c.lanes = static_cast<std::uint32_t>(given.count("lanes", 1, limits::lanes_max));
+  c.v311_refused_disconnects = given.choice("v311-refused", {"puback", "disconnect"}) == "disconnect";
+  read_limits(c, given);
+  ops::open_log("beeline-edge", c.program.least, c.program.log_file);
+  ops::require_secret_or_loopback(c.program, c.routers);
+  return c;
+}
+
+} // namespace beeline::edge

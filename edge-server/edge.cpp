@@ -1,0 +1,129 @@
+#include "edge-server/edge.hpp"
+
+#include "common/ops/random.hpp"
+#include "common/ops/start_error.hpp"
+
+#include <algorithm>
+#include <system_error>
+
+namespace beeline::edge {
+namespace {
+
+std::vector<net::bound_socket> bind_lanes(const edge_config& c) try {
+  return net::bind_tcp_shared(c.mqtt.host, c.mqtt.port, c.lanes);
+} catch (const std::system_error& e) {
+  throw ops::cannot_listen("--mqtt", ops::to_string(c.mqtt), e.code());
+}
+
+ops::log_level level_of(link::event_level l) {
+  return l == link::event_level::error     ? ops::log_level::error
+         : l == link::event_level::warning ? ops::log_level::warning
+                                           : ops::log_level::info;
+}
+
+void log_event(std::uint32_t k, link::event_level level, std::string_view line) {
+  static ops::log_site sites[] = {ops::log_site("link news", 50), ops::log_site("link warnings", 50),
+                                  ops::log_site("link errors", 50)};
+  ops::log_limited(sites[static_cast<std::size_t>(level)], level_of(level), "lane {}: {}", k, line);
+}
+
+void log_close(std::uint32_t k, const conn& c, close_reason why, int fd) {
+  static ops::log_site site("client closed", 1000);
+  if (c.kind == conn::kind_t::link || why == close_reason::moved_lane || !ops::log_on(ops::log_level::debug))
+    return;
+  ops::log_limited(site, ops::log_level::debug, "lane {}: client at {} closed: {}", k, net::peer_name(fd),
+                   text_of(why));
+}
+
+link::endpoint_config link_config(const edge_config& c, std::uint32_t k) {
+  link::endpoint_config e;
+  e.secret = link::cluster_secret(c.program.secret);
+  e.who.id = lane_id{ops::random_number()};
+  e.who.edge_name = c.name;
+  e.who.number = static_cast<std::uint16_t>(k);
+  e.who.lanes = static_cast<std::uint16_t>(c.lanes);
+  for (const ops::host_port& r : c.routers) e.routers.push_back({r.host, r.port});
+  e.make_nonce = [] { return ops::random_bytes<sizeof(wire::nonce)>(); };
+  e.random_seed = ops::random_number();
+  return e;
+}
+
+lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
+  lane_config l;
+  l.link = link_config(c, k);
+  l.packet_bytes_max = c.packet_bytes_max;
+  l.connect_bytes_max = std::min(c.packet_bytes_max, limits::connect_bytes_max);
+  l.inflight_max = c.inflight_max;
+  l.inflight_bytes_max = c.inflight_bytes_max;
+  l.pending_max = c.pending_max;
+  l.pending_bytes_max = c.pending_bytes_max;
+  l.client_output_max = c.client_output_max;
+  l.memory_max = c.memory_max;
+  l.connect_max = c.connect_max;
+  l.keep_alive_max = c.keep_alive_max;
+  l.v311_refused_disconnects = c.v311_refused_disconnects;
+  return l;
+}
+
+} // namespace
+
+edge_server::edge_server(edge_config config, ops::control_loop& control)
+    : config_(std::move(config)), control_(control), budget_(config_.connections_max),
+      sockets_(bind_lanes(config_)), mqtt_address_(sockets_.front().address) {
+  for (std::uint32_t k = 0; k < config_.lanes; ++k) {
+    lane_place& place = *lanes_.emplace_back(std::make_unique<lane_place>());
+    lane_config l = make_lane_config(config_, k);
+    l.on_ready = [this, k](bool ready) {
+      if (ready) control_.post([this, k] { lane_ready(k); });
+    };
+    l.on_event = [k](link::event_level level, std::string_view line) { log_event(k, level, line); };
+    auto core = std::make_unique<lane>(std::move(l), place.pool, net::steady_now());
+    place.core = core.get();
+    place.thread =
+        std::make_unique<lane_thread>("lane-" + std::to_string(k), std::move(core), loop_options(k));
+    threads_.push_back(place.thread.get());
+  }
+}
+
+edge_server::~edge_server() { stop(); }
+
+net::core_loop_options edge_server::loop_options(std::uint32_t k) {
+  net::core_loop_options o;
+  o.accepted = conn::kind_t::client;
+  o.log = [k](std::string_view line) { ops::log_warning("lane {}: {}", k, line); };
+  o.streams.closed = [k](const conn& c, close_reason why, int fd) { log_close(k, c, why, fd); };
+  o.move = [this](int to, net::moved_stream m) {
+    threads_[static_cast<std::size_t>(to)]->adopt(std::move(m));
+  };
+  return o;
+}
+
+void edge_server::start(std::function<void()> opened) {
+  opened_ = std::move(opened);
+  for (lane_thread* t : threads_) t->start();
+}
+
+void edge_server::lane_ready(std::uint32_t k) {
+  lanes_[k]->was_ready = true;
+  if (!open() && std::all_of(lanes_.begin(), lanes_.end(), [](const auto& x) { return x->was_ready; }))
+    open_port();
+}
+
+void edge_server::open_port() try {
+  for (std::size_t k = 0; k < lanes_.size(); ++k) threads_[k]->accept_from(std::move(sockets_[k]), &budget_);
+  open_.store(true, std::memory_order_relaxed);
+  opened_();
+} catch (const std::system_error& e) {
+  throw ops::cannot_listen("--mqtt", mqtt_address_, e.code());
+}
+
+void edge_server::stop() {
+  for (lane_thread* t : threads_) t->stop();
+  for (lane_thread* t : threads_) t->join();
+}
+
+void edge_server::beat() {
+  for (auto& place : lanes_) place->pulse.beat(*place->thread);
+}
+
+} // namespace beeline::edge

@@ -1,0 +1,59 @@
+// beeline-edge: start-up, and the order in which things end.
+#include "common/ops/build_info.hpp"
+#include "common/ops/start_error.hpp"
+#include "edge-server/admin.hpp"
+
+#include <cstdio>
+
+namespace beeline::edge {
+namespace {
+
+constexpr std::uint64_t descriptors_spare = 64; // for what is no client connection, besides the links
+
+void say(const std::string& line) {
+  std::fprintf(stdout, "beeline-edge %s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+void check_descriptors(const edge_config& c) {
+  const std::uint64_t have = ops::raise_descriptor_limit();
+  const std::uint64_t wanted = c.connections_max + descriptors_spare + 16 * c.lanes;
+  if (have < wanted)
+    ops::log_warning("only {} file descriptors for --max-connections {}: raise the limit to {} (ulimit -n, "
+                     "LimitNOFILE) or lower --max-connections",
+                     have, c.connections_max, wanted);
+}
+
+int run(int argc, const char* const* argv) {
+  edge_config config = read_config(argc, argv);
+  check_descriptors(config);
+  const ops::host_port admin_at = config.program.admin;
+  ops::control_loop control; // outlives all that posts to it
+  edge_server edge(std::move(config), control);
+  std::unique_ptr<ops::admin_server> admin;
+  admin = std::make_unique<ops::admin_server>(
+      "--admin", admin_at, admin_routes(edge, [&admin] { return admin ? &admin->counters() : nullptr; }));
+  admin->start();
+  ops::log_info("{} started as '{}' with {} lanes; the MQTT port {} opens when all routers are linked",
+                ops::build_text(), edge.config().name, edge.lanes().size(), edge.mqtt_address());
+  say("admin at http://" + ops::to_string(admin->local_endpoint()));
+  edge.start([&edge] {
+    say("listening for MQTT at " + edge.mqtt_address());
+    say("ready");
+  });
+  control.every(ops::pulse_interval, [&edge] { edge.beat(); });
+  control.every(std::chrono::seconds(10), [] { ops::log_all_suppressed(); });
+  control.run();
+  admin->stop(); // before what its handlers name
+  edge.stop();
+  ops::log_all_suppressed();
+  ops::log_info("ended");
+  return 0;
+}
+
+} // namespace
+} // namespace beeline::edge
+
+int main(int argc, char** argv) {
+  return beeline::ops::run_main("beeline-edge", [&] { return beeline::edge::run(argc, argv); });
+}

@@ -1,0 +1,102 @@
+// Routers and edge servers for integration tests: real processes on ephemeral ports of loopback.
+//
+// The programs are those of this build (BEELINE_ROUTER_PROGRAM, BEELINE_EDGE_PROGRAM, given by
+// CMake to integration tests). Owner: one thread.
+#pragma once
+#include "tests/support/http_get.hpp"
+#include "tests/support/process.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace beeline::test {
+
+using arguments = std::vector<std::string>;
+
+inline std::uint16_t port_at_end(const std::string& line) { // "... at http://127.0.0.1:7480"
+  const auto colon = line.rfind(':');
+  if (colon == line.npos) throw std::runtime_error("no port in: " + line);
+  return static_cast<std::uint16_t>(std::stoul(line.substr(colon + 1)));
+}
+inline arguments operator+(arguments a, const arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// What both programs have: a process that says where its admin server is, and pages from there.
+class program_process {
+public:
+  program_process(const std::string& program, const arguments& a) : process_(program, a) {
+    const auto line = process_.line_with("admin at http://");
+    if (!line) throw std::runtime_error(program + " did not start: " + process_.err());
+    admin_ = port_at_end(*line);
+  }
+  process& os() noexcept { return process_; }
+  std::uint16_t admin() const noexcept { return admin_; }
+  http_answer get(const std::string& path) const { return http_get(admin_, path); }
+  nlohmann::json json(const std::string& path) const {
+    return nlohmann::json::parse(get(path).body, nullptr, false);
+  }
+  bool ready() const { return get("/readyz").status == 200; }
+  bool becomes_ready() const {
+    return eventually([this] { return ready(); });
+  }
+  // /readyz says why not, in words that contain `words`.
+  bool is_not_ready_because(const std::string& words) const {
+    return eventually([&] {
+      const auto a = get("/readyz");
+      return a.status == 503 && a.body.find(words) != a.body.npos;
+    });
+  }
+
+private:
+  process process_;
+  std::uint16_t admin_ = 0;
+};
+
+#ifdef BEELINE_ROUTER_PROGRAM
+class router_process : public program_process {
+public:
+  explicit router_process(const arguments& more = {"--shards", "2"},
+                          const arguments& where = {"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"})
+      : program_process(BEELINE_ROUTER_PROGRAM, where + short_warm_up(more) + more) {
+    if (!os().line_with("beeline-router ready")) throw std::runtime_error("no ready line: " + os().err());
+    const auto line = os().line_with("shard 0 listening at ").value();
+    port_ = port_at_end(line.substr(0, line.find(" for slots")));
+  }
+  std::uint16_t port() const noexcept { return port_; } // of shard 0
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+private:
+  static arguments short_warm_up(const arguments& more) {
+    const bool given = std::find(more.begin(), more.end(), "--warm-up") != more.end();
+    return given ? arguments{} : arguments{"--warm-up", "300ms"};
+  }
+  std::uint16_t port_ = 0;
+};
+#endif
+
+#ifdef BEELINE_EDGE_PROGRAM
+class edge_process : public program_process {
+public:
+  edge_process(const std::string& name, const arguments& routers, const arguments& more = {"--lanes", "2"})
+      : program_process(BEELINE_EDGE_PROGRAM, fixed(name, routers) + more) {}
+  // The MQTT port, once it is open; 0 when it does not open.
+  std::uint16_t mqtt() {
+    if (mqtt_ == 0 && os().line_with("beeline-edge ready"))
+      mqtt_ = port_at_end(os().line_with("listening for MQTT at ").value());
+    return mqtt_;
+  }
+
+private:
+  static arguments fixed(const std::string& name, const arguments& routers) {
+    arguments a{"--mqtt", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--name", name};
+    for (const auto& r : routers) a = a + arguments{"--router", r};
+    return a;
+  }
+  std::uint16_t mqtt_ = 0;
+};
+#endif
+
+} // namespace beeline::test

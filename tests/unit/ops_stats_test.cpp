@@ -1,0 +1,92 @@
+// Statistics named once, told as JSON and as Prometheus text; rules on secrets and loopback.
+#include "common/ops/program_options.hpp"
+#include "common/ops/start_error.hpp"
+#include "common/ops/stats_page.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+using namespace beeline;
+using namespace beeline::ops;
+using Catch::Matchers::Contains;
+
+namespace {
+
+struct numbers {
+  counter clients, round_trip_us, messages[2], drops[drop_reason_count];
+  stats_part tell() const {
+    stats_part p;
+    p.gauge("clients", "Clients", clients);
+    p.greatest("round_trip_us", "Round trip", round_trip_us);
+    p.by_qos("messages_in", "Messages", messages);
+    p.family("drops", "Drops", "reason", drop_reason_names, drops);
+    return p;
+  }
+};
+
+} // namespace
+
+TEST_CASE("stats: JSON of a part, and totals: sums, but the greatest round trip") {
+  numbers a, b;
+  a.clients.add(3), b.clients.add(4);
+  a.round_trip_us.set(1500), b.round_trip_us.set(500);
+  b.messages[1].add(7);
+  a.drops[1].add(1), b.drops[1].add(2);
+  const auto part = b.tell().json();
+  CHECK(part["clients"] == 4);
+  CHECK(part["messages_in"]["qos1"] == 7);
+  CHECK(part["drops"].size() == drop_reason_count);
+  stats_part totals;
+  totals.add(a.tell());
+  totals.add(b.tell());
+  const auto sum = totals.json();
+  CHECK(sum["clients"] == 7);
+  CHECK(sum["round_trip_us"] == 1500);
+  CHECK(sum["drops"][std::string(drop_reason_names[1])] == 3);
+  CHECK(totals.value_of("messages_in", "qos1") == 7);
+}
+
+TEST_CASE("stats: the same numbers as Prometheus text, in base units, with labels") {
+  numbers a;
+  a.round_trip_us.set(1500);
+  a.messages[0].add(9);
+  metrics_page page;
+  a.tell().prometheus(page, "x_", {{"shard", "3"}});
+  const auto text = page.prometheus();
+  CHECK_THAT(text, Contains("# TYPE x_clients gauge\nx_clients{shard=\"3\"} 0\n"));
+  CHECK_THAT(text, Contains("x_round_trip_seconds{shard=\"3\"} 0.0015\n"));
+  CHECK_THAT(text,
+             Contains("# TYPE x_messages_in_total counter\nx_messages_in_total{shard=\"3\",qos=\"0\"} 9\n"));
+  CHECK_THAT(text, Contains("x_drops_total{shard=\"3\",reason=\"nobody\"} 0\n"));
+}
+
+TEST_CASE("stats: a family told in two places adds up by key") {
+  numbers a, b;
+  a.drops[0].add(1), b.drops[0].add(10);
+  stats_part p;
+  p.family("drops", "Drops", "reason", drop_reason_names, a.drops);
+  p.family("drops", "Drops", "reason", drop_reason_names, b.drops);
+  CHECK(p.value_of("drops", drop_reason_names[0]) == 11);
+  CHECK(p.json()["drops"].size() == drop_reason_count);
+}
+
+TEST_CASE("stats: times are told in UTC, names that are not UTF-8 break no page") {
+  using namespace std::chrono;
+  CHECK(utc_text(system_clock::time_point(milliseconds(1714555800123))) == "2024-05-01T09:30:00.123Z");
+  CHECK(json_page({{"id", "a\xff"}}).status == 200);
+  CHECK(ready_page("").status == 200);
+  CHECK(ready_page("shard 0 is warming up").status == 503);
+  CHECK(health_page({"lane 1"}).status == 503);
+}
+
+TEST_CASE("loopback is what no other machine can reach; all else needs a secret") {
+  for (const char* host : {"127.0.0.1", "127.8.9.10", "::1", "localhost"}) CHECK(is_loopback(host));
+  for (const char* host :
+       {"0.0.0.0", "::", "192.0.2.1", "128.0.0.1", "localhost.example", "", "127.0.0.1.example"})
+    CHECK_FALSE(is_loopback(host));
+  program_config c;
+  CHECK_NOTHROW(require_secret_or_loopback(c, {{"127.0.0.1", 1}}));
+  CHECK_THROWS_AS(require_secret_or_loopback(c, {{"127.0.0.1", 1}, {"0.0.0.0", 1}}), start_error);
+  c.secret = "swordfish";
+  CHECK_NOTHROW(require_secret_or_loopback(c, {{"0.0.0.0", 1}}));
+}
