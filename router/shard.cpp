@@ -406,6 +406,9 @@ void shard::put_members(peer& p) {
       wire::member{l->current, 1, l->id, l->number, l->edge}.put(batch.next(p.urgent()));
     else if (!l->former.empty())
       wire::member{l->former.back(), 1, l->id, l->number, l->edge}.put(batch.next(p.urgent()));
+  // Lanes that this shard waits for: should it restart once more, they are to be remembered.
+  for (const auto& [id, who] : expected_)
+    if (!lanes_.contains(id)) wire::member{no_member, 1, lane_id{id}, who.number, who.edge}.put(batch.next(p.urgent()));
   batch.flush(p.urgent());
 }
 
@@ -439,8 +442,15 @@ bool shard::on_members_seen(const_bytes payload) {
   return wire::for_each_record<wire::member>(payload, [&](const wire::member& m) {
     if (!warming_) return;
     any_list_ = true;
-    expected_.try_emplace(static_cast<std::uint64_t>(m.lane),
-                          expected_lane{std::string(m.edge_name), m.lane_number});
+    const auto id = static_cast<std::uint64_t>(m.lane);
+    const bool news = expected_.try_emplace(id, expected_lane{std::string(m.edge_name), m.lane_number}).second;
+    if (!news || lanes_.contains(id)) return;
+    for_each_linked([&](peer& p) {
+      wire::batch_writer batch(wire::frame_type::members);
+      wire::member{no_member, 1, m.lane, m.lane_number, m.edge_name}.put(batch.next(p.urgent()));
+      batch.flush(p.urgent());
+      dirty_.mark(*p.c);
+    });
   });
 }
 
@@ -452,7 +462,7 @@ void shard::check_warm_up(time_point now) {
     if (l->current == no_member || members_[l->current].st != index_state::in_sync) complete = false;
   for (const auto& [id, who] : expected_) {
     if (lanes_.contains(id)) continue; // judged above
-    const bool reborn = std::any_of(lanes_.begin(), lanes_.end(), [&](const auto& x) {
+    const bool reborn = std::any_of(lanes_.begin(), lanes_.end(), [&who = who](const auto& x) {
       return x.second->edge == who.edge && x.second->number == who.number;
     });
     if (!reborn) complete = false;

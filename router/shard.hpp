@@ -189,7 +189,7 @@ private:
                       member_index about = no_member);
   bool on_answers(peer& p, const_bytes payload);
   struct route {
-    member_index link = no_member; // no_member: nobody
+    member_index link = no_member; // no_member: nobody; contested_mark: not known yet
     handle h;
   };
   route route_of(const wire::message_view& m) const;

@@ -13,8 +13,11 @@ shard::route shard::route_of(const wire::message_view& m) const {
   if (e->link != contested_mark) return {e->link, e->owner_handle};
   const claim* guess = nullptr;
   for (const claim& c : contests_.at(m.hash())) {
-    if (c.waits || absent(c.link)) continue;
-    if (c.id == m.destination()) return {c.link, c.h};
+    if (absent(c.link)) continue;
+    // A session that waits may have been reachable before this shard started: whether it is the owner
+    // is known as soon as its rival has said its id.
+    if (c.id == m.destination()) return {c.waits ? contested_mark : c.link, c.h};
+    if (c.waits) continue;
     if (c.id.empty()) guess = &c; // may be the one; its owner compares the id
   }
   return guess ? route{guess->link, guess->h} : route{};
@@ -35,6 +38,7 @@ void shard::on_message(peer& p, wire::message_view m, time_point) {
     if (warming_) return answer_message(p, m, answer::later_warm_up, drop_reason::warming_up);
     return answer_message(p, m, answer::nobody, drop_reason::nobody);
   }
+  if (to.link == contested_mark) return answer_message(p, m, answer::busy, drop_reason::owner_lingering);
   peer* owner = members_[to.link].p;
   if (!owner) return answer_message(p, m, answer::later_lane, drop_reason::owner_lingering, to.link);
   const std::size_t queued = owner->c->link->data.size() + m.size();

@@ -24,7 +24,7 @@ void accepted_window::raise_floor(std::uint64_t floor) noexcept {
   if (floor > floor_) floor_ = floor;
   // Bits below the floor within its word stay; contains() never looks at them.
   if (floor_ >> 6 >= end_ >> 6 && words_.size() > 64)
-    words_ = {}, end_ = 0; // all settled: give the memory back
+    words_ = std::vector<std::uint64_t>(), end_ = 0; // all settled: give the memory back
 }
 
 } // namespace beeline::link

@@ -139,6 +139,7 @@ private:
     std::uint64_t progress = 0; // conn.sent at progress_at
     backoff retry{limits::reconnect_min, limits::reconnect_max};
     unsigned failures = 0; // in a row
+    std::string trouble;   // the newest reason why it is not up, in words
     std::uint64_t shard_time = 0, forgotten_until = 0;
     std::uint64_t peer_sent_at = 0, round_trip_us = 0;
     time_point peer_heard{};
@@ -153,6 +154,9 @@ private:
     std::deque<left_member> left;       // still named by frames on their way, for a while
     std::vector<std::uint32_t> origins; // member index -> inbox record
     std::vector<known_member> members;  // as last told: reported to the shard's next life
+    // Told by earlier lives of the shard, the last of which did not come into service: a shard that
+    // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
+    std::vector<known_member> remembered;
     router_map announced;               // the slot map as it said it
     wire::batch_writer registers{wire::frame_type::register_clients};
     wire::batch_writer unregisters{wire::frame_type::unregister};
@@ -194,6 +198,7 @@ private:
     links_[k].touched = true;
     touched_.push_back(k);
   }
+  void release_senders(std::uint16_t k, time_point now);
   void drain_outcomes(time_point now);
   void update_ready(time_point now);
   std::string label(const shard_link& l) const {
@@ -216,6 +221,7 @@ private:
   std::vector<std::uint16_t> touched_; // links with open batches
   std::size_t idle_ = 0, syncing_ = 0; // links in that state
   bool ready_ = false, leaving_ = false, draining_ = false;
+  bool wrong_shard_ = false; // map_problem_ says that an address is another shard's
 };
 
 } // namespace beeline::link

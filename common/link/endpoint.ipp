@@ -55,6 +55,8 @@ template <class Host> void endpoint<Host>::detach(handle h, time_point now) {
   if (c->link != slot_table::no_link) {
     shard_link& l = links_[c->link];
     if (l.st == state::up || l.st == state::syncing) {
+      // Its registration may still be in this turn's batch: that has to go first.
+      if (!c->registered) l.registers.flush(l.urgent());
       wire::unregistration{c->hash, h}.put(l.unregisters.next(l.urgent()));
       touch(c->link);
     }
@@ -134,6 +136,16 @@ template <class Host> void endpoint<Host>::begin_turn(time_point now) {
     for (std::uint16_t k = 0; k < links_.size(); ++k)
       if (links_[k].c) lose(k, close_reason::link_paused, now);
   last_turn_ = now;
+  // The network may have taken all at once: then nobody says that it has drained.
+  for (std::uint16_t k = 0; k < links_.size(); ++k) release_senders(k, now);
+}
+
+// Senders that were told link_full go on once the link's queue is short.
+template <class Host> void endpoint<Host>::release_senders(std::uint16_t k, time_point now) {
+  shard_link& l = links_[k];
+  if (!l.blocked || !l.c || l.c->link->data.size() > config_.link_output_low) return;
+  l.blocked = false;
+  host_.on_link_drained(k, now);
 }
 
 template <class Host> void endpoint<Host>::end_turn(time_point now) {
@@ -233,6 +245,7 @@ template <class Host>
 void endpoint<Host>::on_connect_failed(std::uint32_t k, std::string_view why, time_point now) {
   shard_link& l = links_[k];
   if (l.st != state::dialling) return;
+  l.trouble = why;
   if (l.failures == 0 || l.failures % 60 == 0)
     host_.on_event(event_level::warning, "cannot connect to router " + label(l) + ": " + std::string(why));
   become_idle(l, now);
@@ -243,6 +256,7 @@ template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
   const auto k = static_cast<std::uint16_t>(c.owner);
   shard_link& l = links_[k];
   if (l.retired || leaving_ || l.st != state::dialling) {
+    if (l.st == state::dialling) become_idle(l, now); // its router may have more shards again some day
     c.owner = none;
     c.close_now = true;
     c.why = close_reason::shutdown;
@@ -277,10 +291,12 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   dirty_.mark(c);
   counters.closes[static_cast<std::size_t>(why)].add();
   const bool was_linked = l.st == state::up || l.st == state::syncing;
+  if (l.trouble.empty()) l.trouble = text_of(why);
   if (was_linked) {
     counters.link_losses.add();
-    host_.on_event(event_level::warning,
-                   "link to router " + label(l) + " lost: " + std::string(text_of(why)));
+    if (!leaving_)
+      host_.on_event(event_level::warning,
+                     "link to router " + label(l) + " lost: " + std::string(text_of(why)));
   }
   if (l.st == state::up) counters.links_up.sub();
   become_idle(l, now);
@@ -298,6 +314,7 @@ template <class Host>
 void endpoint<Host>::fail(std::uint16_t k, wire::error_code code, close_reason why, std::string_view text,
                           time_point now) {
   shard_link& l = links_[k];
+  l.trouble = text;
   host_.on_event(event_level::error, "link to router " + label(l) + ": " + std::string(text));
   wire::error e;
   e.code = code;
@@ -313,13 +330,11 @@ template <class Host> void endpoint<Host>::on_drained(conn& c, time_point now) {
   if (l.st != state::up) return;
   outgoing.on_drained(k, now);
   drain_outcomes(now);
-  if (l.blocked && c.link->data.size() <= config_.link_output_low) {
-    l.blocked = false;
-    host_.on_link_drained(k, now);
-  }
+  release_senders(k, now);
 }
 
 template <class Host> void endpoint<Host>::say_goodbye(time_point now) {
+  end_turn(now); // answers that were given still go out
   leaving_ = true;
   for (std::uint16_t k = 0; k < links_.size(); ++k) {
     shard_link& l = links_[k];
@@ -343,7 +358,13 @@ template <class Host> std::size_t endpoint<Host>::output_bytes() const noexcept 
 template <class Host> void endpoint<Host>::update_ready(time_point now) {
   problem_ = map_problem_;
   for (const shard_link& l : links_)
-    if (problem_.empty() && !l.retired && l.st != state::up) problem_ = "not in sync with router " + label(l);
+    if (!l.retired && l.st != state::up) {
+      if (problem_.empty()) problem_ = "not in sync with router " + label(l);
+      else if (!l.trouble.empty()) problem_ += "; router " + label(l);
+      if (l.trouble.empty()) continue;
+      problem_ += ": " + l.trouble;
+      break;
+    }
   if (problem_.empty() == ready_) return;
   ready_ = problem_.empty();
   host_.on_ready(ready_, now);
@@ -421,6 +442,7 @@ template <class Host> bool endpoint<Host>::on_frame(std::uint16_t k, wire::frame
   case error: {
     wire::error e;
     if (!e.get(payload)) return false;
+    l.trouble = e.text;
     host_.on_event(event_level::error, "router " + label(l) + " says: " + std::string(e.text));
     lose(k, close_reason::link_error, now);
     return true;
@@ -442,8 +464,8 @@ template <class Host>
 bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_point now) {
   shard_link& l = links_[k];
   if (!l.handshake.on_frame(f, config_.secret, config_.who, to_us(now), l.shard_time, writer_, l.urgent())) {
-    if (l.failures % 60 <= 1)
-      host_.on_event(event_level::error, "link to router " + label(l) + ": " + l.handshake.why());
+    l.trouble = l.handshake.why();
+    if (l.failures % 60 <= 1) host_.on_event(event_level::error, "link to router " + label(l) + ": " + l.trouble);
     lose(k, close_reason::link_refused, now, true);
     return true;
   }
@@ -454,17 +476,24 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
     map_problem_ = "router address " + l.host + ":" + std::to_string(l.port) + " is its shard " +
                    std::to_string(w.shard_number) + ", not shard " + std::to_string(l.shard) +
                    ": give the address of shard 0";
+    wrong_shard_ = true;
     host_.on_event(event_level::error, map_problem_);
     lose(k, close_reason::map_changed, now, true);
     return true;
   }
+  if (std::exchange(wrong_shard_, false)) rebuild_slots(now); // says what else is wrong, or nothing
   l.shard_time = w.shard_time;
   outgoing.set_shard_time(k, l.shard_time);
   // What the shard's last life told us, for its warm-up; then forget it, a new list follows.
+  for (known_member& m : l.members) {
+    std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
+    l.remembered.push_back(std::move(m));
+  }
   wire::batch_writer seen(wire::frame_type::members_seen);
-  for (const known_member& m : l.members)
+  for (const known_member& m : l.remembered)
     wire::member{m.index, 1, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
   seen.flush(l.urgent());
+  if (!w.warming_up) l.remembered.clear();
   forget_members(l);
   l.st = state::syncing;
   ++syncing_;
@@ -490,6 +519,7 @@ template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now)
   --syncing_;
   l.st = state::up;
   l.failures = 0;
+  l.trouble.clear();
   l.retry.reset();
   counters.links_up.add();
   host_.on_event(event_level::info, "in sync with router " + label(l));
@@ -522,6 +552,7 @@ template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_
     if (!c.used || c.link != k || c.since == 0) continue;
     if (c.since == wire::since_warm_up || !s.complete) c.since = s.shard_time;
   }
+  links_[k].remembered.clear();
   outgoing.on_in_service(k, last_turn_);
   drain_outcomes(last_turn_);
   return true;
@@ -608,10 +639,15 @@ template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
 
 template <class Host> bool endpoint<Host>::on_members(shard_link& l, const_bytes payload, time_point now) {
   return wire::for_each_record<wire::member>(payload, [&](const wire::member& m) {
-    if (m.index == no_member) return;
+    if (m.index == no_member) { // the shard waits for it
+      std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
+      l.remembered.push_back({m.index, m.lane, m.lane_number, std::string(m.edge_name)});
+      return;
+    }
     if (m.index >= l.origins.size()) l.origins.resize(m.index + 1u, none);
     std::erase_if(l.members, [&](const known_member& x) { return x.index == m.index; });
     if (!m.joined) {
+      std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
       if (l.origins[m.index] != none) l.left.push_back({now, m.index, l.origins[m.index]});
       return;
     }
@@ -737,7 +773,8 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
     return put_answer(k, m, a);
   }
   case answer_accepted: return put_answer(k, m, answer::accepted);
-  case answer_not_here: return put_answer(k, m, answer::not_here);
+  // Another id with the same hash: had the one it is for been registered, the shard would have known both.
+  case answer_not_here: return put_answer(k, m, c ? answer::nobody : answer::not_here);
   case answer_unknown: return put_answer(k, m, answer::unknown);
   case answer_retry: return put_answer(k, m, answer::retry);
   case answer_busy: return put_answer(k, m, answer::busy);

@@ -67,7 +67,9 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
     counters.unknown.add();
     return verdict::answer_unknown;
   }
-  if (m.prev() && !plant.prev_not_checked && !w.contains(n - std::min<std::uint64_t>(n, m.prev()))) {
+  // A predecessor below the floor is settled: it will not be accepted after this one any more.
+  const std::uint64_t before = n - std::min<std::uint64_t>(n, m.prev());
+  if (m.prev() && !plant.prev_not_checked && !w.below_floor(before) && !w.contains(before)) {
     counters.retries.add();
     return verdict::answer_retry;
   }

@@ -83,6 +83,7 @@ void outbox::remove(std::uint32_t i) {
     links_[w.link].bytes -= t.size;
   } else {
     --w.pending;
+    if (t.number) --numbered_pending_;
   }
   if (t.flags & wire::flag_again) --w.again;
   if (w.first_pending == i) w.first_pending = t.next;
@@ -125,6 +126,7 @@ void outbox::to_pending(item& m) {
   m.st = state::pending;
   --w.in_flight;
   ++w.pending;
+  ++numbered_pending_;
   links_[w.link].bytes -= m.size;
 }
 
@@ -132,7 +134,7 @@ void outbox::to_pending(item& m) {
 
 bool outbox::has_room(const link_state& l, const item& m) const noexcept {
   if (l.bytes != 0 && l.bytes + m.size > settings_.link_window_bytes) return false;
-  return m.number != 0 || next_number_ - floor_ < ring_.size();
+  return m.number != 0 || !numbers_used_up();
 }
 
 // Every earlier message of the flow is unanswered, so its direct predecessor is the one to name.
@@ -186,6 +188,8 @@ bool outbox::send(std::uint32_t i, time_point now) {
     ring_[next_number_ & (ring_.size() - 1)] = i;
     ++next_number_;
     t.first_sent = l.shard_time;
+  } else {
+    --numbered_pending_;
   }
   t.st = state::in_flight;
   --w.pending;
@@ -226,12 +230,18 @@ void outbox::pump_waiting(std::uint16_t link, time_point now) {
   // Each waiting flow gets its turn; those that find no room again queue up behind the others.
   const std::size_t end = l.waiting.size();
   std::size_t& at = l.next_waiting;
-  while (at < end && l.c && l.bytes < settings_.link_window_bytes && next_number_ - floor_ < ring_.size()) {
+  while (at < end && l.c && l.bytes < settings_.link_window_bytes && !numbers_used_up()) {
     const std::uint32_t f = l.waiting[at++];
     flows_[f].waiting = false;
     if (!flows_[f].used) flows_.give(f);
     else pump(f, now);
   }
+  // With all numbers in use the floor moves only when what has one gets its answer: that may go.
+  if (l.c && numbered_pending_ && numbers_used_up())
+    for (std::size_t k = at; k < end; ++k) {
+      const flow& w = flows_[l.waiting[k]];
+      if (w.used && w.first_pending != none && items_[w.first_pending].number) pump(l.waiting[k], now);
+    }
   if (at == l.waiting.size()) l.waiting.clear(), at = 0;
   else if (at > 1024 && at > l.waiting.size() / 2) {
     l.waiting.erase(l.waiting.begin(), l.waiting.begin() + static_cast<std::ptrdiff_t>(at));
@@ -253,6 +263,7 @@ void outbox::give_up_numbers(flow& w) {
     if (t.number == 0) continue;
     ring_[t.number & (ring_.size() - 1)] = none;
     t.number = 0;
+    --numbered_pending_;
   }
   advance_floor();
 }
@@ -305,6 +316,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
   counters.answers[static_cast<std::size_t>(a.what)].add();
   const std::uint32_t i = find(a.number);
   if (i == none) return counters.late_answers.add();
+  const bool numbers_were_used_up = numbers_used_up();
   item& t = items_[i];
   const std::uint32_t f = t.flow;
   flow& w = flows_[f];
@@ -338,6 +350,11 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
   }
   restart_if_ready(f, now);
   pump_waiting(link, now);
+  if (numbers_were_used_up) pump_all_waiting(now);
+}
+
+void outbox::pump_all_waiting(time_point now) {
+  for (std::size_t k = 0; k < links_.size(); ++k) pump_waiting(static_cast<std::uint16_t>(k), now);
 }
 
 void outbox::on_lane_settled(std::uint16_t link, member_index lane, time_point now) {
@@ -505,6 +522,7 @@ void outbox::on_time(time_point now) {
   }
   if (now < next_safety_) return;
   next_safety_ = now + std::chrono::seconds(1);
+  pump_all_waiting(now); // numbers that were given up without an answer make room too
   for_each_flow([&](std::uint32_t f) {
     flow& w = flows_[f];
     if (!w.in_flight || w.gone || w.link == slot_table::no_link || !links_[w.link].c) return;

@@ -148,6 +148,8 @@ private:
   void free_flow(std::uint32_t f);
   void pump(std::uint32_t f, time_point now);
   void pump_waiting(std::uint16_t link, time_point now);
+  void pump_all_waiting(time_point now);
+  bool numbers_used_up() const noexcept { return next_number_ - floor_ >= ring_.size(); }
   bool has_room(const link_state& l, const item& m) const noexcept;
   bool send(std::uint32_t i, time_point now);
   void write_copy(std::uint32_t i, std::uint16_t prev, time_point now);
@@ -176,6 +178,7 @@ private:
   std::vector<link_state> links_;
   std::vector<std::uint32_t> ring_;
   std::uint64_t floor_ = 1, next_number_ = 1;
+  std::size_t numbered_pending_ = 0; // pending messages that keep their numbers, on all links
   std::vector<pause> pauses_; // a heap
   std::uint32_t pause_ids_ = 0;
   time_point next_safety_{};

@@ -163,7 +163,8 @@ private:
       finish(s, s.c.closing() ? s.c.why : close_reason::network_error, now);
       return false;
     }
-    if (std::exchange(s.was_partial, s.c.output_bytes() > 0) && w.progress) core_.on_drained(s.c, now);
+    s.was_partial = s.c.output_bytes() > 0;
+    if (w.progress) core_.on_drained(s.c, now); // also when all went at once: somebody may wait for it
     return true;
   }
 

@@ -1,0 +1,402 @@
+// A lane's end of the link protocol against shards played by the test: links, registrations, messages.
+#include "tests/support/link_endpoint_tools.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+using namespace beeline;
+using namespace beeline::test;
+using namespace std::chrono_literals;
+using wire::frame_type;
+
+namespace {
+
+// One router with one shard, linked and in sync.
+struct linked {
+  linked() {
+    bench.wait(1ms);
+    shard.welcomes();
+    shard.hears();
+    bench.told();
+  }
+  // A registered client.
+  handle client(std::string_view id) {
+    const handle h = bench.attach(id);
+    shard.registers_all();
+    bench.told();
+    return h;
+  }
+  void forwards(test_message m, handle target, member_index origin) {
+    byte_vector b = make(m);
+    wire::message_view(b).route(target, origin);
+    shard.says(b);
+  }
+  void other_lane(member_index i = 5, std::uint64_t id = 55) {
+    shard.says_members({{i, 1, lane_id{id}, 0, "edge-2"}});
+  }
+  endpoint_bench bench;
+  scripted_shard shard{bench, 1900};
+};
+bool contains(const lines& all, std::string_view part) {
+  return std::any_of(all.begin(), all.end(), [&](const std::string& s) { return s.find(part) != s.npos; });
+}
+
+} // namespace
+
+TEST_CASE("endpoint: shakes hands, says it is in sync, and is ready") {
+  endpoint_bench bench;
+  scripted_shard shard(bench, 1900);
+  CHECK_FALSE(bench.lane.ready());
+  bench.wait(1ms);
+  CHECK(shard.hears() == lines{"hello 1-1"});
+  shard.closes();
+  bench.wait(1s);
+  shard.welcomes();
+  CHECK(shard.hears() == lines{"in-sync"});
+  CHECK(bench.told() == lines{"ready"});
+  CHECK(bench.lane.ready());
+  CHECK(bench.lane.problem().empty());
+}
+
+TEST_CASE("endpoint: clients that were there before the link are registered in batches, then it is in sync") {
+  endpoint_bench bench;
+  for (int i = 0; i < 5000; ++i) bench.attach("client-" + std::to_string(i));
+  scripted_shard shard(bench, 1900);
+  bench.wait(1s);
+  shard.welcomes();
+  std::size_t registered = 0, batches = 0;
+  bool in_sync = false;
+  for (heard_frame& f : shard.frames) {
+    if (f.type() == frame_type::register_clients) {
+      CHECK_FALSE(in_sync);
+      ++batches;
+      registered += words(f).size();
+    }
+    if (f.type() == frame_type::in_sync) in_sync = true;
+  }
+  CHECK(registered == 5000);
+  CHECK(batches > 1);
+  CHECK(batches < 10);
+  CHECK(in_sync);
+  shard.registers_all();
+  CHECK(bench.told().size() == 5001); // and "ready"
+}
+
+TEST_CASE("endpoint: a client is registered, found, and unregistered with its generation") {
+  linked t;
+  const handle ann = t.bench.attach("ann");
+  CHECK(t.shard.hears() == lines{"register 0.1 ann"});
+  t.shard.says(make_batch<wire::registered_client>(frame_type::registered, {{ann, 123}}));
+  CHECK(t.bench.told() == lines{"registered 0.1"});
+  CHECK(t.bench.lane.find(ann)->since == 123);
+  t.bench.detach(ann);
+  CHECK(t.shard.hears() == lines{"unregister 0.1"});
+  CHECK(t.bench.lane.find(ann) == nullptr);
+  const handle next = t.bench.attach("bob");
+  CHECK(next == handle{0, 2});
+  t.shard.says(make_batch<wire::registered_client>(frame_type::registered, {{ann, 1}})); // late
+  CHECK(t.bench.told().empty());
+}
+
+TEST_CASE("endpoint: a client that comes and goes within a turn is never unregistered before it is registered") {
+  linked t;
+  std::vector<handle> many;
+  for (int i = 0; i < 5000; ++i) many.push_back(t.bench.attach("c" + std::to_string(i)));
+  t.shard.registers_all();
+  t.bench.lane.begin_turn(t.bench.now);
+  const handle brief = t.bench.lane.attach("brief", t.bench.now);
+  t.bench.lane.detach(brief, t.bench.now);
+  for (handle h : many) t.bench.lane.detach(h, t.bench.now); // more than one frame holds
+  t.bench.turn_ends();
+  const lines heard = t.shard.hears();
+  const auto in = std::find(heard.begin(), heard.end(), "register " + text_of_handle(brief) + " brief");
+  const auto out = std::find(heard.begin(), heard.end(), "unregister " + text_of_handle(brief));
+  REQUIRE(in != heard.end());
+  REQUIRE(out != heard.end());
+  CHECK(in < out);
+}
+
+TEST_CASE("endpoint: a kick with the session's id closes it, with another id it is answered with its own") {
+  linked t;
+  const handle ann = t.client("ann");
+  const id_hash h = hash_of("ann");
+  t.shard.says(make_batch<wire::kick>(frame_type::kick, {{h, ann, 1, "ann"}}));
+  CHECK(t.shard.hears() == lines{"identity 0.1 is ann"});
+  t.shard.says(make_batch<wire::kick>(frame_type::kick, {{h, ann, 0, "twin"}}));
+  CHECK(t.shard.hears() == lines{"identity 0.1 is not, but ann"});
+  CHECK(t.bench.told().empty());
+  t.shard.says(make_batch<wire::kick>(frame_type::kick, {{h, ann, 0, "ann"}}));
+  CHECK(t.bench.told() == lines{"kicked 0.1"});
+  CHECK(t.shard.hears() == lines{"unregister 0.1"});
+  t.shard.says(make_batch<wire::kick>(frame_type::kick, {{h, ann, 0, "ann"}})); // crossed
+  CHECK(t.bench.told().empty());
+  CHECK(t.shard.hears() == lines{"unregister 0.1"});
+}
+
+TEST_CASE("endpoint: a message is delivered once, a copy of it is answered as before") {
+  linked t;
+  const handle bob = t.client("bob");
+  t.other_lane();
+  t.forwards({}, bob, 5);
+  CHECK(t.bench.told() == lines{"deliver 0.1: hi"});
+  CHECK(t.shard.hears() == lines{"answer 1 accepted about 5"});
+  test_message copy;
+  copy.flags = wire::flag_again;
+  t.forwards(copy, bob, 5);
+  CHECK(t.bench.told().empty());
+  CHECK(t.shard.hears() == lines{"answer 1 accepted about 5"});
+}
+
+TEST_CASE("endpoint: what the session says is the answer, and full may be tried again") {
+  linked t;
+  const handle bob = t.client("bob");
+  t.other_lane();
+  t.bench.host.takes = answer::full;
+  t.forwards({}, bob, 5);
+  CHECK(t.shard.hears() == lines{"answer 1 full about 5"});
+  t.bench.host.takes = answer::accepted;
+  t.forwards({}, bob, 5);
+  CHECK(t.shard.hears() == lines{"answer 1 accepted about 5"});
+}
+
+TEST_CASE("endpoint: a stale handle or another id is not here; QoS 0 is dropped and counted") {
+  linked t;
+  const handle bob = t.client("bob");
+  t.other_lane();
+  t.forwards({}, {bob.index, 7}, 5);
+  CHECK(t.shard.hears() == lines{"answer 1 not_here about 5"});
+  test_message m;
+  m.to = "carol";
+  t.forwards(m, bob, 5);
+  CHECK(t.shard.hears() == lines{"answer 1 not_here about 5"});
+  m.qos1 = false;
+  t.forwards(m, bob, 5);
+  CHECK(t.shard.hears().empty());
+  CHECK(t.bench.lane.counters.drops[static_cast<std::size_t>(drop_reason::not_here)].get() == 1);
+  CHECK(t.bench.told().empty());
+  m.to = "bob";
+  t.forwards(m, bob, 5);
+  CHECK(t.bench.told() == lines{"deliver 0.1: hi"});
+}
+
+TEST_CASE("endpoint: a message whose body was damaged on its way resets the link, it is not delivered (CAT-59)") {
+  linked t;
+  const handle bob = t.client("bob");
+  t.other_lane();
+  byte_vector b = make(test_message{});
+  wire::message_view(b).route(bob, 5);
+  b.back() ^= std::byte{1};
+  t.shard.says(b);
+  CHECK(t.bench.told() == lines{"not ready"});
+  CHECK(t.shard.closed == close_reason::link_bad_frame);
+  CHECK(t.shard.hears().back() == "error: message body damaged");
+}
+
+TEST_CASE("endpoint: a message from a lane that was never announced resets the link (CAT-32)") {
+  linked t;
+  const handle bob = t.client("bob");
+  t.forwards({}, bob, 9);
+  CHECK(t.shard.closed == close_reason::link_bad_frame);
+}
+
+TEST_CASE("endpoint: a lane that left is still known to frames that were overtaken, for a while") {
+  linked t;
+  const handle bob = t.client("bob");
+  t.other_lane();
+  t.shard.says_members({{5, 0, lane_id{55}, 0, "edge-2"}});
+  t.forwards({}, bob, 5);
+  CHECK(t.shard.hears() == lines{"answer 1 accepted about 5"});
+  t.bench.wait(limits::index_quarantine);
+  CHECK(t.shard.c != nullptr);
+  CHECK(t.bench.lane.incoming.counters.origins.get() == 2); // itself, and the record that is remembered
+}
+
+TEST_CASE("endpoint: its own messages go out, and their answers come back to the host") {
+  linked t;
+  const handle ann = t.client("ann");
+  t.bench.submits(ann, 100, "bob");
+  t.bench.submits(ann, 101, "bob");
+  CHECK(t.shard.hears() == lines{"message 1 to 0.0 from 0: 100", "message 2 to 0.0 from 0: 101"});
+  t.shard.says(make_batch<wire::answer_record>(
+      frame_type::answers, {{1, no_member, answer::accepted, 0}, {2, no_member, answer::nobody, 0}}));
+  CHECK(t.bench.told() == lines{"outcome 100 accepted", "outcome 101 nobody"});
+  t.bench.submits(ann, 102, "bob");
+  t.shard.hears();
+  t.shard.says(make_event(frame_type::path_lost, 5));
+  CHECK(t.shard.hears() == lines{"message 3 to 0.0 from 0: 102"});
+}
+
+TEST_CASE("endpoint: in-service gives the clients that registered while warming up their time") {
+  linked t;
+  const handle ann = t.bench.attach("ann"), bob = t.bench.attach("bob");
+  t.shard.says(make_batch<wire::registered_client>(frame_type::registered,
+                                                   {{ann, wire::since_warm_up}, {bob, 50}}));
+  t.shard.says(make(wire::in_service{700, 1}));
+  CHECK(t.bench.lane.find(ann)->since == 700);
+  CHECK(t.bench.lane.find(bob)->since == 50);
+  t.shard.says(make(wire::in_service{900, 0})); // incomplete: all count as new
+  CHECK(t.bench.lane.find(ann)->since == 900);
+  CHECK(t.bench.lane.find(bob)->since == 900);
+}
+
+TEST_CASE("endpoint: on the next link its clients say since when they were owners, and the members it knew") {
+  linked t;
+  const handle ann = t.bench.attach("ann");
+  t.shard.says(make_batch<wire::registered_client>(frame_type::registered, {{ann, 123}}));
+  t.other_lane();
+  t.shard.closes();
+  t.shard.hears();
+  t.bench.wait(1s);
+  t.shard.welcomes();
+  const lines heard = t.shard.hears();
+  CHECK(std::count(heard.begin(), heard.end(), "seen edge-1") == 1);
+  CHECK(std::count(heard.begin(), heard.end(), "seen edge-2") == 1);
+  CHECK(heard[heard.size() - 2] == "register 0.1 ann since 123");
+  CHECK(heard.back() == "in-sync");
+}
+
+TEST_CASE("endpoint: heartbeats go out every half second, busy or idle, and silence ends the link") {
+  linked t;
+  t.bench.wait(2s);
+  const lines heard = t.shard.hears(true);
+  CHECK(std::count(heard.begin(), heard.end(), "heartbeat") >= 3);
+  t.shard.beats = false;
+  t.bench.wait(2900ms);
+  CHECK(t.shard.c != nullptr);
+  t.bench.wait(300ms);
+  CHECK(t.bench.lane.counters.closes[static_cast<std::size_t>(close_reason::link_silence)].get() == 1);
+  CHECK(t.bench.told() == lines{"not ready"});
+  CHECK(t.shard.dials == 2);
+}
+
+TEST_CASE("endpoint: a heartbeat is echoed with the time it was held, and measures the round trip") {
+  linked t;
+  t.shard.beats = false;
+  wire::heartbeat h;
+  h.sent_at = 4711;
+  t.shard.says(make(h));
+  t.shard.frames.clear();
+  t.bench.wait(600ms);
+  wire::heartbeat got;
+  for (heard_frame& f : t.shard.frames)
+    if (f.type() == frame_type::heartbeat) REQUIRE(got.get(f.payload()));
+  CHECK(got.echo == 4711);
+  CHECK(got.held_us > 0);
+  CHECK(got.held_us <= 600'000);
+  CHECK(got.value == t.bench.lane.outgoing.floor());
+  h.sent_at = 4712, h.echo = got.sent_at, h.held_us = 0;
+  t.bench.now += 20ms;
+  t.shard.says(make(h));
+  CHECK(t.bench.lane.counters.round_trip_us.get() == to_us(t.bench.now) - got.sent_at);
+}
+
+TEST_CASE("endpoint: after a pause of its own it closes its links before it reads what waits in them (F2)") {
+  linked t;
+  const handle bob = t.client("bob");
+  t.other_lane();
+  t.bench.now += limits::pause_max + 100ms;
+  t.forwards({}, bob, 5);
+  CHECK(t.bench.told() == lines{"not ready"});
+  CHECK(t.shard.closed == close_reason::link_paused);
+}
+
+TEST_CASE("endpoint: a shard that takes nothing is given up after ten seconds (CAT-42)") {
+  linked t;
+  t.shard.reads = false;
+  t.bench.attach("ann");
+  t.bench.wait(9900ms);
+  CHECK(t.shard.c != nullptr);
+  t.bench.wait(300ms);
+  CHECK(t.shard.closed == close_reason::link_write_stall);
+}
+
+TEST_CASE("endpoint: it dials again for ever, at most a second apart (CAT-40)") {
+  endpoint_bench bench;
+  scripted_shard shard(bench, 1900);
+  shard.listens = false;
+  bench.wait(10min);
+  CHECK(shard.dials > 550);
+  duration most{}, first = shard.dialled_at[1] - shard.dialled_at[0];
+  for (std::size_t i = 1; i < shard.dialled_at.size(); ++i)
+    most = std::max<duration>(most, shard.dialled_at[i] - shard.dialled_at[i - 1]);
+  CHECK(most <= limits::reconnect_max + 100ms); // the bench's step
+  CHECK(first <= 200ms);
+  shard.listens = true;
+  bench.wait(1100ms);
+  shard.welcomes();
+  CHECK(bench.lane.ready());
+}
+
+TEST_CASE("endpoint: saying good-bye tells the shards, after the answers, and dials no more") {
+  linked t;
+  const handle bob = t.client("bob");
+  t.other_lane();
+  t.bench.lane.begin_turn(t.bench.now);
+  byte_vector b = make(test_message{});
+  wire::message_view(b).route(bob, 5);
+  t.bench.lane.on_bytes(*t.shard.c, b, t.bench.now);
+  t.bench.lane.say_goodbye(t.bench.now);
+  t.bench.turn_ends();
+  CHECK(t.shard.hears() == lines{"answer 1 accepted about 5", "go-away: edge shuts down"});
+  CHECK(t.shard.closed == close_reason::shutdown);
+  t.bench.wait(5s);
+  CHECK(t.shard.dials == 1);
+}
+
+TEST_CASE("endpoint: QoS 0 goes out while the link is up, else it is dropped and counted") {
+  linked t;
+  wire::message_parts m;
+  m.hash = hash_of("bob");
+  m.destination = "bob", m.sender = "ann";
+  std::uint16_t link = 0;
+  drop_reason why{};
+  using sent = link::endpoint<tiny_host>::sent;
+  CHECK(t.bench.lane.send_qos0(m, link, why) == sent::ok);
+  t.bench.turn_ends();
+  CHECK(t.shard.hears() == lines{"message-qos0 to 0.0 from 0: "});
+  t.shard.reads = false;
+  const std::string big(limits::MiB / 2, 'x');
+  m.payload = as_bytes(big);
+  int ok = 0;
+  while (t.bench.lane.send_qos0(m, link, why) == sent::ok) ++ok;
+  CHECK(ok == 7); // up to the high mark
+  while (t.bench.lane.send_qos0(m, link, why) == sent::link_full) ++ok;
+  CHECK(ok == 14); // and the one that ended the first loop
+  CHECK(why == drop_reason::link_full);
+  t.shard.reads = true;
+  t.bench.turn_ends();
+  CHECK(t.bench.told() == lines{"drained 0"});
+  t.shard.closes();
+  CHECK(t.bench.lane.send_qos0(m, link, why) == sent::dropped);
+  CHECK(why == drop_reason::link_down);
+}
+
+TEST_CASE("endpoint: every frame type in every state is taken or ends the link, and it links again (CAT-7)") {
+  for (heard_frame& f : sample_frames()) {
+    INFO(wire::name_of(f.type()));
+    for (int stage = 0; stage < 3; ++stage) {
+      endpoint_bench bench;
+      scripted_shard shard(bench, 1900);
+      bench.wait(1ms);
+      if (stage >= 1) shard.answers_hello();
+      if (stage >= 2) shard.welcomes();
+      shard.says(f.bytes);
+      if (stage == 0) CHECK((shard.c == nullptr) == (f.type() != frame_type::challenge));
+      if (stage == 1) CHECK(shard.closed == close_reason::link_refused);
+      bench.wait(4s);
+      if (!shard.c) continue;
+      if (!bench.lane.ready()) shard.welcomes();
+    }
+  }
+}
+
+TEST_CASE("endpoint: the wrong secret on either side is told in words") {
+  endpoint_bench bench;
+  scripted_shard shard(bench, 1900);
+  shard.secret = link::cluster_secret("wasp");
+  bench.wait(1ms);
+  shard.answers_hello();
+  shard.says(make(wire::error{wire::error_code::bad_secret, "the cluster secret is not the same on both sides"}));
+  CHECK(shard.closed == close_reason::link_refused);
+  CHECK(contains(bench.host.log, "the router refuses: the cluster secret is not the same on both sides"));
+}

@@ -1,0 +1,445 @@
+// The origin's window: order, predecessors, stops and restarts, lost paths (rules 1 to 5).
+#include "common/link/outbox.hpp"
+#include "tests/support/link_test_tools.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace beeline;
+using namespace beeline::test;
+using namespace std::chrono_literals;
+using link::outbox;
+
+namespace {
+
+const handle ann{1, 1}, eve{2, 1};
+
+// An outbox with links that a test reads: each copy is a line, "1", "2<1" (predecessor one back),
+// with "again" and "resent" when it says so.
+struct origin {
+  explicit origin(outbox::settings s = {}, unsigned link_count = 1) : box(blocks, dirty, s) {
+    for (unsigned k = 0; k < link_count; ++k) {
+      conns.push_back(std::make_unique<conn>(conn::kind_t::link, pool));
+      box.add_link();
+      up(k);
+    }
+  }
+  void up(unsigned k = 0) { box.link_up(static_cast<std::uint16_t>(k), *conns[k], now); }
+  void down(unsigned k = 0) {
+    box.link_down(static_cast<std::uint16_t>(k));
+    conns[k]->link->clear();
+  }
+  void submit(std::uint64_t token, std::string_view to = "bob", handle from = ann, std::uint32_t ttl_ms = 0,
+              std::uint16_t link = 0) {
+    wire::message_parts m;
+    m.hash = hash_of(to);
+    m.destination = to, m.sender = "ann", m.ttl_ms = ttl_ms;
+    const std::string payload = std::to_string(token) + padding;
+    m.payload = as_bytes(payload);
+    box.submit(from, token, link, m, now);
+  }
+  lines sends(unsigned k = 0) {
+    lines all;
+    copies = split_frames(taken_bytes(*conns[k]));
+    for (heard_frame& f : copies) {
+      const wire::message_view v = f.message();
+      REQUIRE(v.body_intact());
+      std::string s = std::to_string(v.number());
+      if (v.prev()) s += "<" + std::to_string(v.prev());
+      if (v.again()) s += " again";
+      else if (v.flags() & wire::flag_resent) s += " resent";
+      all.push_back(s);
+    }
+    return all;
+  }
+  // The payloads of what `sends` returned last.
+  std::string tokens() {
+    std::string s;
+    for (heard_frame& f : copies) s += (s.empty() ? "" : " ") + std::string(as_text(f.message().payload()));
+    return s;
+  }
+  void hears(std::uint32_t number, answer a, member_index about = no_member, unsigned k = 0) {
+    box.on_answer(static_cast<std::uint16_t>(k), {number, about, a, 0}, now);
+  }
+  lines outcomes() {
+    lines all;
+    for (const outbox::outcome& o : box.outcomes)
+      all.push_back(std::to_string(o.token) + " " + std::string(name_of(o.what)));
+    box.outcomes.clear();
+    return all;
+  }
+  void wait(duration d) {
+    now += d;
+    box.on_time(now);
+  }
+  time_point now = t0;
+  chunk_pool pool;
+  block_pool blocks;
+  dirty_list dirty;
+  std::string padding;
+  std::vector<std::unique_ptr<conn>> conns;
+  std::vector<heard_frame> copies;
+  outbox box;
+};
+
+} // namespace
+
+TEST_CASE("outbox: messages are numbered by the lane, and name what is unanswered before them in their flow") {
+  origin o;
+  o.submit(1);
+  o.submit(2, "bob", eve);
+  o.submit(3);
+  o.submit(4, "carol");
+  o.submit(5);
+  CHECK(o.sends() == lines{"1", "2", "3<2", "4", "5<2"});
+  o.hears(5, answer::accepted);
+  o.hears(1, answer::accepted);
+  CHECK(o.outcomes() == lines{"5 accepted", "1 accepted"});
+  CHECK(o.box.floor() == 2);
+  o.submit(6);
+  CHECK(o.sends() == lines{"6<3"}); // 3 is the newest that is unanswered
+  CHECK(o.copies[0].message().floor_back() == 4);
+  for (std::uint32_t n : {2, 3, 4, 6}) o.hears(n, answer::accepted);
+  CHECK(o.box.idle());
+  CHECK(o.box.floor() == 7);
+  o.submit(7);
+  CHECK(o.sends() == lines{"7"}); // all answered: no predecessor
+  CHECK(o.blocks.bytes_in_use() > 0);
+  o.hears(7, answer::full);
+  CHECK(o.outcomes().back() == "7 full");
+  CHECK(o.blocks.bytes_in_use() == 0);
+}
+
+TEST_CASE("outbox: the answers that are final are outcomes as they are") {
+  origin o;
+  const answer all[] = {answer::accepted, answer::nobody,  answer::full,
+                        answer::refused,  answer::expired, answer::unknown};
+  std::uint32_t n = 0;
+  for (answer a : all) {
+    o.submit(n);
+    o.hears(++n, a);
+    CHECK(o.outcomes() == lines{std::to_string(n - 1) + " " + std::string(name_of(a))});
+  }
+  o.hears(3, answer::accepted);
+  CHECK(o.outcomes().empty());
+  CHECK(o.box.counters.late_answers.get() == 1);
+}
+
+TEST_CASE("outbox: a retry stops the flow until all is answered, then it sends again in order, prev anew") {
+  origin o;
+  for (std::uint64_t t = 1; t <= 3; ++t) o.submit(t);
+  CHECK(o.sends() == lines{"1", "2<1", "3<1"});
+  o.hears(2, answer::retry);
+  o.submit(4);
+  CHECK(o.sends().empty());
+  o.hears(1, answer::accepted);
+  CHECK(o.sends().empty());
+  o.hears(3, answer::retry);
+  CHECK(o.sends() == lines{"4 resent", "5<1 resent", "6<1"}); // no copy existed: new numbers
+  CHECK(o.tokens() == "2 3 4");
+  CHECK(o.box.floor() == 4);
+}
+
+TEST_CASE("outbox: other flows go on while one is stopped") {
+  origin o;
+  o.submit(1);
+  o.submit(2);
+  o.submit(3, "carol");
+  o.sends();
+  o.hears(1, answer::busy);
+  o.submit(4, "carol");
+  CHECK(o.sends() == lines{"4<1"});
+}
+
+TEST_CASE("outbox: a flow is held while its shard warms up, and goes on in service") {
+  origin o;
+  o.submit(1);
+  o.submit(2);
+  o.sends();
+  o.hears(1, answer::later_warm_up);
+  o.hears(2, answer::later_warm_up);
+  CHECK(o.sends().empty());
+  CHECK(o.box.floor() == 3); // numbers were given up: a held flow does not hold the lane
+  o.box.on_lane_settled(0, 5, o.now);
+  CHECK(o.sends().empty());
+  o.box.on_in_service(0, o.now);
+  CHECK(o.sends() == lines{"3", "4<1"});
+  CHECK(o.tokens() == "1 2");
+}
+
+TEST_CASE("outbox: a flow is held for a lost lane until that very lane is back or gone") {
+  origin o;
+  o.submit(1);
+  o.sends();
+  o.hears(1, answer::later_lane, 7);
+  o.box.on_lane_settled(0, 8, o.now);
+  o.box.on_in_service(0, o.now);
+  CHECK(o.sends().empty());
+  o.box.on_lane_settled(0, 7, o.now);
+  CHECK(o.sends() == lines{"2"});
+}
+
+TEST_CASE("outbox: when the link ends holds are cleared, and all is sent again in order on the next") {
+  origin o;
+  o.box.set_shard_time(0, 500);
+  for (std::uint64_t t = 1; t <= 3; ++t) o.submit(t);
+  o.sends();
+  o.hears(1, answer::accepted);
+  o.hears(2, answer::later_lane, 7);
+  o.down();
+  o.submit(4);
+  CHECK(o.sends().empty());
+  o.box.set_shard_time(0, 900);
+  o.up();
+  // 2 had an answer, so no copy of it is left; but 3 may be taken, and so the flow keeps its numbers.
+  CHECK(o.sends() == lines{"2", "3<1 again", "4<1"});
+  CHECK(o.copies[1].message().first_sent() == 500);
+  CHECK(o.copies[2].message().first_sent() == 900);
+  CHECK(o.box.floor() == 2);
+}
+
+TEST_CASE("outbox: when a path is lost everything in flight there is sent again, in order, until answered") {
+  origin o({}, 2);
+  o.submit(1);
+  o.submit(2, "carol", ann, 0, 1);
+  o.submit(3);
+  o.sends(0), o.sends(1);
+  o.box.on_path_lost(0, o.now);
+  CHECK(o.sends(0) == lines{"1 again", "3<2 again"});
+  CHECK(o.sends(1).empty());
+  o.hears(1, answer::accepted); // of the first copy
+  o.hears(1, answer::accepted); // of the second
+  CHECK(o.outcomes() == lines{"1 accepted"});
+  o.submit(4);
+  CHECK(o.sends(0) == lines{"4<1"});
+  CHECK(o.box.counters.resent.get() == 2);
+  CHECK(o.box.counters.safety_resends.get() == 0);
+}
+
+TEST_CASE("outbox: nobody for a message that was sent again means unknown: it may have been taken") {
+  for (answer a : {answer::nobody, answer::refused, answer::expired}) {
+    origin o;
+    o.submit(1);
+    o.box.on_path_lost(0, o.now);
+    o.hears(1, a);
+    CHECK(o.outcomes() == lines{"1 unknown"});
+  }
+  origin o;
+  o.submit(1);
+  o.box.on_path_lost(0, o.now);
+  o.hears(1, answer::full);
+  CHECK(o.outcomes() == lines{"1 full"});
+}
+
+TEST_CASE("outbox: a message marked again keeps its number and its mark through every answer but a final one") {
+  origin o;
+  o.submit(1);
+  o.box.on_path_lost(0, o.now);
+  CHECK(o.sends() == lines{"1", "1 again"});
+  o.hears(1, answer::later_lane, 3);
+  CHECK(o.box.floor() == 1);
+  o.box.on_lane_settled(0, 3, o.now);
+  CHECK(o.sends() == lines{"1 again"});
+  o.hears(1, answer::retry);
+  CHECK(o.sends() == lines{"1 again"});
+  o.hears(1, answer::accepted);
+  CHECK(o.outcomes() == lines{"1 accepted"});
+  CHECK(o.box.floor() == 2);
+}
+
+TEST_CASE("outbox: a busy flow pauses, longer each time, and gives up after a limit") {
+  origin o;
+  o.submit(1);
+  std::uint32_t n = 1;
+  duration longest{};
+  unsigned resends = 0;
+  o.sends();
+  for (o.hears(n, answer::busy); o.box.outcomes.empty(); o.hears(n, answer::busy)) {
+    CHECK(o.sends().empty());
+    duration pause{};
+    for (lines sent; sent.empty() && pause < 1s; sent = o.sends()) o.wait(1ms), pause += 1ms;
+    REQUIRE(o.copies.size() == 1);
+    longest = std::max(longest, pause);
+    n = static_cast<std::uint32_t>(o.copies[0].message().number());
+    ++resends;
+  }
+  CHECK(resends == limits::resends_max);
+  CHECK(longest == limits::resend_pause_max);
+  CHECK(o.outcomes() == lines{"1 refused"});
+  CHECK(o.box.counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].get() == 1);
+  CHECK(o.box.idle());
+}
+
+TEST_CASE("outbox: the window of a link bounds its bytes in flight, flows take turns") {
+  outbox::settings s;
+  s.link_window_bytes = 3 * 74; // three messages
+  origin o(s);
+  for (std::uint64_t t = 1; t <= 4; ++t) o.submit(t);
+  for (std::uint64_t t = 5; t <= 6; ++t) o.submit(t, "carol");
+  const lines first = o.sends();
+  CHECK(first.size() == 3);
+  std::size_t sent = 3;
+  for (std::uint32_t n = 1; sent < 6; ++n) {
+    o.hears(n, answer::accepted);
+    const lines more = o.sends();
+    CHECK(more.size() == 1);
+    sent += more.size();
+    REQUIRE(n < 6);
+  }
+  for (std::uint32_t n = 4; n <= 6; ++n) o.hears(n, answer::accepted);
+  CHECK(o.box.idle());
+}
+
+TEST_CASE("outbox: one message above the window still goes, alone") {
+  outbox::settings s;
+  s.link_window_bytes = 100;
+  origin o(s);
+  o.padding = std::string(1000, 'x');
+  o.submit(1);
+  o.submit(2);
+  CHECK(o.sends() == lines{"1"});
+  o.hears(1, answer::accepted);
+  CHECK(o.sends() == lines{"2"});
+}
+
+TEST_CASE("outbox: when all numbers are in use new messages wait, on every link, and go on by themselves") {
+  outbox::settings s;
+  s.window_messages = 4;
+  origin o(s, 2);
+  for (std::uint64_t t = 1; t <= 4; ++t) o.submit(t);
+  o.submit(5, "carol", eve, 0, 1);
+  CHECK(o.sends(0).size() == 4);
+  CHECK(o.sends(1).empty());
+  o.hears(2, answer::accepted);
+  CHECK(o.sends(1).empty()); // the floor has not moved
+  o.hears(1, answer::accepted);
+  CHECK(o.sends(1) == lines{"5"});
+}
+
+TEST_CASE("outbox: a link that ends with all numbers in use is served again by the next") {
+  outbox::settings s;
+  s.window_messages = 4;
+  origin o(s, 2);
+  for (std::uint64_t t = 1; t <= 4; ++t) o.submit(t, "to" + std::to_string(t));
+  o.submit(5, "late");
+  o.sends();
+  o.down();
+  o.up();
+  CHECK(o.sends() == lines{"1 again", "2 again", "3 again", "4 again"});
+  for (std::uint32_t n = 1; n <= 4; ++n) o.hears(n, answer::accepted);
+  CHECK(o.sends() == lines{"5"});
+  o.hears(5, answer::accepted);
+  CHECK(o.box.idle());
+}
+
+TEST_CASE("outbox: a message that expires while it waits goes nowhere, one in time says what is left") {
+  origin o;
+  o.down();
+  o.submit(1, "bob", ann, 100);
+  o.submit(2, "bob", ann, 1000);
+  o.now += 300ms;
+  o.up();
+  CHECK(o.outcomes() == lines{"1 expired"});
+  CHECK(o.sends() == lines{"1"});
+  CHECK(o.tokens() == "2");
+  CHECK(o.copies[0].message().ttl_ms() == 700);
+}
+
+TEST_CASE("outbox: when the sender is gone what was not sent is dropped, what is in flight counts until answered") {
+  origin o;
+  o.submit(1);
+  o.sends();
+  o.down();
+  o.submit(2);
+  o.up();
+  o.sends();
+  o.down();
+  o.box.sender_gone(ann); // nothing is in flight
+  CHECK(o.box.idle());
+  CHECK(o.box.counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].get() == 2);
+  o.up();
+  o.submit(3, "bob", eve);
+  const auto number = [&] { return o.sends(), static_cast<std::uint32_t>(o.copies.at(0).message().number()); };
+  const std::uint32_t n = number();
+  o.box.sender_gone(eve);
+  CHECK(o.box.floor() == n);
+  o.hears(n, answer::accepted);
+  CHECK(o.outcomes().empty()); // nobody to tell
+  CHECK(o.box.floor() == n + 1);
+  CHECK(o.box.idle());
+}
+
+TEST_CASE("outbox: a gone sender's messages are not sent again, neither on a lost path nor on an answer") {
+  origin o;
+  o.submit(1);
+  o.submit(2, "carol");
+  o.sends();
+  o.box.sender_gone(ann);
+  o.hears(2, answer::busy);
+  o.box.on_path_lost(0, o.now);
+  CHECK(o.sends().empty());
+  CHECK(o.box.idle());
+  o.submit(3, "bob", {1, 2}); // the next session in the same place is another sender
+  CHECK(o.sends() == lines{"3"});
+}
+
+TEST_CASE("outbox: a new session's messages do not name a gone one's as predecessors") {
+  origin o;
+  o.submit(1);
+  o.box.sender_gone(ann);
+  o.submit(2, "bob", {1, 2});
+  CHECK(o.sends() == lines{"1", "2"});
+}
+
+TEST_CASE("outbox: the safety timer sends only a flow's oldest again, rarely, and counts") {
+  origin o;
+  for (std::uint64_t t = 1; t <= 3; ++t) o.submit(t);
+  o.sends();
+  for (int i = 0; i < 9; ++i) o.wait(1s);
+  CHECK(o.sends().empty());
+  CHECK(o.box.counters.safety_resends.get() == 0);
+  for (int i = 0; i < 2; ++i) o.wait(1s);
+  CHECK(o.sends() == lines{"1 again"});
+  CHECK(o.box.counters.safety_resends.get() == 1);
+  for (int i = 0; i < 15; ++i) o.wait(1s);
+  CHECK(o.sends().empty()); // backoff
+  for (int i = 0; i < 8; ++i) o.wait(1s);
+  CHECK(o.sends() == lines{"1 again"});
+}
+
+TEST_CASE("outbox: a moved slot takes its flows to the new link, marked again, in order") {
+  origin o({}, 2);
+  o.submit(1);
+  o.submit(2);
+  o.sends(0);
+  link::slot_table slots;
+  const link::router_map map{{0, 4095, "two", 1}};
+  const std::vector<std::uint16_t> links{1};
+  slots.build({{"two", &map, &links}});
+  o.box.rehome(slots, o.now);
+  CHECK(o.sends(0).empty());
+  CHECK(o.sends(1) == lines{"1 again", "2<1 again"});
+}
+
+TEST_CASE("outbox: a message that nobody can serve yet waits for a map") {
+  origin o;
+  o.submit(1, "bob", ann, 0, link::slot_table::no_link);
+  CHECK(o.sends().empty());
+  link::slot_table slots;
+  const link::router_map map{{0, 4095, "one", 1}};
+  const std::vector<std::uint16_t> links{0};
+  slots.build({{"one", &map, &links}});
+  o.box.rehome(slots, o.now);
+  CHECK(o.sends() == lines{"1"});
+}
+
+TEST_CASE("outbox: a resend waits while the link's queue is long") {
+  outbox::settings s;
+  s.link_window_bytes = 200;
+  origin o(s);
+  o.padding = std::string(300, 'x');
+  o.submit(1);
+  o.box.on_path_lost(0, o.now); // the first copy is still queued
+  CHECK(o.sends() == lines{"1"});
+  o.box.on_drained(0, o.now);
+  CHECK(o.sends() == lines{"1 again"});
+}

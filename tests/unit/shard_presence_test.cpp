@@ -1,0 +1,395 @@
+// Who owns a client id: claims, takeovers, hash collisions, warm-up, and dead entries.
+#include "common/base/rng.hpp"
+#include "tests/support/link_shard_tools.hpp"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+using namespace beeline;
+using namespace beeline::test;
+using namespace std::chrono_literals;
+using wire::frame_type;
+
+namespace {
+
+const handle h1{1, 1}, h2{2, 1};
+
+struct two_lanes {
+  explicit two_lanes(router::shard_config c = shard_bench::in_service()) : bench(std::move(c)) {
+    for (scripted_lane* l : {&e1, &e2}) l->hash_bits = bench.shard.config().hash_bits, l->joins();
+    e1.hears();
+  }
+  // A lane that was kicked closes the session and says so.
+  void closes(scripted_lane& l, handle h, std::string_view id) { l.unregisters(h, id); }
+  std::string owner(std::string_view id) { return bench.shard.where(id, bench.now).edge; }
+  shard_bench bench;
+  scripted_lane e1{bench, "e1", 1}, e2{bench, "e2", 2};
+};
+router::shard_config with_bits(unsigned bits) {
+  auto c = shard_bench::in_service();
+  c.hash_bits = bits;
+  return c;
+}
+// A second id with the same hash of so many bits.
+std::string twin_of(std::string_view id, unsigned bits) {
+  for (int i = 0;; ++i)
+    if (std::string s = "twin" + std::to_string(i); s != id && hash_of(s, bits) == hash_of(id, bits)) return s;
+}
+test_message to(std::string id, unsigned bits, std::uint64_t number = 1) {
+  test_message m;
+  m.to = std::move(id), m.number = number, m.hash_bits = bits;
+  return m;
+}
+wire::member seen(const scripted_lane& l) { return {0, 1, l.who.id, l.who.number, l.who.edge_name}; }
+
+} // namespace
+
+TEST_CASE("shard_presence: the newer of two sessions wins, the older is kicked by the claimant's id") {
+  two_lanes t;
+  t.e1.registers(h1, "ann");
+  t.e1.hears();
+  t.bench.wait(10ms);
+  t.e2.registers(h2, "ann");
+  CHECK(t.e2.hears() == lines{"registered 2.1"});
+  CHECK(t.e1.hears() == lines{"kick 1.1 for ann"});
+  t.closes(t.e1, h1, "ann");
+  CHECK(t.owner("ann") == "e2");
+  CHECK(t.bench.shard.counters.takeovers.get() == 1);
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+  t.e1.sends(to("ann", 64));
+  CHECK(t.e2.hears() == lines{"message 1 to 2.1 from 0: hi"});
+}
+
+TEST_CASE("shard_presence: the newer session wins also when the older registers later") {
+  two_lanes t;
+  const time_point early = t.bench.now;
+  t.bench.wait(100ms);
+  t.e2.registers(h2, "ann");
+  CHECK(t.e2.hears() == lines{"registered 2.1"});
+  t.bench.wait(100ms);
+  t.e1.registers(h1, "ann", early); // its news was slow
+  CHECK(t.e2.hears() == lines{"ask 2.1 for ann"});
+  CHECK(t.e1.hears().empty()); // it waits
+  t.e2.identifies(h2, "ann", "ann");
+  CHECK(t.e1.hears() == lines{"kick 1.1 for ann"});
+  CHECK(t.owner("ann") == "e2");
+  t.closes(t.e1, h1, "ann");
+  CHECK(t.owner("ann") == "e2");
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+}
+
+TEST_CASE("shard_presence: age counts by each lane's own clock, corrected by its link") {
+  two_lanes t;
+  scripted_lane e3(t.bench, "e3", 3);
+  e3.clock_behind = 500s; // started later than the others
+  e3.joins();
+  const time_point early = t.bench.now;
+  t.bench.wait(1s);
+  t.e1.registers(h1, "ann");
+  e3.registers(h2, "ann", early);
+  t.e1.identifies(h1, "ann", "ann");
+  CHECK(t.owner("ann") == "e1");
+  CHECK(e3.hears() == lines{"kick 2.1 for ann"});
+  t.bench.wait(1s);
+  e3.registers({3, 1}, "ann");
+  CHECK(t.e1.hears().back() == "kick 1.1 for ann");
+}
+
+TEST_CASE("shard_presence: a session of the same lane replaces its own older one") {
+  two_lanes t;
+  t.e1.registers(h1, "ann");
+  t.bench.wait(10ms);
+  t.e1.hears();
+  t.e1.registers(h2, "ann");
+  CHECK(t.e1.hears() == lines{"registered 2.1", "kick 1.1 for ann"});
+  t.closes(t.e1, h1, "ann");
+  t.e2.sends(to("ann", 64));
+  CHECK(t.e1.hears() == lines{"message 1 to 2.1 from 1: hi"});
+}
+
+TEST_CASE("shard_presence: only the owner's own words remove an entry (CAT-45)") {
+  two_lanes t;
+  t.e1.registers({1, 7}, "ann");
+  t.e1.unregisters({1, 6}, "ann"); // an old generation
+  CHECK(t.owner("ann") == "e1");
+  t.e1.unregisters({2, 7}, "ann"); // another session
+  CHECK(t.owner("ann") == "e1");
+  t.e2.unregisters({1, 7}, "ann"); // another lane
+  CHECK(t.owner("ann") == "e1");
+  t.e1.unregisters({1, 7}, "bob"); // unknown
+  t.e1.unregisters({1, 7}, "ann");
+  CHECK(t.owner("ann").empty());
+}
+
+TEST_CASE("shard_presence: an unregister that crossed a takeover has no effect on the new owner (CAT-45)") {
+  two_lanes t;
+  t.e1.registers(h1, "ann");
+  t.bench.wait(10ms);
+  t.e2.registers(h2, "ann");
+  t.e1.unregisters(h1, "ann"); // closed by itself
+  t.e1.unregisters(h1, "ann"); // and again, as the answer to the kick
+  CHECK(t.owner("ann") == "e2");
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+}
+
+TEST_CASE("shard_presence: different ids with one hash are both kept and both reached") {
+  const unsigned bits = 8;
+  two_lanes t(with_bits(bits));
+  const std::string bob = twin_of("ann", bits);
+  t.e1.registers(h1, "ann");
+  t.e1.hears();
+  t.bench.wait(10ms);
+  t.e2.registers(h2, bob);
+  CHECK(t.e2.hears() == lines{"registered 2.1"});
+  CHECK(t.e1.hears() == lines{"kick 1.1 for " + bob}); // "close it if it is that id", and it is not
+  t.e1.identifies(h1, bob, "ann");
+  CHECK(t.bench.shard.counters.collisions.get() == 1);
+  CHECK(t.bench.shard.counters.contested.get() == 1);
+  t.e1.sends(to("ann", bits, 1));
+  CHECK(t.e1.hears() == lines{"message 1 to 1.1 from 0: hi"});
+  t.e1.sends(to(bob, bits, 2));
+  CHECK(t.e2.hears() == lines{"message 2 to 2.1 from 0: hi"});
+  t.e1.sends(to(twin_of(bob, bits), bits, 3));
+  const lines heard = t.e1.hears();
+  if (twin_of(bob, bits) != "ann") CHECK(heard == lines{"answer 3 nobody"});
+  t.e1.unregisters(h1, "ann"); // one leaves, the other stays
+  CHECK(t.owner(bob) == "e2");
+  t.e1.sends(to(bob, bits, 4));
+  CHECK(t.e2.hears() == lines{"message 4 to 2.1 from 0: hi"});
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+}
+
+TEST_CASE("shard_presence: a takeover among ids with one hash kicks the right one") {
+  const unsigned bits = 8;
+  two_lanes t(with_bits(bits));
+  const std::string bob = twin_of("ann", bits);
+  t.e1.registers(h1, "ann");
+  t.e1.registers(h2, bob);
+  t.e1.identifies(h1, bob, "ann");
+  t.e1.hears();
+  t.bench.wait(10ms);
+  t.e2.registers({7, 1}, "ann");
+  CHECK(t.e1.hears() == lines{"kick 1.1 for ann"});
+  CHECK(t.e2.hears() == lines{"registered 7.1"});
+  t.e1.unregisters(h1, "ann");
+  t.e2.sends(to(bob, bits, 1));
+  t.e2.sends(to("ann", bits, 2));
+  CHECK(t.e1.hears() == lines{"message 1 to 2.1 from 1: hi"});
+  CHECK(t.e2.hears() == lines{"message 2 to 7.1 from 1: hi"});
+}
+
+TEST_CASE("shard_presence: when a lane goes, what it claimed of a contested hash goes with it") {
+  const unsigned bits = 8;
+  two_lanes t(with_bits(bits));
+  const std::string bob = twin_of("ann", bits);
+  t.e1.registers(h1, "ann");
+  t.bench.wait(10ms);
+  t.e2.registers(h2, bob);
+  t.e1.identifies(h1, bob, "ann");
+  t.e2.leaves();
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+  CHECK(t.owner("ann") == "e1");
+  t.e1.leaves();
+  CHECK(t.owner("ann").empty());
+}
+
+TEST_CASE("shard_presence: an older claim waits for a lingering owner, and has the id when that is gone") {
+  two_lanes t;
+  const time_point early = t.bench.now;
+  t.bench.wait(100ms);
+  t.e2.registers(h2, "ann");
+  t.e2.drops();
+  t.e1.registers(h1, "ann", early);
+  t.e1.hears();
+  t.bench.wait(1s);
+  CHECK(t.e1.hears().empty());
+  t.bench.wait(1500ms);
+  CHECK(t.e1.hears() == lines{"gone 1", "left 1 e2/0", "registered 1.1"});
+  CHECK(t.owner("ann") == "e1");
+}
+
+TEST_CASE("shard_presence: a newer claim has the id at once though the old owner's lane lingers") {
+  two_lanes t;
+  t.e1.registers(h1, "ann");
+  t.bench.wait(100ms);
+  t.e1.drops();
+  t.e2.hears();
+  t.e2.registers(h2, "ann");
+  CHECK(t.e2.hears() == lines{"registered 2.1"});
+  t.e2.sends(to("ann", 64));
+  t.e1.connects(); // it comes back without having heard of it
+  t.e1.hears();
+  t.e1.registers(h1, "ann", t.bench.now - 100ms);
+  CHECK(t.e1.hears().back() == "kick 1.1 for ann");
+  t.e1.is_in_sync();
+  t.e1.unregisters(h1, "ann");
+  CHECK(t.owner("ann") == "e2");
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+}
+
+TEST_CASE("shard_presence: while warming up every message is answered later, known or not") {
+  two_lanes t(shard_bench::warming());
+  CHECK(t.bench.shard.warming_up());
+  t.e1.registers(h1, "ann");
+  CHECK(t.e1.hears() == lines{"registered 1.1"});
+  CHECK(t.e1.since_of(h1) == wire::since_warm_up);
+  t.e2.sends(to("ann", 64));
+  t.e2.sends(to("bob", 64, 2));
+  CHECK(t.e2.hears() == lines{"answer 1 later_warm_up", "answer 2 later_warm_up"});
+  test_message quick = to("ann", 64);
+  quick.qos1 = false;
+  t.e2.sends(quick);
+  CHECK(t.bench.shard.counters.drops[static_cast<std::size_t>(drop_reason::warming_up)].get() == 1);
+}
+
+TEST_CASE("shard_presence: in service as soon as every lane that anybody remembers is in sync") {
+  shard_bench bench(shard_bench::warming());
+  scripted_lane e1(bench, "e1", 1), e2(bench, "e2", 2), e3(bench, "e3", 3);
+  e1.connects();
+  e1.remembers({seen(e1), seen(e2), seen(e3)});
+  e1.is_in_sync();
+  CHECK(bench.shard.warming_up());
+  e2.connects();
+  e2.is_in_sync();
+  CHECK(bench.shard.warming_up());
+  scripted_lane reborn(bench, "e3", 33); // another life of a lane that was remembered will do
+  reborn.connects();
+  CHECK(bench.shard.warming_up());
+  e1.hears();
+  reborn.is_in_sync();
+  CHECK_FALSE(bench.shard.warming_up());
+  CHECK(e1.hears() == lines{"in-service"});
+  CHECK(bench.shard.counters.warm_ups_incomplete.get() == 0);
+}
+
+TEST_CASE("shard_presence: a remembered lane that says good-bye is not waited for") {
+  shard_bench bench(shard_bench::warming());
+  scripted_lane e1(bench, "e1", 1), e2(bench, "e2", 2);
+  e2.connects();
+  e1.connects();
+  e1.remembers({seen(e1), seen(e2)});
+  e1.is_in_sync();
+  CHECK(bench.shard.warming_up());
+  e2.leaves();
+  bench.wait(200ms);
+  CHECK_FALSE(bench.shard.warming_up());
+}
+
+TEST_CASE("shard_presence: a lane that is missing holds the shard for six seconds beyond the last progress") {
+  shard_bench bench(shard_bench::warming());
+  scripted_lane e1(bench, "e1", 1), e2(bench, "e2", 2);
+  e1.connects();
+  e1.remembers({seen(e1), {0, 1, lane_id{9}, 0, "e9"}});
+  e1.is_in_sync();
+  e2.connects();
+  bench.wait(4s);
+  e2.registers(h1, "ann");
+  e2.is_in_sync();
+  bench.wait(5800ms);
+  CHECK(bench.shard.warming_up());
+  bench.wait(400ms);
+  CHECK_FALSE(bench.shard.warming_up());
+  CHECK(e1.hears().back() == "in-service incomplete");
+  CHECK(bench.shard.counters.warm_ups_incomplete.get() == 1);
+}
+
+TEST_CASE("shard_presence: with no list at all the warm-up lasts six seconds") {
+  shard_bench bench(shard_bench::warming());
+  scripted_lane e1(bench, "e1", 1);
+  e1.connects();
+  e1.is_in_sync();
+  bench.wait(5800ms);
+  CHECK(bench.shard.warming_up());
+  bench.wait(400ms);
+  CHECK_FALSE(bench.shard.warming_up());
+}
+
+TEST_CASE("shard_presence: a lane that saw a later shard time lifts the clock, and sessions count as new") {
+  two_lanes t;
+  t.e1.registers(h1, "ann");
+  t.e1.hears();
+  t.e2.drops();
+  t.e2.last_shard_time = to_us(t.bench.now) + 3'600'000'000;
+  t.e2.connects();
+  CHECK(t.e2.welcome.shard_time > t.e2.last_shard_time);
+  CHECK(t.e1.hears()[1] == "in-service incomplete");
+  CHECK(t.bench.shard.counters.clock_lifts.get() == 1);
+}
+
+TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exactly one owner each (CAT-48, CAT-49, F9)") {
+  for (unsigned bits : {64u, 8u}) {
+    two_lanes t(with_bits(bits));
+    rng r(bits);
+    struct session {
+      scripted_lane* lane;
+      handle h;
+      std::string id;
+      bool live = true;
+    };
+    std::vector<session> all;
+    std::map<std::string, std::size_t> newest;
+    struct news {
+      std::size_t session;
+      time_point connected;
+    };
+    std::vector<news> under_way;
+    const auto answer_kicks = [&](scripted_lane& l) {
+      std::vector<heard_frame> heard;
+      heard.swap(l.frames);
+      for (heard_frame& f : heard) {
+        if (f.type() != frame_type::kick) continue;
+        wire::for_each_record<wire::kick>(f.payload(), [&](const wire::kick& k) {
+          session& s = all[k.client.index];
+          if (s.live && s.id == k.claimant && !k.ask_only) s.live = false;
+          if (!s.live) l.unregisters(k.client, s.id);
+          else l.identifies(k.client, k.claimant, s.id);
+        });
+      }
+    };
+    for (int i = 0; i < 10'000; ++i) {
+      t.bench.now += std::chrono::microseconds(50 + r.below(100));
+      session s{r.one_in(2) ? &t.e1 : &t.e2, {static_cast<std::uint32_t>(all.size()), 1}, "c" + std::to_string(r.below(200))};
+      newest[s.id] = all.size();
+      under_way.push_back({all.size(), t.bench.now});
+      all.push_back(s);
+      while (!under_way.empty() && (under_way.size() > 8 || r.one_in(3))) { // news overtakes news
+        const std::size_t k = r.below(under_way.size());
+        const news n = under_way[k];
+        under_way.erase(under_way.begin() + static_cast<std::ptrdiff_t>(k));
+        all[n.session].lane->registers(all[n.session].h, all[n.session].id, n.connected);
+      }
+      if (r.one_in(4)) answer_kicks(r.one_in(2) ? t.e1 : t.e2);
+      if (i % 1000 == 0) t.e1.beats_once(), t.e2.beats_once();
+    }
+    for (const news& n : under_way) all[n.session].lane->registers(all[n.session].h, all[n.session].id, n.connected);
+    for (int k = 0; k < 6; ++k) answer_kicks(t.e1), answer_kicks(t.e2);
+    std::size_t live = 0, entries = 0, right = 0;
+    for (const session& s : all) live += s.live;
+    t.bench.shard.for_each_entry([&](id_hash, std::string_view edge, std::uint16_t, handle h, bool alive) {
+      ++entries;
+      const session& s = all[h.index];
+      right += alive && s.live && s.lane->who.edge_name == edge && newest[s.id] == h.index;
+    });
+    CHECK(live == newest.size());
+    CHECK(entries == newest.size());
+    CHECK(right == newest.size());
+    CHECK(t.bench.shard.counters.contested.get() == (bits == 64 ? 0 : t.bench.shard.counters.contested.get()));
+  }
+}
+
+TEST_CASE("shard_presence: entries of a lane that is gone are swept, and its index rests before it is used again") {
+  two_lanes t;
+  for (std::uint32_t i = 0; i < 1000; ++i) t.e2.registers({i, 1}, "c" + std::to_string(i));
+  t.bench.wait(200ms);
+  CHECK(t.bench.shard.counters.clients.get() == 1000);
+  const member_index old = t.e2.index;
+  t.e2.leaves();
+  t.bench.wait(500ms);
+  CHECK(t.bench.shard.counters.clients.get() == 0);
+  for (int i = 0; i < 100; ++i) {
+    scripted_lane visitor(t.bench, "v", 100 + static_cast<std::uint64_t>(i));
+    visitor.joins();
+    CHECK(visitor.index != old);
+    visitor.leaves();
+  }
+}
