@@ -74,6 +74,10 @@ void lane::end_session(session& s, close_reason why) {
 // Ends the session with MQTT's last word: DISCONNECT for MQTT 5, and closes.
 void lane::close_session(session& s, close_reason why, reason say, std::string_view text) {
   if (s.st == session::state::closed) return;
+  if (s.st == session::state::registering && why == close_reason::taken_over) {
+    counters.connects_refused.add();
+    mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, {}, s.packet_bytes_max);
+  }
   if (s.st == session::state::live && say != reason::success)
     mqtt::encode_disconnect(s.c->out, s.version, say, s.problem_information ? text : std::string_view{},
                             s.packet_bytes_max);
@@ -130,9 +134,11 @@ std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
       on_packet(s, p, now);
     }
     at += p.total;
+    if (c.out.size() >= config_.client_output_max) update_reading(s); // it asks and does not listen
   }
   if (s.st == session::state::closed) return in.size();
-  if (s.st == session::state::connecting && c.move_to < 0) {
+  // What waits behind a CONNECT counts like what waits for the rest of one.
+  if (s.st != session::state::live && c.move_to < 0) {
     update_held(s, in.size() - at);
     if (counters.prelogin_bytes.get() > config_.prelogin_bytes_max)
       close_session(s, close_reason::prelogin_limit, reason::success);
@@ -143,13 +149,16 @@ std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
 void lane::on_drained(conn& c, time_point now) {
   if (c.kind == conn::kind_t::link) return endpoint_.on_drained(c, now);
   session& s = sessions_[c.owner];
-  if (s.st == session::state::live) pump_pending(s, now);
+  if (s.st != session::state::live) return;
+  pump_pending(s, now);
+  if (s.reading_paused) update_reading(s);
 }
 
 // --- back pressure ------------------------------------------------------------------------------------
 
 // A client's socket is read while what it has sent fits: below its window, the lane's memory and the
-// link that its last message went to. Above, its own TCP connection slows it down, nobody else.
+// link that its last message went to; and while it takes what it is told. Above, its own TCP connection
+// slows it down, nobody else.
 void lane::update_reading(session& s) {
   if (s.st != session::state::live) return;
   const bool full = s.unanswered >= config_.inflight_max || s.unanswered_bytes >= config_.inflight_bytes_max;
@@ -158,7 +167,8 @@ void lane::update_reading(session& s) {
   // MQTT 5 clients know the window in messages and are cut off when they pass it (on_publish).
   const bool window_full =
       full && (s.version != mqtt::protocol_version::v5 || s.unanswered_bytes >= config_.inflight_bytes_max);
-  const bool blocked = memory_full_ || s.waits_for_link != 0xffff;
+  const std::size_t output_max = s.reading_paused ? config_.client_output_max / 2 : config_.client_output_max;
+  const bool blocked = sending_full_ || s.waits_for_link != 0xffff || s.c->out.size() >= output_max;
   const bool pause = s.reading_paused ? blocked || !relaxed : blocked || window_full;
   if (pause == s.reading_paused) return;
   s.reading_paused = pause;
@@ -191,9 +201,26 @@ void lane::check_session(session& s, time_point now) {
     mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, props, s.packet_bytes_max);
     return close_session(s, close_reason::not_registered, reason::success);
   }
+  if (s.st == live) pump_pending(s, now); // what has expired makes room
   if (s.st == live && s.keep_alive && !s.reading_paused &&
       now - s.last_heard > std::chrono::milliseconds(1500) * s.keep_alive)
     close_session(s, close_reason::keep_alive_timeout, reason::keep_alive_timeout);
+}
+
+// Half of the memory is for what our clients have sent: it drains over the links, so that they can be made to
+// wait. The other half is for what they are sent: that drains only if they are read, whose PUBACKs make room,
+// so that there its senders are refused.
+void lane::check_memory() {
+  const std::size_t half = config_.memory_max / 2;
+  const std::size_t used = pool_.bytes_in_use() + blocks_.bytes_in_use();
+  const std::size_t sending =
+      std::min<std::size_t>(used, endpoint_.outgoing.counters.bytes.get() + endpoint_.output_bytes());
+  const std::size_t receiving = used - sending;
+  receiving_full_ = receiving > (receiving_full_ ? half / 2 : half);
+  const bool full = sending > (sending_full_ ? half / 2 : half);
+  if (full == sending_full_) return;
+  sending_full_ = full;
+  for (session& s : sessions_) update_reading(s);
 }
 
 void lane::on_time(time_point now) {
@@ -210,12 +237,7 @@ void lane::on_time(time_point now) {
     }
     counters.output_bytes.set(pool_.bytes_in_use());
     counters.waiting_bytes.set(blocks_.bytes_in_use());
-    const std::size_t used = pool_.bytes_in_use() + blocks_.bytes_in_use();
-    const bool full = memory_full_ ? used > config_.memory_max / 2 : used > config_.memory_max;
-    if (full != memory_full_) {
-      memory_full_ = full;
-      for (session& s : sessions_) update_reading(s);
-    }
+    check_memory();
   }
   endpoint_.end_turn(now);
 }
@@ -249,9 +271,11 @@ void lane::on_registered(handle h, time_point now) {
   s.last_heard = now;
   counters.connects.add();
   counters.sessions.add();
+  update_held(s, 0);
   send_connack(s);
   s.c->want_read = true; // it may have sent more behind its CONNECT
   dirty_.mark(*s.c);
+  update_reading(s);
 }
 
 void lane::on_kicked(handle h, time_point) {
@@ -259,9 +283,9 @@ void lane::on_kicked(handle h, time_point) {
   if (i == none) return;
   session& s = sessions_[i];
   counters.takeovers.add();
-  if (s.st == session::state::registering)
-    mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, {}, s.packet_bytes_max);
   close_session(s, close_reason::taken_over, reason::session_taken_over);
 }
 
 } // namespace beeline::edge
+
+template class beeline::link::endpoint<beeline::edge::lane>;

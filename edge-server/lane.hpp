@@ -96,6 +96,7 @@ private:
   void end_session(session& s, close_reason why);
   void check_session(session& s, time_point now);
   void update_reading(session& s);
+  void check_memory();
   void update_held(session& s, std::size_t bytes);
   void refuse(session& s, mqtt::protocol_version v, mqtt::reason r, std::string_view text);
 
@@ -123,7 +124,8 @@ private:
   void pump_pending(session& s, time_point now);
   void drop_pending(session& s);
   bool can_write(const session& s) const noexcept {
-    return s.in_flight.size() < s.receive_maximum && s.c->out.size() < config_.client_output_max;
+    return s.in_flight.size() < s.receive_maximum && s.c->out.size() < config_.client_output_max &&
+           (!receiving_full_ || s.c->out.empty());
   }
   void count_drop(drop_reason r) { counters.drops[static_cast<std::size_t>(r)].add(); }
 
@@ -155,7 +157,9 @@ private:
   rng random_;
   std::uint32_t check_cursor_ = 0;
   time_point last_time_{}, next_check_{};
-  bool leaving_ = false, memory_full_ = false;
+  bool leaving_ = false;
+  bool sending_full_ = false;   // what our clients have sent takes its half of the memory: they are not read
+  bool receiving_full_ = false; // what waits for our clients takes its half: nothing more is queued for them
 };
 
 template <class F> void lane::for_each_session(F&& f) {

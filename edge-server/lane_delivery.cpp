@@ -34,6 +34,10 @@ answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
   }
   const time_point expires = m.ttl_ms() ? now + std::chrono::milliseconds(m.ttl_ms()) : never;
   if (qos == 0) {
+    if (receiving_full_ && !s.c->out.empty()) {
+      count_drop(drop_reason::memory_limit);
+      return answer::full;
+    }
     if (s.c->out.size() >= config_.client_output_max) {
       count_drop(drop_reason::recipient_slow);
       return answer::full;
@@ -45,9 +49,13 @@ answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
     write_publish(s, m, 1, now, expires);
     return answer::accepted;
   }
-  if (s.pending &&
-      (s.pending->size() >= config_.pending_max || s.pending_bytes + m.size() > config_.pending_bytes_max)) {
+  const std::size_t waiting = s.pending ? s.pending->size() : 0; // alone, a message may be of any size
+  if (waiting >= config_.pending_max || (waiting && s.pending_bytes + m.size() > config_.pending_bytes_max)) {
     count_drop(drop_reason::recipient_full);
+    return answer::full;
+  }
+  if (receiving_full_) {
+    count_drop(drop_reason::memory_limit);
     return answer::full;
   }
   if (!s.pending) s.pending = std::make_unique<std::deque<pending_message>>();

@@ -53,8 +53,8 @@ told told_of(answer a, answer cause) {
             "outcome unknown: a server was lost with the message in flight"};
   default:
     return {reason::implementation_specific_error,
-            cause == answer::busy ? "given up: a queue on the way stayed full"
-                                  : "refused: the message is above a limit of its recipient"};
+            cause == answer::refused ? "refused: the message is above a limit of its recipient"
+                                     : "given up: a queue on the way stayed full"};
   }
 }
 } // namespace

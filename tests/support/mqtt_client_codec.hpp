@@ -43,12 +43,12 @@ struct will_options {
 
 struct connect_options {
   protocol_version version = protocol_version::v5;
-  std::string client_id;
+  std::string client_id = {};
   bool clean_start = true;
   std::uint16_t keep_alive = 60;
-  std::string properties; // MQTT 5 only, as all `properties` here
-  std::optional<will_options> will;
-  std::optional<std::string> user_name, password;
+  std::string properties = {}; // MQTT 5 only, as all `properties` here
+  std::optional<will_options> will = {};
+  std::optional<std::string> user_name = {}, password = {};
 };
 
 struct publish_options {

@@ -1,0 +1,224 @@
+// CAT-58, CAT-7, CAT-8: bytes and frames into a shard and into a lane's link, before and after the handshake.
+// Frames are well-formed ones with any values in them, sealed so that they get past the checks, or bytes as
+// they come.
+//
+// What must hold: nothing crashes, nothing grows, and before the handshake nothing has any effect.
+#include "tests/fuzz/fuzz_input.hpp"
+#include "tests/support/lane_world.hpp"
+#include "tests/support/mqtt_test_tools.hpp"
+
+using namespace beeline;
+using namespace beeline::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using wire::frame_type;
+
+std::string text_of(const output_chain& chain) { return taken(chain); }
+
+// Frames whose values come from the input.
+class frame_maker {
+public:
+  explicit frame_maker(fuzz::input& in) : in_(in), chain_(pool_) {}
+
+  std::string next() {
+    const unsigned what = in_.byte();
+    if (what < 40) return std::string(in_.text(what)); // as they come
+    if (what < 70) return sealed(static_cast<frame_type>(in_.byte()), in_.text(in_.byte()));
+    if (what < 110) return message();
+    return records(what % 16);
+  }
+
+private:
+  handle some_handle() {
+    return {in_.byte() & 0x80u ? static_cast<std::uint32_t>(in_.number()) : in_.byte() % 4u, in_.byte()};
+  }
+  std::string_view some_id() {
+    static constexpr std::string_view ids[] = {"A", "B", "C", "edge-1", "edge-2", ""};
+    const unsigned k = in_.byte() % 8;
+    return k < 6 ? ids[k] : in_.text(in_.byte() % 140);
+  }
+  member_index some_member() { return in_.byte() & 0xc0 ? in_.byte() % 4u : in_.two(); }
+  id_hash some_hash() {
+    static const id_hasher hasher{link::cluster_secret{"the secret of the test world"}.id_key(), 64};
+    return in_.byte() & 0xe0 ? hasher(some_id()) : in_.number();
+  }
+
+  std::string sealed(frame_type t, std::string_view payload) {
+    chain_.clear();
+    writer_.begin(t);
+    writer_.put_bytes(as_bytes(payload));
+    writer_.finish(chain_);
+    return text_of(chain_);
+  }
+  template <class M> std::string one(const M& m) {
+    chain_.clear();
+    wire::send(writer_, chain_, m);
+    return text_of(chain_);
+  }
+  template <class Make> std::string batch(frame_type t, Make make) {
+    chain_.clear();
+    wire::batch_writer b(t);
+    for (unsigned n = in_.byte() % 4 + 1; n; --n) make().put(b.next(chain_));
+    b.flush(chain_);
+    return text_of(chain_);
+  }
+
+  std::string message() {
+    wire::message_parts m;
+    m.destination = some_id();
+    m.sender = some_id();
+    m.hash = some_hash();
+    m.channel = in_.text(in_.byte() % 16);
+    const const_bytes properties = as_bytes(in_.text(in_.byte() % 16));
+    m.properties = {&properties, 1};
+    m.payload = as_bytes(in_.text(in_.byte()));
+    m.ttl_ms = in_.byte() & 1 ? in_.two() : 0;
+    const bool qos1 = in_.byte() & 1;
+    std::string bytes(wire::message_bytes(m, qos1), '\0');
+    const mutable_bytes frame{reinterpret_cast<std::byte*>(bytes.data()), bytes.size()};
+    wire::write_message(frame.data(), m, qos1);
+    wire::message_view v(frame);
+    if (qos1)
+      v.set_stamp({in_.number(), in_.two(), static_cast<std::uint32_t>(in_.number()), m.ttl_ms, in_.number(),
+                   in_.byte()});
+    v.route(some_handle(), some_member());
+    if (in_.byte() % 16 == 0) bytes[in_.two() % bytes.size()] = static_cast<char>(in_.byte());
+    return bytes;
+  }
+
+  wire::member some_member_record() {
+    const member_index i = some_member();
+    return {i, static_cast<std::uint8_t>(in_.byte() & 1), lane_id{in_.number()}, in_.byte(),
+            some_id().substr(0, 64)};
+  }
+  std::string records(unsigned what) {
+    using enum frame_type;
+    switch (what) {
+    case 0:
+      return batch(register_clients, [&] {
+        return wire::registration{some_handle(), in_.number(), in_.number(), some_id()};
+      });
+    case 1: return batch(unregister, [&] { return wire::unregistration{some_hash(), some_handle()}; });
+    case 2:
+      return batch(identity, [&] {
+        return wire::identity{some_hash(), some_handle(), in_.byte(), some_id()};
+      });
+    case 3: return batch(kick, [&] { return wire::kick{some_hash(), some_handle(), in_.byte(), some_id()}; });
+    case 4: return batch(registered, [&] { return wire::registered_client{some_handle(), in_.number()}; });
+    case 5:
+      return batch(answers, [&] {
+        return wire::answer_record{static_cast<std::uint32_t>(in_.number()), some_member(),
+                                   static_cast<answer>(in_.byte() % answer_count), in_.byte()};
+      });
+    case 6: return batch(floors, [&] { return wire::floor_record{some_member(), in_.number()}; });
+    case 7: return batch(members, [&] { return some_member_record(); });
+    case 8: return batch(members_seen, [&] { return some_member_record(); });
+    case 9:
+      return batch(slot_map, [&] { return wire::slot_range{in_.two(), in_.two(), in_.two(), some_id()}; });
+    case 10: {
+      static constexpr frame_type kinds[] = {path_lost, back, gone};
+      chain_.clear();
+      wire::send(writer_, chain_, kinds[in_.byte() % 3], wire::lane_event{some_member()});
+      return text_of(chain_);
+    }
+    case 11: return one(wire::in_service{in_.number(), in_.byte()});
+    case 12:
+      return one(wire::heartbeat{in_.number(), in_.number(), static_cast<std::uint32_t>(in_.number()),
+                                 in_.number()});
+    case 13: return sealed(in_sync, {});
+    case 14: return in_.byte() % 4 ? sealed(heartbeat, {}) : one(wire::go_away{in_.byte(), some_id()});
+    default: return handshake();
+    }
+  }
+  std::string handshake() {
+    switch (in_.byte() % 4) {
+    case 0: return one(wire::hello{in_.two(), in_.two(), in_.byte(), {}});
+    case 1: return one(wire::challenge{in_.two(), {}, in_.number()});
+    case 2:
+      return one(wire::auth{{},
+                            lane_id{in_.number()},
+                            in_.byte(),
+                            in_.byte(),
+                            in_.number(),
+                            in_.number(),
+                            some_id().substr(0, 64)});
+    default: return one(wire::welcome{{}, some_member(), in_.number(), in_.two(), in_.two(), in_.byte()});
+    }
+  }
+
+  fuzz::input& in_;
+  chunk_pool pool_;
+  output_chain chain_;
+  wire::frame_writer writer_;
+};
+
+void check_bounds(lane_world& w) {
+  for (std::size_t e : {0, 1}) {
+    MUST_HOLD(w.lane(e).pool().bytes_in_use() < 8 * limits::MiB);
+    MUST_HOLD(w.lane(e).endpoint().clients() <= 3);
+  }
+  if (w.has_router()) MUST_HOLD(w.shard().pool().bytes_in_use() < 8 * limits::MiB);
+}
+
+void strangers_at_shard(fuzz::input& in) {
+  lane_world w;
+  w.connect("A");
+  const pipe_end* stranger = w.dial_shard();
+  frame_maker make(in);
+  const auto& c = w.shard().counters;
+  const auto registrations = c.registrations.get(), links = c.links.get();
+  while (!in.empty())
+    if (!w.into_shard(stranger, make.next())) stranger = w.dial_shard();
+  MUST_HOLD(c.registrations.get() == registrations && c.links.get() == links);
+  MUST_HOLD(c.messages_in[0].get() + c.messages_in[1].get() + c.unregistrations.get() + c.takeovers.get() ==
+            0);
+  MUST_HOLD(w.shard().where("A", w.now()).online);
+  check_bounds(w);
+}
+
+void false_router(fuzz::input& in) { // it does not know the secret
+  lane_world w({.router = false, .mute_router = true});
+  auto& a = w.open();
+  a.connect({.client_id = "A"});
+  frame_maker make(in);
+  for (unsigned n = 0; !in.empty(); ++n)
+    if (!w.into_lane_link(n & 1, make.next())) w.advance(100ms);
+  for (std::size_t e : {0, 1}) {
+    const auto& c = w.lane(e).endpoint().counters;
+    MUST_HOLD(c.links_up.get() == 0 && c.link_connects.get() == 0 && c.messages_in.get() == 0);
+  }
+  MUST_HOLD(w.lane(0).counters.sessions.get() == 0);
+  check_bounds(w);
+}
+
+void from_inside(fuzz::input& in, bool to_shard) {
+  lane_world w;
+  auto& a = w.connect("A");
+  auto& b = w.connect("B", {.edge = 1});
+  frame_maker make(in);
+  for (unsigned n = 0; !in.empty(); ++n) {
+    const bool up = to_shard ? w.into_shard_link(n % 2, make.next()) : w.into_lane_link(n % 2, make.next());
+    if (!up) w.advance(200ms);
+    if (n % 8 == 0) a.publish("@/B", "x", n / 8 % 2);
+    if (n % 8 == 4) b.publish("@/A", "x", 1);
+    if (n % 16 == 9) w.advance(600ms);
+    check_bounds(w);
+  }
+  w.advance(3s);
+  check_bounds(w);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::input in(data, size);
+  switch (in.byte() & 3) {
+  case 0: strangers_at_shard(in); break;
+  case 1: false_router(in); break;
+  case 2: from_inside(in, true); break;
+  default: from_inside(in, false); break;
+  }
+  return 0;
+}

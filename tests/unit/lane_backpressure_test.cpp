@@ -1,0 +1,251 @@
+// Back pressure: who stops being read, who does not, and that it ends by itself. Limits of memory.
+#include "tests/support/lane_world.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <set>
+
+using namespace beeline;
+using namespace beeline::test;
+using namespace std::chrono_literals;
+
+namespace {
+constexpr auto v311 = protocol_version::v311;
+constexpr auto v5 = protocol_version::v5;
+std::uint64_t drops(lane_world& w, std::size_t edge, drop_reason r) {
+  return w.lane(edge).counters.drops[static_cast<std::size_t>(r)].get();
+}
+void low_link_marks(edge::lane_config& c) {
+  c.link.link_output_high = 20'000, c.link.link_output_low = 5'000;
+}
+} // namespace
+
+TEST_CASE("back pressure: a full link stops the reading of exactly the sockets that feed it", "[lane]") {
+  lane_world w({.lane = low_link_marks});
+  auto& feeder = w.connect("feeder");
+  auto& second = w.connect("second");
+  auto& idle = w.connect("idle");
+  auto& elsewhere = w.connect("elsewhere", {.edge = 1});
+  auto& sink = w.connect("sink", {.edge = 1});
+  const std::string payload(1'000, 'x');
+  w.stall_link(0, true);
+  int said = 0;
+  for (; feeder.is_read(); ++said) feeder.publish("@/sink", payload, 0);
+  REQUIRE(said >= 15);
+  REQUIRE(said <= 25);
+  feeder.publish("@/sink", "unread", 0);
+  REQUIRE(feeder.unread() > 0);
+  REQUIRE(second.is_read());
+  second.publish("@/sink", payload, 0); // one more, and it waits too
+  REQUIRE_FALSE(second.is_read());
+  idle.ping();
+  idle.next_pingresp();
+  REQUIRE(idle.is_read());
+  elsewhere.publish("@/sink", "free", 0);
+  REQUIRE(sink.next_publish().payload == "free");
+  REQUIRE(w.lane(0).counters.reads_paused.get() == 2);
+
+  w.stall_link(0, false);
+  for (int i = 0; i < said; ++i) REQUIRE(sink.next_publish().payload == payload); // nothing was dropped
+  std::multiset<std::string> rest{sink.next_publish().payload, sink.next_publish().payload};
+  REQUIRE(rest == std::multiset<std::string>{payload, "unread"});
+  REQUIRE(feeder.is_read());
+  REQUIRE(second.is_read());
+  REQUIRE(feeder.unread() == 0);
+}
+
+TEST_CASE("back pressure: keep-alive is suspended while a socket is not read, and begins anew", "[lane]") {
+  lane_world w({.lane = low_link_marks});
+  auto& feeder = w.connect("feeder", {.keep_alive = 1});
+  auto& idle = w.connect("idle", {.keep_alive = 1});
+  w.stall_link(0, true);
+  while (feeder.is_read()) feeder.publish("@/nobody", std::string(5'000, 'x'), 0);
+  w.advance(2800ms);
+  REQUIRE_FALSE(feeder.closed());
+  REQUIRE(idle.closed());
+  w.stall_link(0, false);
+  REQUIRE(feeder.is_read());
+  w.advance(1s);
+  REQUIRE_FALSE(feeder.closed());
+  w.advance(2s);
+  REQUIRE(feeder.closed_with(0x8d));
+}
+
+TEST_CASE("back pressure: when the full link is lost, its senders are read again", "[lane]") {
+  lane_world w({.lane = low_link_marks});
+  auto& feeder = w.connect("feeder");
+  w.stall_link(0, true);
+  while (feeder.is_read()) feeder.publish("@/nobody", std::string(5'000, 'x'), 0);
+  w.router_down();
+  REQUIRE(feeder.is_read());
+  feeder.publish("@/nobody", "x", 0); // dropped and counted
+  const auto& e = w.lane(0).endpoint().counters;
+  REQUIRE(e.drops[static_cast<std::size_t>(drop_reason::link_down)].get() == 1);
+  w.router_up();
+  w.advance(3s);
+  feeder.publish("@/feeder", "y", 0);
+  REQUIRE(feeder.next_publish().payload == "y");
+}
+
+TEST_CASE("back pressure: a sender that ends while it waits leaves nothing behind", "[lane]") {
+  lane_world w({.lane = low_link_marks});
+  auto& feeder = w.connect("feeder");
+  w.stall_link(0, true);
+  while (feeder.is_read()) feeder.publish("@/nobody", std::string(5'000, 'x'), 0);
+  auto& other = w.connect("other", {.edge = 1});
+  other.hang_up();
+  w.lane(0).shutdown(w.now()); // ends it although it is not read
+  w.run();
+  REQUIRE(feeder.next_disconnect() == 0x8b);
+  REQUIRE(feeder.closed());
+}
+
+TEST_CASE("back pressure: QoS 1 without answers stops its sender at its window, by count and by bytes",
+          "[lane]") {
+  lane_world w({.lane = [](edge::lane_config& c) { c.inflight_max = 8, c.inflight_bytes_max = 10'000; }});
+  auto& old = w.connect("old", {.v = v311});
+  auto& big = w.connect("big", {.v = v5});
+  auto& other = w.connect("other");
+  auto& sink = w.connect("sink", {.edge = 1});
+  w.router_down();
+  for (int i = 0; i < 20; ++i) old.publish("@/sink", std::to_string(i));
+  REQUIRE_FALSE(old.is_read());
+  for (int i = 0; i < 3; ++i) big.publish("@/sink", std::string(6'000, 'b'));
+  REQUIRE_FALSE(big.is_read()); // MQTT 5 knows its window in messages only
+  REQUIRE_FALSE(big.closed());
+  REQUIRE(other.is_read());
+  REQUIRE(w.lane(0).endpoint().outgoing.messages() == 8 + 2);
+  w.advance(100s); // beyond all keep-alives
+  REQUIRE_FALSE(old.closed());
+  REQUIRE_FALSE(big.closed());
+  REQUIRE(other.closed());
+  w.router_up();
+  w.advance(5s);
+  auto& fresh = w.connect("sink", {.edge = 1}); // the old one said nothing for too long
+  REQUIRE(sink.closed());
+  REQUIRE(old.is_read());
+  REQUIRE(big.is_read());
+  unsigned answers = 0;
+  for (; !old.nothing(); ++answers) old.next_puback();
+  REQUIRE(answers == 20);
+  for (answers = 0; !big.nothing(); ++answers) big.next_puback();
+  REQUIRE(answers == 3);
+  REQUIRE(fresh.nothing());
+}
+
+TEST_CASE("back pressure: a client that asks and does not listen is not read, and resumes", "[lane]") {
+  lane_world w({.lane = [](edge::lane_config& c) { c.client_output_max = 10'000; }});
+  auto& c = w.connect("C");
+  auto& other = w.connect("other");
+  c.stall();
+  std::string pings;
+  for (int i = 0; i < 1'000; ++i) pings += encode_pingreq();
+  for (int i = 0; i < 50; ++i) c.send(pings);
+  REQUIRE_FALSE(c.is_read());
+  REQUIRE(c.connection().out.size() <= 10'010);
+  REQUIRE(c.unread() > 80'000);
+  other.ping();
+  other.next_pingresp();
+  c.resume();
+  REQUIRE(c.unread() == 0);
+  REQUIRE(c.take_bytes().size() == 100'000); // each was answered
+  c.ping();
+  c.next_pingresp();
+}
+
+TEST_CASE(
+    "back pressure: above the memory for recipients their senders are told, and nobody stops being read",
+    "[lane]") {
+  lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = 800 * limits::KiB; }});
+  auto& c1 = w.connect("C1");
+  auto& local = w.connect("local", {.edge = 1});
+  std::vector<mqtt_client*> slow;
+  const std::string one = property_list().two_bytes(property::receive_maximum, 1).bytes();
+  for (int i = 0; i < 10; ++i)
+    slow.push_back(&w.connect(numbered("slow", i), {.edge = 1, .properties = one}));
+  unsigned full = 0;
+  for (int n = 0; n < 20; ++n)
+    for (int i = 0; i < 10; ++i) {
+      c1.publish(numbered("@/slow", i), std::string(10'000, 'x'));
+      full += c1.next_puback().reason == 0x97;
+      w.advance(30ms);
+    }
+  REQUIRE(full > 100);
+  REQUIRE(drops(w, 1, drop_reason::memory_limit) == full);
+  REQUIRE(w.lane(1).counters.waiting_bytes.get() < 600 * limits::KiB);
+  c1.publish("@/local", "still reached");
+  REQUIRE(local.next_publish().payload == "still reached");
+  REQUIRE(c1.next_puback().reason == 0);
+  local.publish("@/C1", "and heard");
+  REQUIRE(c1.next_publish().payload == "and heard");
+  REQUIRE(local.next_puback().reason == 0);
+  for (auto* s : slow) // their PUBACKs make room
+    for (s->puback(s->next_publish().id); !s->nothing();) s->puback(s->next_publish().id);
+  w.advance(500ms);
+  REQUIRE(w.lane(1).counters.waiting_bytes.get() == 0);
+  c1.publish("@/slow3", "room again");
+  REQUIRE(c1.next_puback().reason == 0);
+}
+
+TEST_CASE("back pressure: QoS 0 for slow readers is dropped above the memory for recipients", "[lane]") {
+  lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = 400 * limits::KiB; }});
+  auto& c1 = w.connect("C1");
+  auto& slow = w.connect("slow", {.edge = 1});
+  slow.stall();
+  for (int i = 0; i < 40; ++i) c1.publish("@/slow", std::string(10'000, 'x'), 0);
+  w.advance(500ms);
+  c1.publish("@/slow", "x", 0);
+  REQUIRE(drops(w, 1, drop_reason::memory_limit) == 1);
+  slow.resume();
+  w.advance(500ms);
+  slow.take_bytes();
+  c1.publish("@/slow", "y", 0);
+  REQUIRE(slow.next_publish().payload == "y");
+}
+
+TEST_CASE("back pressure: above the memory for senders nobody is read until it has drained", "[lane]") {
+  lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = 200 * limits::KiB; }});
+  auto& sink = w.connect("sink", {.edge = 1});
+  std::vector<mqtt_client*> senders;
+  for (int i = 0; i < 20; ++i) senders.push_back(&w.connect(numbered("S", i), {.keep_alive = 10}));
+  auto& idle = w.connect("idle");
+  w.router_down();
+  for (auto* s : senders) s->publish("@/sink", std::string(10'000, 'x'));
+  w.advance(1s);
+  REQUIRE_FALSE(idle.is_read());
+  senders[0]->publish("@/sink", "waits");
+  auto& late = w.open(); // may say CONNECT, and no more
+  late.connect({.client_id = "late"});
+  w.router_up();
+  w.advance(4s);
+  REQUIRE(late.next_connack().code == 0);
+  REQUIRE(late.is_read());
+  REQUIRE(idle.is_read());
+  std::size_t got = 0;
+  for (; !sink.nothing(); ++got) sink.next_publish();
+  REQUIRE(got == 21);
+  for (auto* s : senders) REQUIRE(s->next_puback().reason == 0);
+}
+
+TEST_CASE("back pressure: CAT-56 a dead peer's queue is bounded at the link, its senders are told, then all "
+          "resumes",
+          "[lane]") {
+  lane_world w({.shard = [](router::shard_config& c) { c.link_output_max = 50'000; }});
+  auto& c1 = w.connect("C1");
+  auto& sink = w.connect("sink", {.edge = 1});
+  auto& near = w.connect("near");
+  pipe_end* to_edge2 = w.shard_end_of(1);
+  to_edge2->takes = 0; // edge 2 takes nothing from its link
+  for (int i = 0; i < 100; ++i) c1.publish("@/sink", std::string(2'000, 'x'));
+  REQUIRE(to_edge2->c.link->data.size() <= 50'000);
+  REQUIRE(w.shard().counters.answers[static_cast<std::size_t>(answer::busy)].get() > 0);
+  c1.publish("@/near", "not held up");
+  REQUIRE(near.next_publish().payload == "not held up");
+  w.advance(1s);
+  REQUIRE(to_edge2->c.link->data.size() <= 50'000);
+  to_edge2->takes = SIZE_MAX;
+  w.advance(5s);
+  for (int i = 0; i < 100; ++i) sink.next_publish();
+  REQUIRE(sink.nothing());
+  for (int i = 0; i < 101; ++i) REQUIRE(c1.next_puback().reason == 0);
+}
