@@ -1,0 +1,74 @@
+// Clients that we did not write: mosquitto_sub and mosquitto_pub on two edges.
+#include "tests/support/cluster.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace beeline::test;
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+namespace {
+struct two_edges {
+  router_process router;
+  edge_process e1{"e1", {router.address()}}, e2{"e2", {router.address()}}, e3{"e3", {router.address()}};
+  two_edges() {
+    REQUIRE(e1.mqtt());
+    REQUIRE(e2.mqtt());
+    REQUIRE(e3.mqtt());
+    REQUIRE(router.becomes_ready());
+  }
+  bool online(const std::string& id) {
+    return eventually([&] { return router.json("/clients/" + id)["online"] == true; });
+  }
+};
+
+arguments at(edge_process& e, const std::string& version, const std::string& id) {
+  return {"-V", version, "-i", id, "-h", "127.0.0.1", "-p", std::to_string(e.mqtt())};
+}
+} // namespace
+
+TEST_CASE("mosquitto_sub on edge 2 prints what mosquitto_pub on edge 1 sends") {
+  two_edges w;
+  for (const std::string version : {"mqttv5", "mqttv311"}) {
+    CAPTURE(version);
+    process sub("mosquitto_sub", at(w.e2, version, "C2") + arguments{"-t", "@/#", "-v", "-C", "1", "-W", "20"});
+    REQUIRE(w.online("C2"));
+    process pub("mosquitto_pub", at(w.e1, version, "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
+    CHECK(pub.wait() == 0);
+    CHECK(pub.out().find("PUBACK (Mid: 1, RC:0)") != std::string::npos);
+    CHECK(sub.line_with("@/C1/chat hi"));
+    CHECK(sub.wait() == 0);
+  }
+  CHECK(w.e3.json("/stats")["totals"]["messages_in"] == 0);
+}
+
+TEST_CASE("with nobody there a version 5 publisher gets 0x10, and at once") {
+  two_edges w;
+  // The time is the router's and the edges': measured as the span of a whole client process it is only bounded.
+  process pub("mosquitto_pub", at(w.e1, "mqttv5", "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(pub.wait() == 0);
+  CHECK(pub.out().find("PUBACK (Mid: 1, RC:16)") != std::string::npos);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  const double took_ms = std::chrono::duration<double, std::milli>(took).count();
+  if (took > 100ms) WARN("the whole client took " << took_ms << " ms");
+  CHECK(took < 5s);
+  process old("mosquitto_pub", at(w.e1, "mqttv311", "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
+  CHECK(old.wait() == 0); // 3.1.1: settled
+  CHECK(eventually([&] { return w.e1.json("/stats")["totals"]["outcomes"]["nobody"] == 2; }));
+}
+
+TEST_CASE("a client that connects elsewhere takes its id along") {
+  two_edges w;
+  process first("mosquitto_sub", at(w.e1, "mqttv5", "C2") + arguments{"-t", "@/#", "-W", "20"});
+  REQUIRE(w.online("C2"));
+  process second("mosquitto_sub", at(w.e2, "mqttv5", "C2") + arguments{"-t", "@/#", "-v", "-C", "1", "-W", "20"});
+  CHECK(eventually([&] { return w.router.json("/clients/C2")["edge"] == "e2"; }));
+  CHECK(eventually([&] { return w.e1.json("/stats")["totals"]["takeovers"].get<int>() >= 1; }));
+  first.stop(); // it connects anew by itself, as the program of a user may; here it is enough
+  REQUIRE(w.online("C2"));
+  if (w.router.json("/clients/C2")["edge"] != "e2") return; // it was quicker: then it is the newer one
+  process pub("mosquitto_pub", at(w.e3, "mqttv5", "C1") + arguments{"-q", "1", "-t", "@/C2", "-m", "there"});
+  CHECK(pub.wait() == 0);
+  CHECK(second.line_with("@/C1 there"));
+}
