@@ -1,0 +1,333 @@
+#include "tests/sim/cluster.hpp"
+
+#include "common/link/endpoint.ipp"
+
+#include <algorithm>
+#include <utility>
+
+namespace beeline::sim {
+namespace {
+
+constexpr std::uint16_t port_base = 7000; // shard k listens at port + k
+
+bool is_plant(std::string_view path, std::string_view name) {
+  return path.substr(path.rfind('.') + 1) == name;
+}
+
+void plant_in_lane(edge::lane& l, std::string_view name) {
+#define BEELINE_PLANT_lane(path)                                                                             \
+  if (is_plant(#path, name)) l.endpoint().path = true;
+#define BEELINE_PLANT_shard(path)
+#define X(where, path) BEELINE_PLANT_##where(path)
+  BEELINE_SIM_PLANTS(X)
+#undef X
+#undef BEELINE_PLANT_lane
+#undef BEELINE_PLANT_shard
+}
+void plant_in_shard(router::shard& s, std::string_view name) {
+#define BEELINE_PLANT_lane(path)
+#define BEELINE_PLANT_shard(path)                                                                            \
+  if (is_plant(#path, name)) s.path = true;
+#define X(where, path) BEELINE_PLANT_##where(path)
+  BEELINE_SIM_PLANTS(X)
+#undef X
+#undef BEELINE_PLANT_lane
+#undef BEELINE_PLANT_shard
+}
+
+std::function<wire::nonce()> nonces(std::uint64_t seed) {
+  return [r = rng(seed)]() mutable {
+    wire::nonce n;
+    for (std::size_t i = 0; i < n.size(); i += 8) store_le(n.data() + i, r());
+    return n;
+  };
+}
+
+} // namespace
+
+cluster::cluster(world& w, const settings& s, history& h)
+    : w_(w), set_(s), h_(h), hasher_{secret_.id_key(), s.hash_bits} {}
+
+// --- what there is ----------------------------------------------------------------------------------------
+
+void cluster::build() {
+  for (unsigned i = 0; i < set_.routers + set_.edges; ++i) {
+    auto& p = *processes_.emplace_back(std::make_unique<process>());
+    p.number = static_cast<int>(i);
+    p.name = i < set_.routers ? "r" + std::to_string(i) : "e" + std::to_string(i - set_.routers);
+    p.clock = w_.between(1s, 500'000s);
+    if (set_.slow_machines && w_.chance(50)) p.turn_cost = w_.between(200us, 20ms);
+  }
+  const unsigned all = set_.routers * set_.shards;
+  for (unsigned k = 0; k < all; ++k) {
+    auto& s = *shards_.emplace_back(std::make_unique<shard_place>());
+    s.router = k / set_.shards;
+    s.number = k % set_.shards;
+    s.first = slot_count * k / all;
+    s.last = slot_count * (k + 1) / all - 1;
+    s.n = std::make_unique<shard_node>(w_, router_process(s.router));
+    s.n->read_cut_percent = set_.read_cut_percent;
+    set_hooks(s);
+  }
+  for (unsigned e = 0; e < set_.edges; ++e)
+    for (unsigned k = 0; k < set_.lanes[e]; ++k) {
+      auto& l = *lanes_.emplace_back(std::make_unique<lane_place>());
+      l.edge = e;
+      l.number = k;
+      l.n = std::make_unique<lane_node>(w_, edge_process(e));
+      l.n->read_cut_percent = set_.read_cut_percent;
+      set_hooks(l);
+    }
+  edge_open_.assign(set_.edges, false);
+}
+
+void cluster::start() {
+  build();
+  h_.restarts.resize(set_.routers);
+  h_.linked.assign(set_.edges * 2, std::vector<linked_record>(shards_.size()));
+  h_.sessions_of.resize(set_.ids);
+  for (unsigned i = 0; i < set_.ids; ++i) {
+    h_.ids.push_back("c" + std::to_string(i));
+    const id_hash hash = hasher_(h_.ids.back());
+    h_.hash_of.push_back(hash);
+    for (std::size_t k = 0; k < shards_.size(); ++k)
+      if (shards_[k]->first <= slot_of(hash) && slot_of(hash) <= shards_[k]->last) {
+        h_.shard_of.push_back(static_cast<unsigned>(k));
+        h_.router_of.push_back(shards_[k]->router);
+      }
+  }
+  for (auto& p : processes_) start_process(*p);
+  for (unsigned i = 0; i < set_.ids; ++i)
+    devices.push_back(std::make_unique<device>(w_, i, set_, h_, *this));
+}
+
+void cluster::set_hooks(shard_place& s) {
+  s.n->stream_ended = [&s](connection&, close_reason) { s.sampled = time_point{}; };
+  s.n->after_turn = [this, &s] {
+    if (w_.now - s.sampled >= 50ms) sample(s);
+  };
+}
+
+void cluster::set_hooks(lane_place& l) {
+  l.n->dial = [this, &l](const connect_request& r) { dial_shard(l, r); };
+  l.n->move = [this, &l](int to, socket_end& e, std::vector<std::byte> rest) {
+    for (auto& x : lanes_)
+      if (x->edge == l.edge && static_cast<int>(x->number) == to) return x->n->adopt_moved(e, std::move(rest));
+  };
+  l.n->stream_ended = [this](connection& c, close_reason why) {
+    if (!c.is_link && why != close_reason::moved_lane) h_.server_end(c.session, why);
+  };
+  l.n->stopped_reading = [this](connection& c) {
+    if (!c.is_link && h_.sessions[c.session].attached == never) h_.sessions[c.session].attached = w_.now;
+  };
+}
+
+// Which lanes the shard says are in sync.
+void cluster::sample(shard_place& s) {
+  s.sampled = w_.now;
+  std::vector<bool> yes(set_.edges * 2, false);
+  for (const auto& l : s.n->core()->lanes())
+    if (l.state == "in sync") yes[static_cast<std::size_t>(l.edge[1] - '0') * 2 + l.lane] = true;
+  const auto k = static_cast<std::uint32_t>(s.router * set_.shards + s.number);
+  for (std::uint32_t i = 0; i < yes.size(); ++i) h_.in_sync(i, k, yes[i]);
+}
+
+// --- processes --------------------------------------------------------------------------------------------
+
+template <class F> void cluster::each_node_of(process& p, F&& f) {
+  for (auto& s : shards_)
+    if (&s->n->home == &p) f(static_cast<node_base&>(*s->n));
+  for (auto& l : lanes_)
+    if (&l->n->home == &p) f(static_cast<node_base&>(*l->n));
+}
+
+void cluster::start_process(process& p) {
+  if (p.up) return;
+  w_.say("%s starts, life %u", p.name.c_str(), p.life);
+  p.up = true;
+  if (p.life && w_.chance(25)) p.clock = w_.between(1s, 500'000s); // on another machine
+  if (std::exchange(p.machine_gone, false))
+    for (auto& c : connections_) // it knows nothing of the old connections, and says so when asked
+      for (int s = 0; s < 2; ++s)
+        if (c->process[s] == p.number && c->way[0].lost && !c->over()) c->fail(1 - s, w_.now + w_.between(1ms, 900ms));
+  for (auto& s : shards_)
+    if (&s->n->home == &p) start_shard(*s);
+  for (auto& l : lanes_)
+    if (&l->n->home == &p) start_lane(*l);
+  const auto number = static_cast<unsigned>(p.number);
+  if (number < set_.routers) h_.restarts[number].push_back(w_.now);
+  else edge_open_[number - set_.routers] = false;
+}
+
+void cluster::start_shard(shard_place& s) {
+  router::shard_config c;
+  c.secret = secret_;
+  c.number = static_cast<std::uint16_t>(s.number);
+  c.shards = static_cast<std::uint16_t>(set_.shards);
+  c.first_slot = s.first;
+  c.last_slot = s.last;
+  for (const auto& x : shards_)
+    if (x->router == s.router)
+      c.map.push_back({static_cast<std::uint16_t>(x->first), static_cast<std::uint16_t>(x->last), "",
+                       static_cast<std::uint16_t>(port_base + x->number)});
+  c.hash_bits = set_.hash_bits;
+  c.life = w_.random();
+  c.make_nonce = nonces(w_.random());
+  c.link_output_max = set_.link_output_max;
+  h_.shard_started(static_cast<std::uint32_t>(s.router * set_.shards + s.number));
+  s.n->start([&](chunk_pool& pool, time_point now) {
+    auto core = std::make_unique<router::shard>(c, pool, now);
+    plant_in_shard(*core, set_.plant);
+    return core;
+  });
+}
+
+void cluster::start_lane(lane_place& l) {
+  edge::lane_config c;
+  c.link.secret = secret_;
+  c.link.who = {lane_id{w_.random()}, "e" + std::to_string(l.edge), static_cast<std::uint16_t>(l.number),
+                static_cast<std::uint16_t>(set_.lanes[l.edge])};
+  for (unsigned r = 0; r < set_.routers; ++r) c.link.routers.push_back({"r" + std::to_string(r), port_base});
+  c.link.hash_bits = set_.hash_bits;
+  c.link.make_nonce = nonces(w_.random());
+  c.link.random_seed = w_.random();
+  c.link.window = {set_.window_messages, set_.link_window_bytes};
+  c.link.link_output_high = set_.link_output_high;
+  c.link.link_output_low = set_.link_output_high / 4;
+  c.inflight_max = set_.inflight_max;
+  c.pending_max = set_.pending_max;
+  c.client_output_max = set_.client_output_max;
+  c.on_ready = [this, &l](bool ready) {
+    l.ready = ready;
+    if (std::all_of(lanes_.begin(), lanes_.end(), [&](auto& x) { return x->edge != l.edge || x->ready; }))
+      edge_open_[l.edge] = true; // and it stays open
+  };
+  if (w_.tracing)
+    c.on_event = [this, &l](link::event_level, std::string_view line) {
+      w_.say("e%u.%u: %.*s", l.edge, l.number, static_cast<int>(line.size()), line.data());
+    };
+  l.ready = false;
+  l.n->start([&](chunk_pool& pool, time_point now) {
+    auto core = std::make_unique<edge::lane>(c, pool, now);
+    plant_in_lane(*core, set_.plant);
+    return core;
+  });
+}
+
+// What a life of a lane has counted.
+void cluster::collect(lane_place& l) {
+  const auto& e = l.n->core()->endpoint();
+  resent += e.outgoing.counters.resent.get();
+  safety_resends += e.outgoing.counters.safety_resends.get();
+}
+
+void cluster::kill(process& p, bool silent) {
+  if (!p.up) return;
+  w_.say("%s dies%s", p.name.c_str(), silent ? " without a word" : "");
+  p.up = false;
+  p.machine_gone = silent;
+  p.paused_until = w_.now;
+  ++p.life;
+  for (auto& l : lanes_)
+    if (&l->n->home == &p && l->n->alive()) collect(*l);
+  each_node_of(p, [](node_base& n) { n.kill(); });
+  const bool drop = w_.chance(60);
+  for (std::size_t i = first_open_; i < connections_.size(); ++i) {
+    connection& c = *connections_[i];
+    for (int s = 0; s < 2; ++s) {
+      if (c.process[s] != p.number || c.over()) continue;
+      c.end[s].closed = true;
+      c.end[s].user = nullptr;
+      if (silent) c.vanish();
+      else c.reset(drop, 30ms);
+    }
+  }
+}
+
+void cluster::kill_for(process& p, bool silent, duration how_long) {
+  kill(p, silent);
+  restart_later(p, how_long);
+}
+
+// --- dialling -----------------------------------------------------------------------------------------------
+
+connection& cluster::connect(int from, int to, const pipe_settings& s) {
+  while (first_open_ < connections_.size() && connections_[first_open_]->over()) ++first_open_;
+  return *connections_.emplace_back(
+      std::make_unique<connection>(w_, static_cast<std::uint32_t>(connections_.size()), s, from, to));
+}
+
+void cluster::dial_shard(lane_place& l, const connect_request& r) {
+  dial d;
+  d.from = l.n.get();
+  d.from_life = l.n->home.life;
+  d.link = r.link;
+  const auto router = static_cast<unsigned>(r.host[1] - '0');
+  d.to = shards_[router * set_.shards + (r.port - port_base)].get();
+  dials_.push_back(d);
+  w_.plan(w_.now + set_.link.delay + w_.between(duration(0), set_.link.jitter), *this, ev_dial_arrives,
+          dials_.size() - 1);
+}
+
+void cluster::dial_edge(std::uint32_t edge, client_session& s) {
+  dial d;
+  d.client = &s;
+  d.edge = edge;
+  dials_.push_back(d);
+  w_.plan(w_.now + set_.client.delay + w_.between(duration(0), set_.client.jitter), *this, ev_dial_arrives,
+          dials_.size() - 1);
+}
+
+void cluster::dial_arrives(dial& d, std::uint64_t number) {
+  process& p = d.client ? edge_process(d.edge) : d.to->n->home;
+  const pipe_settings& s = d.client ? set_.client : set_.link;
+  if (p.machine_gone || p.hangs_until > w_.now) return w_.plan(w_.now + 3s, *this, ev_dial_ends, number);
+  const bool open = p.up && p.refuses_until <= w_.now && (!d.client || edge_open_[d.edge]);
+  if (!open) return w_.plan(w_.now + s.delay, *this, ev_dial_ends, number);
+  d.made = &connect(d.client ? -1 : d.from->home.number, p.number, s);
+  d.made->is_link = !d.client;
+  if (d.client) d.made->session = d.client->number;
+  if (d.client) {
+    std::vector<lane_node*> of_edge;
+    for (auto& l : lanes_)
+      if (l->edge == d.edge) of_edge.push_back(l->n.get());
+    of_edge[w_.random.below(of_edge.size())]->accept(d.made->end[1]);
+  } else {
+    d.to->n->accept(d.made->end[1]);
+  }
+  w_.plan(w_.now + s.delay, *this, ev_dial_ends, number);
+}
+
+void cluster::dial_ends(dial& d) {
+  socket_end* e = d.made ? &d.made->end[0] : nullptr;
+  if (d.client) return d.client->dialled(e);
+  if (d.from->alive() && d.from->home.life == d.from_life) d.from->dialled(d.link, e);
+  else if (e) e->close();
+}
+
+std::pair<std::uint32_t, unsigned> cluster::draw_edge() {
+  auto e = static_cast<std::uint32_t>(w_.random.below(set_.edges));
+  if (!edge_open_[e]) e = static_cast<std::uint32_t>(w_.random.below(set_.edges));
+  return {e, edge_process(e).life};
+}
+std::uint32_t cluster::home_lane(std::uint32_t id, std::uint32_t edge) const {
+  return static_cast<std::uint32_t>(h_.hash_of[id] % set_.lanes[edge]);
+}
+
+void cluster::on_event(std::uint32_t what, std::uint64_t argument) {
+  switch (what) {
+  case ev_dial_arrives: return dial_arrives(dials_[argument], argument);
+  case ev_dial_ends: return dial_ends(dials_[argument]);
+  case ev_restart: {
+    process& p = *processes_[argument >> 32];
+    if (p.life == (argument & 0xffffffff)) start_process(p);
+    return;
+  }
+  default: { // a clean shutdown is over
+    process& p = *processes_[argument >> 32];
+    if (p.life == (argument & 0xffffffff) && p.up) kill_for(p, false, w_.between(1ms, 2s));
+  }
+  }
+}
+
+} // namespace beeline::sim

@@ -1,0 +1,99 @@
+// The simulated cluster: router and edge processes with their shards and lanes (the real cores), the
+// connections between them and from clients, and what goes wrong with them.
+// Owner: the thread that runs the seed.
+#pragma once
+#include "edge-server/lane.hpp"
+#include "router/shard.hpp"
+#include "tests/sim/clients.hpp"
+#include "tests/sim/node.hpp"
+
+namespace beeline::sim {
+
+class cluster final : public actor {
+public:
+  using shard_node = node<router::shard>;
+  using lane_node = node<edge::lane>;
+
+  cluster(world& w, const settings& s, history& h);
+
+  void start();
+  // --- for clients ---
+  std::pair<std::uint32_t, unsigned> draw_edge(); // and its life
+  std::uint32_t home_lane(std::uint32_t id, std::uint32_t edge) const;
+  void dial_edge(std::uint32_t edge, client_session& s);
+
+  bool inject(fault f); // false: there was nothing that it could hit
+  void heal();
+  std::string why_not_at_rest(); // empty: all quiet
+  void judge_at_rest();          // P4 to P6, by what the cores say
+  void judge_bounds();           // P6, at any time
+
+  std::vector<std::unique_ptr<device>> devices;
+  std::uint64_t resent = 0, safety_resends = 0, forwarded = 0; // of lives that have ended, and at rest of all
+
+  void on_event(std::uint32_t what, std::uint64_t argument) override;
+
+private:
+  enum : std::uint32_t { ev_dial_arrives = 50, ev_dial_ends, ev_restart, ev_kill };
+  struct shard_place {
+    std::unique_ptr<shard_node> n;
+    unsigned router = 0, number = 0;
+    std::uint32_t first = 0, last = 0; // slots
+    time_point sampled{};
+  };
+  struct lane_place {
+    std::unique_ptr<lane_node> n;
+    unsigned edge = 0, number = 0;
+    bool ready = false;
+  };
+  struct dial {
+    lane_node* from = nullptr; // null: a client
+    client_session* client = nullptr;
+    unsigned from_life = 0;
+    std::uint32_t link = 0, edge = 0;
+    shard_place* to = nullptr;
+    connection* made = nullptr;
+  };
+
+  process& router_process(unsigned r) { return *processes_[r]; }
+  process& edge_process(unsigned e) { return *processes_[set_.routers + e]; }
+  void build();
+  void set_hooks(shard_place& s);
+  void set_hooks(lane_place& l);
+  void start_process(process& p);
+  void start_shard(shard_place& s);
+  void start_lane(lane_place& l);
+  void kill(process& p, bool silent);
+  void kill_for(process& p, bool silent, duration how_long);
+  void collect(lane_place& l);
+  void restart_later(process& p, duration after) {
+    w_.plan(w_.now + after, *this, ev_restart, static_cast<std::uint64_t>(p.number) << 32 | p.life);
+  }
+  void sample(shard_place& s);
+  void dial_shard(lane_place& l, const connect_request& r);
+  void dial_arrives(dial& d, std::uint64_t number);
+  void dial_ends(dial& d);
+  connection& connect(int from, int to, const pipe_settings& s);
+  connection* draw_link();
+  client_session* draw_live_client();
+  static bool name_is_router(fault f) noexcept;
+  bool hit_process(fault f, process& p);
+  template <class F> void each_node_of(process& p, F&& f);
+  std::string judge_tables();
+  std::string judge_sessions();
+
+  world& w_;
+  const settings& set_;
+  history& h_;
+  link::cluster_secret secret_{"a secret for simulations"};
+  id_hasher hasher_;
+  std::vector<std::unique_ptr<process>> processes_;
+  std::vector<std::unique_ptr<connection>> connections_; // outlive the nodes, which hold their ends
+  std::vector<std::unique_ptr<shard_place>> shards_;
+  std::vector<std::unique_ptr<lane_place>> lanes_;
+  std::vector<bool> edge_open_;
+  std::size_t first_open_ = 0; // connections before this one are over
+  std::deque<dial> dials_;
+};
+
+} // namespace beeline::sim

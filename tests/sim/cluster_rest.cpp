@@ -1,0 +1,132 @@
+// What must hold at rest (P4 to P6), and the bounds that hold always.
+#include "tests/sim/cluster.hpp"
+
+#include "common/link/endpoint.ipp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace beeline::sim {
+namespace {
+std::string text(const char* format, ...) __attribute__((format(printf, 1, 2)));
+std::string text(const char* format, ...) {
+  char out[300];
+  va_list args;
+  va_start(args, format);
+  std::vsnprintf(out, sizeof out, format, args);
+  va_end(args);
+  return out;
+}
+} // namespace
+
+// The sessions that lanes hold are those that clients hold, one for each id at most.
+std::string cluster::judge_sessions() {
+  std::vector<std::tuple<std::string, unsigned, unsigned>> at_lanes, at_clients;
+  for (auto& l : lanes_) {
+    std::string waiting;
+    std::size_t sessions = 0;
+    l->n->core()->for_each_session([&](std::string_view id, bool live) {
+      ++sessions;
+      if (!live) waiting = id;
+      at_lanes.emplace_back(id, l->edge, l->number);
+    });
+    if (!waiting.empty()) return text("%s waits for its registration at e%u.%u", waiting.c_str(), l->edge, l->number);
+    if (l->n->core()->counters.connections.get() != sessions)
+      return text("e%u.%u has connections without a session", l->edge, l->number);
+  }
+  for (auto& d : devices) {
+    if (!d->settled()) return text("%s is not %s", d->name().c_str(), d->wants_online() ? "online" : "offline");
+    if (!d->wants_online()) continue;
+    const session_record& s = h_.sessions[d->newest()->number];
+    at_clients.emplace_back(d->name(), s.edge, s.lane);
+  }
+  std::sort(at_lanes.begin(), at_lanes.end());
+  std::sort(at_clients.begin(), at_clients.end());
+  if (at_lanes == at_clients) return {};
+  return text("P4: lanes hold %zu sessions, clients %zu, or not the same ones", at_lanes.size(), at_clients.size());
+}
+
+// The shards' tables are the union of the lanes' sessions, as sets, both ways.
+std::string cluster::judge_tables() {
+  std::vector<std::tuple<id_hash, std::string, unsigned>> tables, sessions;
+  for (auto& s : shards_)
+    s->n->core()->for_each_entry([&](id_hash h, std::string_view edge, std::uint16_t lane, handle, bool) {
+      tables.emplace_back(h, edge, lane);
+    });
+  for (auto& l : lanes_)
+    l->n->core()->for_each_session([&](std::string_view id, bool) {
+      sessions.emplace_back(hasher_(id), "e" + std::to_string(l->edge), l->number);
+    });
+  std::sort(tables.begin(), tables.end());
+  std::sort(sessions.begin(), sessions.end());
+  if (tables == sessions) return {};
+  return text("P5: the tables have %zu entries, the lanes %zu sessions, or not the same ones", tables.size(),
+              sessions.size());
+}
+
+std::string cluster::why_not_at_rest() {
+  for (auto& p : processes_)
+    if (!p->up || p->paused_until > w_.now) return p->name + " does not run";
+  for (auto& s : shards_) {
+    if (s->n->core()->warming_up()) return text("shard %u of r%u warms up", s->number, s->router);
+    std::size_t left = 0;
+    s->n->for_each_stream([&](conn& c, socket_end&) { left += c.output_bytes(); });
+    if (left) return text("P6: shard %u of r%u has %zu bytes of output", s->number, s->router, left);
+  }
+  for (auto& l : lanes_) {
+    edge::lane& core = *l->n->core();
+    if (!core.endpoint().ready())
+      return text("e%u.%u is not ready: %s", l->edge, l->number, core.endpoint().problem().c_str());
+    if (!core.endpoint().outgoing.idle())
+      return text("P6: e%u.%u has %zu messages without an answer", l->edge, l->number,
+                  core.endpoint().outgoing.messages());
+    if (core.counters.pending.get())
+      return text("P6: e%u.%u has %llu pending messages", l->edge, l->number,
+                  static_cast<unsigned long long>(core.counters.pending.get()));
+    std::size_t left = 0;
+    l->n->for_each_stream([&](conn& c, socket_end&) { left += c.output_bytes(); });
+    if (left) return text("P6: e%u.%u has %zu bytes of output", l->edge, l->number, left);
+  }
+  for (std::size_t i = first_open_; i < connections_.size(); ++i)
+    for (const pipe& p : connections_[i]->way)
+      if (const connection& c = *connections_[i]; !c.is_link && !c.over() && !p.lost && p.written != p.taken)
+        return text("the connection of s%u carries %llu bytes to the %s", c.session,
+                    static_cast<unsigned long long>(p.written - p.taken), &p == c.way ? "server" : "client");
+  for (auto& d : devices)
+    if (const client_session* s = d->newest(); s && s->live() && s->unanswered())
+      return text("P1: s%u has %zu publishes without an answer", s->number, s->unanswered());
+  std::string why = judge_sessions();
+  return why.empty() ? judge_tables() : why;
+}
+
+void cluster::judge_at_rest() {
+  for (auto& l : lanes_) collect(*l);
+  if (!h_.any_fault && safety_resends)
+    w_.broken("P6", "%llu messages were sent again by the safety timer in a run without faults",
+              static_cast<unsigned long long>(safety_resends));
+}
+
+void cluster::judge_bounds() {
+  for (auto& s : shards_) {
+    if (!s->n->alive()) continue;
+    s->n->for_each_stream([&](conn& c, socket_end&) {
+      if (c.link->data.size() > set_.link_output_max)
+        w_.broken("P6", "shard %u of r%u has %zu bytes queued for a link, the limit is %zu", s->number, s->router,
+                  c.link->data.size(), set_.link_output_max);
+    });
+  }
+  constexpr std::size_t last_packet = 64 * 1024; // the limit is tested before a packet is added
+  for (auto& l : lanes_) {
+    if (!l->n->alive()) continue;
+    l->n->for_each_stream([&](conn& c, socket_end&) {
+      if (!c.link && c.out.size() > set_.client_output_max + last_packet)
+        w_.broken("P6", "e%u.%u has %zu bytes queued for a client, the limit is %zu", l->edge, l->number, c.out.size(),
+                  set_.client_output_max);
+    });
+    const std::uint64_t pending = l->n->core()->counters.pending.get();
+    if (pending > set_.pending_max * l->n->core()->counters.connections.get())
+      w_.broken("P6", "e%u.%u has %llu pending messages", l->edge, l->number, static_cast<unsigned long long>(pending));
+  }
+}
+
+} // namespace beeline::sim

@@ -1,0 +1,239 @@
+#include "tests/sim/history.hpp"
+
+#include "common/base/limits.hpp"
+#include "edge-server/mqtt/protocol.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace beeline::sim {
+namespace {
+double s_of(time_point t) { return t == never ? -1.0 : static_cast<double>(t.time_since_epoch().count()) / 1e6; }
+} // namespace
+
+history::history(world& w, const settings& s) : w_(w), set_(s) {}
+
+std::uint32_t history::open_session(std::uint32_t id, std::uint32_t edge, std::uint32_t life, std::uint32_t lane,
+                                    bool v5) {
+  session_record& r = sessions.emplace_back();
+  r.id = id, r.edge = edge, r.edge_life = life, r.lane = lane, r.v5 = v5;
+  r.opened = w_.now;
+  const auto number = static_cast<std::uint32_t>(sessions.size() - 1);
+  sessions_of[id].push_back(number);
+  return number;
+}
+
+std::uint32_t history::published(std::uint32_t sender, std::uint32_t to, std::uint8_t qos, std::uint32_t flow,
+                                 std::uint32_t size, bool last) {
+  message_record& m = messages.emplace_back();
+  m.sender = sender, m.to = to, m.qos = qos, m.flow = flow, m.size = size, m.last_exchange = last;
+  m.published = w_.now;
+  ++publishes;
+  const auto number = static_cast<std::uint32_t>(messages.size() - 1);
+  w_.say("s%u(%s) publishes m%u QoS %u to %s, flow %u", sender, ids[sessions[sender].id].c_str(), number, qos,
+         ids[to].c_str(), flow);
+  return number;
+}
+
+void history::received(std::uint32_t session, std::uint32_t number, std::uint8_t qos, std::string_view from) {
+  session_record& s = sessions[session];
+  if (number >= messages.size()) return w_.broken("MQTT", "s%u received a message nobody sent", session);
+  message_record& m = messages[number];
+  const session_record& sender = sessions[m.sender];
+  w_.note(number, session);
+  w_.say("s%u(%s) receives m%u from %s flow %u", session, ids[s.id].c_str(), number, ids[sender.id].c_str(), m.flow);
+  if (s.id != m.to)
+    return w_.broken("isolation", "m%u for %s was received by %s", number, ids[m.to].c_str(), ids[s.id].c_str());
+  if (from != ids[sender.id])
+    return w_.broken("isolation", "m%u of %s arrived as from %.*s", number, ids[sender.id].c_str(),
+                     static_cast<int>(from.size()), from.data());
+  if (qos != m.qos) return w_.broken("MQTT", "m%u was published at QoS %u and arrived at %u", number, m.qos, qos);
+  if (m.code == 0x10) return w_.broken("P1", "m%u was received after its sender was told 'nobody'", number);
+  if (m.code == 0x97) return w_.broken("P1", "m%u was received after its sender was told 'queue full'", number);
+  if (m.first_session != ~0u) judge_second_receipt(m, number, session);
+  else {
+    m.first_session = session;
+    m.first_at = w_.now;
+  }
+  ++deliveries;
+  auto [it, fresh] = s.newest.try_emplace(std::uint64_t{m.sender} << 1 | m.qos, m.flow);
+  if (fresh) return;
+  if (m.flow < it->second)
+    return w_.broken("P3", "s%u received m%u (flow %u of s%u, QoS %u) after flow %u", session, number, m.flow, m.sender,
+                     m.qos, it->second);
+  it->second = m.flow;
+}
+
+// P2. In one session: never. In a second one of the same id: only if the first had ended and the
+// shard restarted in between, or if the sender's own session or edge has ended.
+void history::judge_second_receipt(const message_record& m, std::uint32_t number, std::uint32_t session) {
+  if (m.first_session == session)
+    return w_.broken("P2", "s%u received m%u of s%u twice", session, number, m.sender);
+  if (m.qos == 0) return w_.broken("P2", "QoS 0 m%u was received by s%u and s%u", number, m.first_session, session);
+  const session_record& sender = sessions[m.sender];
+  if (sender.server_end != never || sender.client_end != never) return;
+  const session_record& first = sessions[m.first_session];
+  const bool ended = first.server_end != never || first.client_end != never;
+  const auto& starts = restarts[router_of[m.to]];
+  const bool restarted = std::any_of(starts.begin(), starts.end(), [&](time_point t) { return t >= m.published; });
+  if (!ended || !restarted)
+    w_.broken("P2", "m%u of s%u was received by s%u at %.6f and by s%u; first ended: %d, shard restarted: %d", number,
+              m.sender, m.first_session, s_of(m.first_at), session, ended, restarted);
+}
+
+void history::answered(std::uint32_t number, int code, std::string_view text) {
+  message_record& m = messages[number];
+  if (m.answered != never) return w_.broken("P1", "m%u was answered twice", number);
+  m.code = code;
+  m.answered = w_.now;
+  w_.note(number, static_cast<std::uint64_t>(code));
+  w_.say("s%u is told of m%u: 0x%02x %.*s", m.sender, number, static_cast<unsigned>(code), static_cast<int>(text.size()), text.data());
+  std::size_t kind = 7;
+  switch (code) {
+  case 0x100: kind = 6; break;
+  case 0x00: kind = 0; break;
+  case 0x10: kind = 1; break;
+  case 0x97: kind = 2; break;
+  case 0x83:
+    kind = text.starts_with("outcome unknown") ? 3 : text.starts_with("given up") ? 4 : 5;
+    break;
+  default: break;
+  }
+  ++outcomes[kind];
+  if (kind == 7) return w_.broken("P1", "m%u got the reason 0x%02x, which has no reason here", number, static_cast<unsigned>(code));
+  if (kind == 3 && !any_fault) return w_.broken("P1", "m%u: 'unknown' without any fault", number);
+  if (kind == 4 && !set_.tiny_links)
+    return w_.broken("P6", "m%u: given up because of a full queue, and no link's queue is small", number);
+  if (kind == 5) return w_.broken("P6", "m%u: sent again until the bound, then refused (%.*s)", number, static_cast<int>(text.size()), text.data());
+  if (m.last_exchange && kind != 0 && kind != 1 && kind != 6) return w_.broken("P5", "m%u, sent at rest, was answered 0x%02x", number, static_cast<unsigned>(code));
+  if (kind == 1) judge_nobody(m, number);
+}
+
+// Was the session's lane in sync with the id's shard all the time, but for gaps that lingering and
+// warm-up have to bridge?
+bool history::reachable_throughout(const session_record& s, time_point from, time_point to) const {
+  const linked_record& l = linked[s.edge * 2 + s.lane][shard_of[s.id]];
+  const auto bridged = [&](const linked_record::gap& g) {
+    if (g.to <= from || g.from >= to) return true;
+    const duration limit = g.restarted ? limits::warm_up : limits::linger;
+    return std::min(g.to, to) - g.from < limit - 250ms;
+  };
+  if (!std::all_of(l.gaps.begin(), l.gaps.end(), bridged)) return false;
+  return l.in_sync || bridged({l.since, never, l.restarted});
+}
+
+void history::judge_nobody(const message_record& m, std::uint32_t number) {
+  if (m.first_session != ~0u)
+    return w_.broken("P1", "m%u: 'nobody', but s%u had received it", number, m.first_session);
+  const session_record* newest = nullptr;
+  for (std::uint32_t i : sessions_of[m.to])
+    if (sessions[i].attached != never && (!newest || sessions[i].attached > newest->attached)) newest = &sessions[i];
+  if (!newest || newest->connack >= m.published || newest->server_end != never || newest->client_end != never) return;
+  for (std::uint32_t i : sessions_of[m.to]) // a younger one may have been the owner for a moment
+    if (sessions[i].opened > newest->opened) return;
+  if (reachable_throughout(*newest, m.published, m.answered))
+    w_.broken("P5", "m%u: 'nobody', but s%u of %s was live and linked all the time since %.6f", number,
+              static_cast<unsigned>(newest - sessions.data()), ids[m.to].c_str(), s_of(newest->connack));
+}
+
+void history::server_end(std::uint32_t session, close_reason why) {
+  session_record& s = sessions[session];
+  if (s.server_end != never) return;
+  s.server_end = w_.now;
+  s.why = why;
+  w_.say("s%u(%s) ends at the server: %s", session, ids[s.id].c_str(), name_of(why).data());
+  switch (why) {
+  case close_reason::taken_over: return judge_takeover(session);
+  case close_reason::none: // the process died
+  case close_reason::peer_closed:
+  case close_reason::network_error:
+  case close_reason::client_disconnect:
+  case close_reason::keep_alive_timeout:
+  case close_reason::not_registered:
+  case close_reason::connect_timeout:
+  case close_reason::client_write_stall:
+  case close_reason::shutdown: break;
+  default:
+    w_.broken("MQTT", "the server closed s%u: %s", session, text_of(why).data());
+  }
+  if (!any_fault && (why == close_reason::keep_alive_timeout || why == close_reason::not_registered ||
+                     why == close_reason::connect_timeout || why == close_reason::shutdown))
+    w_.broken("P1", "the server closed s%u without any fault: %s", session, text_of(why).data());
+}
+
+// P4. Whoever is closed as taken over must have a rival that did not clearly connect earlier.
+void history::judge_takeover(std::uint32_t session) {
+  const session_record& s = sessions[session];
+  // The age of a claim is corrected by half of the link's round trip: it can be wrong by as much.
+  const bool round_trips_lie = any_fault && (set_.fault_on[static_cast<std::size_t>(fault::link_stall)] ||
+                                             set_.fault_on[static_cast<std::size_t>(fault::link_stall_one_way)] ||
+                                             set_.fault_on[static_cast<std::size_t>(fault::edge_cut_off)] ||
+                                             set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
+                                             set_.fault_on[static_cast<std::size_t>(fault::router_pause)]);
+  const duration doubt = 50ms + 2 * (set_.link.delay + set_.link.jitter) + (set_.slow_machines ? 100ms : 0ms) +
+                         (round_trips_lie ? 3s : 0s);
+  for (std::uint32_t i : sessions_of[s.id]) {
+    if (i == session) continue;
+    const session_record& other = sessions[i];
+    if (other.attached == never || other.attached + doubt < s.attached) continue;
+    return;
+  }
+  w_.broken("P4", "s%u of %s (connected at %.6f) was closed for a session that connected earlier", session,
+            ids[s.id].c_str(), s_of(s.attached));
+}
+
+void history::in_sync(std::uint32_t lane, std::uint32_t shard, bool yes) {
+  linked_record& l = linked[lane][shard];
+  if (l.in_sync == yes) return;
+  l.in_sync = yes;
+  w_.say("lane e%u.%u is %sin sync at shard %u", lane / 2, lane % 2, yes ? "" : "no longer ", shard);
+  if (!yes) {
+    l.since = w_.now;
+    return;
+  }
+  l.gaps.push_back({l.since, w_.now, l.restarted});
+  l.restarted = false;
+}
+
+void history::shard_started(std::uint32_t shard) {
+  for (auto& lane : linked) {
+    linked_record& l = lane[shard];
+    if (std::exchange(l.in_sync, false)) l.since = w_.now;
+    l.restarted = true;
+  }
+}
+
+// P1: success means that a session of the recipient took it. It may end before it could be written.
+void history::judge_success(const message_record& m, std::uint32_t number) {
+  if (m.first_session != ~0u) return;
+  for (std::uint32_t i : sessions_of[m.to]) {
+    const session_record& s = sessions[i];
+    if (s.attached > m.answered || s.attached == never) continue;
+    const time_point end = std::min(s.client_end, s.server_end);
+    if (end != never && std::max(s.client_end == never ? end : s.client_end, s.server_end == never ? end : s.server_end) >= m.published) return;
+  }
+  w_.broken("P1", "m%u to %s was answered with success at %.6f and received by nobody, though no session of it ended",
+            number, ids[m.to].c_str(), s_of(m.answered));
+}
+
+void history::judge_at_rest() {
+  for (std::uint32_t i = 0; i < messages.size() && w_.violation.empty(); ++i) {
+    const message_record& m = messages[i];
+    if (m.qos == 0) continue;
+    if (m.answered == never && sessions[m.sender].live())
+      w_.broken("P1", "m%u of s%u to %s, published at %.6f, has no answer at rest", i, m.sender, ids[m.to].c_str(),
+                s_of(m.published));
+    if (m.code == 0x00) judge_success(m, i);
+    if (m.last_exchange && m.code == 0x100) { // 3.1.1 cannot say; the recipient can
+      const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) { return sessions[k].live(); });
+      if (online && m.first_session == ~0u) w_.broken("P5", "m%u, sent at rest, was not received", i);
+    }
+    if (m.last_exchange && m.code == 0x00 && m.first_session == ~0u) w_.broken("P1", "m%u, sent at rest, was not received", i);
+    if (m.last_exchange && m.code == 0x10) {
+      const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) { return sessions[k].live(); });
+      if (online) w_.broken("P5", "m%u, sent at rest to %s which is online, was answered 'nobody'", i, ids[m.to].c_str());
+    }
+  }
+}
+
+} // namespace beeline::sim

@@ -1,0 +1,92 @@
+// What the clients saw, and the promises that are judged by it (reliability.md, P1 to P5).
+//
+// Every message has its number in its payload. Sessions are known from two sides: when the client
+// opened, got CONNACK and closed or lost it, and when the server took the CONNECT and let go. A
+// promise is judged as soon as it can be, the rest in `judge_at_rest`.
+// Owner: the thread that runs the seed.
+#pragma once
+#include "common/base/ids.hpp"
+#include "common/base/reasons.hpp"
+#include "tests/sim/settings.hpp"
+
+#include <functional>
+#include <unordered_map>
+
+namespace beeline::sim {
+
+struct message_record {
+  std::uint32_t sender = 0; // session
+  std::uint32_t to = 0;     // id
+  std::uint32_t flow = 0;   // the sender session's count
+  std::uint32_t size = 0;
+  std::uint8_t qos = 0;
+  bool last_exchange = false;
+  int code = -1; // of the PUBACK; 3.1.1: settled, 0x100
+  time_point published{}, answered = never;
+  std::uint32_t first_session = ~0u; // that received it
+  time_point first_at = never;
+};
+
+struct session_record {
+  std::uint32_t id = 0, edge = 0, lane = 0, edge_life = 0;
+  bool v5 = true;
+  time_point opened{};          // CONNECT sent
+  time_point attached = never;  // the server has read it
+  time_point connack = never;   // the client has read CONNACK
+  time_point client_end = never, server_end = never;
+  close_reason why = close_reason::none;                  // the server's
+  std::unordered_map<std::uint64_t, std::uint32_t> newest; // (sender, QoS) -> highest flow count received
+  bool live() const noexcept { return connack != never && client_end == never && server_end == never; }
+};
+
+// Whether a lane has been in sync with a shard, as the shard sees it.
+struct linked_record {
+  struct gap {
+    time_point from, to;
+    bool restarted; // the shard was
+  };
+  std::vector<gap> gaps;
+  bool in_sync = false, restarted = false;
+  time_point since{}; // not in sync
+};
+
+class history {
+public:
+  history(world& w, const settings& s);
+
+  std::vector<message_record> messages;
+  std::vector<session_record> sessions;
+  std::vector<std::string> ids;
+  std::vector<std::vector<std::uint32_t>> sessions_of;          // id -> sessions
+  std::vector<std::vector<time_point>> restarts;                // router -> when it started anew
+  std::vector<std::vector<linked_record>> linked;               // lane (edge * 2 + number) -> by shard
+  std::vector<unsigned> router_of, shard_of, home_lane;         // by id; home_lane: hash, to be taken % lanes
+  std::vector<id_hash> hash_of;
+  std::uint64_t deliveries = 0, publishes = 0;
+  std::array<std::uint64_t, 8> outcomes{};                      // see outcome_names
+  time_point last_fault{};
+  bool any_fault = false;
+
+  std::uint32_t open_session(std::uint32_t id, std::uint32_t edge, std::uint32_t edge_life, std::uint32_t lane, bool v5);
+  std::uint32_t published(std::uint32_t sender, std::uint32_t to, std::uint8_t qos, std::uint32_t flow,
+                          std::uint32_t size, bool last);
+  void answered(std::uint32_t message, int code, std::string_view text);
+  void received(std::uint32_t session, std::uint32_t message, std::uint8_t qos, std::string_view from);
+  void server_end(std::uint32_t session, close_reason why);
+  void in_sync(std::uint32_t lane, std::uint32_t shard, bool yes);
+  void shard_started(std::uint32_t shard);
+  void judge_at_rest();
+
+private:
+  void judge_second_receipt(const message_record& m, std::uint32_t number, std::uint32_t session);
+  void judge_nobody(const message_record& m, std::uint32_t number);
+  void judge_takeover(std::uint32_t session);
+  void judge_success(const message_record& m, std::uint32_t number);
+  bool reachable_throughout(const session_record& s, time_point from, time_point to) const;
+  world& w_;
+  const settings& set_;
+};
+
+inline constexpr std::string_view outcome_names[] = {"success", "nobody", "full", "unknown", "gave up", "refused", "3.1.1 settled", "other"};
+
+} // namespace beeline::sim

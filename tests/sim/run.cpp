@@ -1,0 +1,107 @@
+#include "tests/sim/run.hpp"
+
+#include "tests/sim/cluster.hpp"
+
+#include <algorithm>
+
+namespace beeline::sim {
+namespace {
+
+constexpr duration step = 50ms;           // how often bounds and rest are looked at
+constexpr duration rest_max = 45s;        // from healing to rest
+constexpr duration last_exchange_max = 15s;
+
+class faults_to_come final : public actor {
+public:
+  faults_to_come(world& w, const settings& s, cluster& c) : w_(w), set_(s), cluster_(c) {
+    for (std::size_t k = 0; k < fault_count; ++k)
+      if (s.fault_on[k]) kinds_.push_back(static_cast<fault>(k));
+    for (unsigned i = 0; i < s.faults; ++i) w_.plan(w_.now + w_.between(300ms, s.fault_phase), *this, 0);
+  }
+  void on_event(std::uint32_t, std::uint64_t) override {
+    if (over) return;
+    for (int tries = 0; tries < 4; ++tries) {
+      const fault f = kinds_[w_.random.below(kinds_.size())];
+      if (!cluster_.inject(f)) continue;
+      ++fired[static_cast<std::size_t>(f)];
+      return;
+    }
+  }
+  std::array<std::uint32_t, fault_count> fired{};
+  bool over = false;
+
+private:
+  world& w_;
+  const settings& set_;
+  cluster& cluster_;
+  std::vector<fault> kinds_;
+};
+
+void come_to_rest(world& w, cluster& c, duration at_most, const char* when) {
+  const time_point end = w.now + at_most;
+  std::string why;
+  while (w.violation.empty()) {
+    why = c.why_not_at_rest();
+    if (why.empty()) return;
+    if (w.now >= end) {
+      const bool named = why.size() > 3 && why[0] == 'P' && why[2] == ':';
+      return w.broken(named ? why.substr(0, 2).c_str() : "liveness", "not at rest %s: %s", when, why.c_str());
+    }
+    w.run_until(w.now + step);
+    c.judge_bounds();
+  }
+}
+
+// Everybody who is online writes to some of the others, whether online or not.
+void last_exchange(world& w, const settings& s, cluster& c) {
+  for (auto& d : c.devices) {
+    if (!d->wants_online()) continue;
+    const std::uint64_t n = std::min<std::uint64_t>(3, s.inflight_max);
+    for (std::uint64_t i = 0; i < n; ++i)
+      d->newest()->publish(static_cast<std::uint32_t>(w.random.below(s.ids)), 1, true);
+  }
+}
+
+} // namespace
+
+run_result run_seed(const run_options& o) {
+  world w(o.seed, o.trace);
+  const settings s = draw_settings(w, o.seed, o.hash_bits, o.plant);
+  w.say("seed %llu: %u routers of %u shards, %u edges, %u ids, %u hash bits, %u faults, window %llu, in flight %u",
+        static_cast<unsigned long long>(o.seed), s.routers, s.shards, s.edges, s.ids, s.hash_bits, s.faults,
+        static_cast<unsigned long long>(s.window_messages), s.inflight_max);
+  history h(w, s);
+  cluster c(w, s, h);
+  c.start();
+  faults_to_come faults(w, s, c);
+  const time_point end = w.now + s.fault_phase;
+  while (w.now < end && w.violation.empty()) {
+    w.run_until(std::min(end, w.now + step));
+    c.judge_bounds();
+  }
+  faults.over = true;
+  if (w.violation.empty()) c.heal();
+  come_to_rest(w, c, rest_max, "after healing");
+  if (w.violation.empty()) w.run_until(w.now + 500ms);
+  if (w.violation.empty()) last_exchange(w, s, c);
+  if (w.violation.empty()) w.run_until(w.now + step);
+  come_to_rest(w, c, last_exchange_max, "after the last exchange");
+  if (w.violation.empty()) c.judge_at_rest();
+  if (w.violation.empty()) h.judge_at_rest();
+
+  run_result r;
+  r.seed = o.seed;
+  r.violation = w.violation;
+  r.deliveries = h.deliveries;
+  r.publishes = h.publishes;
+  r.events = w.events();
+  r.resent = c.resent;
+  r.safety_resends = c.safety_resends;
+  r.fired = faults.fired;
+  for (const std::uint32_t n : r.fired) r.faults += n;
+  r.outcomes = h.outcomes;
+  r.hash = w.hash();
+  return r;
+}
+
+} // namespace beeline::sim

@@ -1,0 +1,94 @@
+// What a seed draws before anything happens: the cluster's shape, its limits, the network, and which
+// faults there will be. And the planted bugs, which are the command line's.
+#pragma once
+#include "tests/sim/network.hpp"
+
+#include <array>
+#include <string_view>
+
+namespace beeline::sim {
+
+#define BEELINE_SIM_FAULTS(X)                                                                                \
+  X(link_reset, "a link is reset and loses any suffix")                                                      \
+  X(link_stall, "a link is silent both ways for a while")                                                    \
+  X(link_stall_one_way, "one direction of a link is silent for a while")                                     \
+  X(link_bit_flip, "a bit of what a link carries flips")                                                     \
+  X(edge_cut_off, "all links of an edge are silent for a while")                                             \
+  X(edge_crash, "an edge process is killed, back within 1 s")                                                \
+  X(edge_crash_long, "an edge process is killed, back after 1 to 5 s")                                       \
+  X(edge_vanish, "an edge's machine goes without a word")                                                    \
+  X(edge_shutdown, "an edge process ends cleanly")                                                           \
+  X(edge_pause, "an edge process is stopped for 0.1 to 5 s")                                                 \
+  X(router_crash, "a router process is killed, back within 1 s")                                             \
+  X(router_crash_long, "a router process is killed, back after 1 to 5 s")                                    \
+  X(router_vanish, "a router's machine goes without a word")                                                 \
+  X(router_shutdown, "a router process ends cleanly")                                                        \
+  X(router_pause, "a router process is stopped for 0.1 to 5 s")                                              \
+  X(dials_refused, "a router refuses connects for a while")                                                  \
+  X(dials_hang, "connects to a router hang for a while")                                                     \
+  X(client_reset, "a client's connection is reset")                                                          \
+  X(client_vanish, "a client goes without a word")                                                           \
+  X(client_stall, "a client's connection is silent for a while")
+
+enum class fault : std::uint8_t {
+#define X(name, text) name,
+  BEELINE_SIM_FAULTS(X)
+#undef X
+};
+inline constexpr std::string_view fault_names[] = {
+#define X(name, text) #name,
+    BEELINE_SIM_FAULTS(X)
+#undef X
+};
+inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_names[0];
+
+// Run-time switches that break a rule on purpose (docs/simulator.md).
+#define BEELINE_SIM_PLANTS(X)                                                                                \
+  X(lane, incoming.plant.prev_not_checked)                                                                   \
+  X(lane, incoming.plant.duplicate_not_answered)                                                             \
+  X(lane, incoming.plant.no_dedup)                                                                           \
+  X(lane, incoming.plant.again_accepted)                                                                     \
+  X(lane, outgoing.plant.later_as_nobody)                                                                    \
+  X(lane, outgoing.plant.unknown_as_nobody)                                                                  \
+  X(lane, outgoing.plant.number_restarts)                                                                    \
+  X(lane, outgoing.plant.wrong_order)                                                                        \
+  X(lane, outgoing.plant.not_stopped)                                                                        \
+  X(lane, outgoing.plant.floor_early)                                                                        \
+  X(lane, outgoing.plant.ignore_path_lost)                                                                   \
+  X(lane, plant.no_reregistration)                                                                           \
+  X(lane, plant.dial_gives_up)                                                                               \
+  X(lane, plant.heartbeat_once)                                                                              \
+  X(lane, plant.ack_before_deliver)                                                                          \
+  X(shard, plant.path_lost_not_sent)                                                                         \
+  X(shard, plant.claims_by_arrival)                                                                          \
+  X(shard, plant.forward_while_warming)                                                                      \
+  X(shard, plant.lower_epoch_unregisters)                                                                    \
+  X(shard, plant.collision_overwrites)                                                                       \
+  X(shard, plant.takeover_keeps_old)
+
+struct settings {
+  std::uint64_t seed = 1;
+  unsigned routers = 1, shards = 1, edges = 2, ids = 8;
+  std::array<unsigned, 4> lanes{1, 1, 1, 1};
+  unsigned hash_bits = 64;
+  duration fault_phase = 5s;
+  unsigned faults = 0;
+  std::array<bool, fault_count> fault_on{};
+  bool churn = false; // clients connect elsewhere, leave, come back
+  bool tiny_links = false;
+  std::uint16_t inflight_max = 1024;
+  std::size_t pending_max = 1000, link_output_max = 8 << 20, link_window_bytes = 4 << 20;
+  std::size_t link_output_high = 4 << 20, client_output_max = 1 << 20;
+  std::size_t payload_max = 30'000;
+  std::uint64_t window_messages = 1 << 17;
+  unsigned v311_percent = 15, qos0_percent = 25;
+  duration publish_gap = 20ms; // of one client, on average
+  pipe_settings link, client;
+  unsigned read_cut_percent = 20;
+  std::string_view plant;
+  bool slow_machines = false;
+};
+
+settings draw_settings(world& w, std::uint64_t seed, unsigned hash_bits, std::string_view plant);
+
+} // namespace beeline::sim
