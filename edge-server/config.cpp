@@ -27,6 +27,9 @@ ops::option_set options() {
   limits_group.add_options()                                                                            //
       ("max-connections", value("N", "100000"), "MQTT connections, all lanes together")                 //
       ("max-packet-size", value("SIZE", "1MiB"), "one MQTT packet")                                     //
+      ("max-connect-size", value("SIZE", "64KiB"), "one CONNECT packet")                                //
+      ("max-prelogin-bytes", value("SIZE", "8MiB"),
+       "bytes of connections that are not logged in, of one lane in all") //
       ("max-inflight", value("N", "1024"), "QoS 1 messages of one client without an answer, each way")  //
       ("max-inflight-bytes", value("SIZE", "1MiB"), "likewise, bytes")                                  //
       ("max-pending", value("N", "1000"), "messages that wait for one recipient")                       //
@@ -65,6 +68,8 @@ void read_limits(edge_config& c, const ops::option_values& given) {
   using limits::KiB, limits::MiB, limits::GiB;
   c.connections_max = given.count("max-connections", 1, 10'000'000);
   c.packet_bytes_max = given.size("max-packet-size", 1 * KiB, limits::packet_bytes_max);
+  c.connect_bytes_max = given.size("max-connect-size", 256, limits::connect_bytes_max);
+  c.prelogin_bytes_max = given.size("max-prelogin-bytes", 64 * KiB, limits::GiB);
   c.inflight_max = static_cast<std::uint16_t>(given.count("max-inflight", 1, 65'535));
   c.inflight_bytes_max = given.size("max-inflight-bytes", 1 * KiB, 1 * GiB);
   c.pending_max = given.count("max-pending", 0, 1'000'000);

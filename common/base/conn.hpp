@@ -4,7 +4,8 @@
 // The shell owns the object and calls the core's on_up / on_bytes / on_drained / on_down for it, in
 // the core's thread; on_down is the last call and comes exactly once for each on_up. The core
 // appends to the output, sets the wishes below, and marks the connection dirty; at the end of its
-// turn the shell walks the dirty list, writes, and acts on the wishes.
+// turn the shell walks the dirty list, writes, and acts on the wishes. on_drained follows every write that
+// took bytes.
 #pragma once
 #include "common/base/output.hpp"
 #include "common/base/reasons.hpp"

@@ -119,6 +119,28 @@ TEST_CASE("net: a slow reader gets everything, and the core hears when it draine
   CHECK(s.bad_calls() == 0);
 }
 
+TEST_CASE("net: the core hears of a drain also when all went in one write", "[net]") {
+  server s([&](scripted_core& c) {
+    // Reading stops with the answer and goes on when that has drained: it must not stop for ever.
+    c.on_frame = [](scripted_core& self, conn& k, const_bytes f) {
+      self.say(k, f);
+      k.want_read = false;
+    };
+    c.drained = [](scripted_core& self, conn& k) {
+      k.want_read = true;
+      self.dirty().mark(k);
+    };
+  });
+  socket_end peer(s.port);
+  for (unsigned i = 0; i < 3; ++i) {
+    const auto f = frame_of(100, static_cast<std::uint8_t>(i));
+    peer.send(f);
+    REQUIRE(peer.receive(f.size()) == f);
+  }
+  CHECK(s.counters().partial_writes.get() == 0);
+  CHECK(s.bad_calls() == 0);
+}
+
 TEST_CASE("net: an idle connection costs no turns once its output has drained", "[net]") {
   server s;
   socket_end peer(s.port);
