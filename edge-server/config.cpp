@@ -94,7 +94,9 @@ edge_config read_config(int argc, const char* const* argv) {
   c.v311_refused_disconnects = given.choice("v311-refused", {"puback", "disconnect"}) == "disconnect";
   read_limits(c, given);
   ops::open_log("beeline-edge", c.program.least, c.program.log_file);
-  ops::require_secret_or_loopback(c.program, c.routers);
+  std::vector<ops::host_port> reached = c.routers; // MQTT is for everybody, links and statistics are not
+  reached.push_back(c.program.admin);
+  ops::require_secret_or_loopback(c.program, reached);
   return c;
 }
 

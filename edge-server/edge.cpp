@@ -52,7 +52,8 @@ lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
   lane_config l;
   l.link = link_config(c, k);
   l.packet_bytes_max = c.packet_bytes_max;
-  l.connect_bytes_max = std::min(c.packet_bytes_max, limits::connect_bytes_max);
+  l.connect_bytes_max = std::min(c.packet_bytes_max, c.connect_bytes_max);
+  l.prelogin_bytes_max = c.prelogin_bytes_max;
   l.inflight_max = c.inflight_max;
   l.inflight_bytes_max = c.inflight_bytes_max;
   l.pending_max = c.pending_max;

@@ -1,5 +1,5 @@
 // beeline-path QOS MESSAGES: the whole way of a message, C1 -> lane -> shard -> lane -> C2 and its answer back,
-// through the real cores in one thread and in memory, in batches of 64. For callgrind: scripts/instructions
+// through the real cores in one thread and in memory, in batches of 64. For callgrind: scripts/cost
 // runs it and prints instructions a message at each step. Exit code 1 if a message was not delivered.
 #include "tests/support/lane_world.hpp"
 
