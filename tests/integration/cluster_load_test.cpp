@@ -1,6 +1,7 @@
 // A cluster of real processes under load: every message is judged by beeline-load (once, in order for each
 // pair, to whom it was meant, answered), and the router's statistics say that nobody else saw it.
 #include "tests/support/cluster.hpp"
+#include "tests/support/raw_mqtt.hpp"
 
 #include <catch2/catch.hpp>
 #include <fstream>
@@ -105,8 +106,8 @@ TEST_CASE("a third edge without the clients of a conversation is sent nothing") 
 // The router dies under load and comes back at the same place, three times: lanes register their clients
 // anew, every message gets its answer, none is delivered twice, the order holds.
 TEST_CASE("router killed and restarted three times under load [F1][CAT-60]") {
-  auto router = std::make_unique<router_process>();
-  const arguments place{"--listen", router->address(), "--admin", "127.0.0.1:0"};
+  const arguments place{"--listen", "127.0.0.1:" + std::to_string(free_ports(2)), "--admin", "127.0.0.1:0"};
+  auto router = std::make_unique<router_process>(arguments{"--shards", "2"}, place);
   auto edges = start_edges(3, {router->address()});
   REQUIRE(router->becomes_ready());
   load_process load(edges, {"--clients", "1000", "--messages", "200000", "--rate", "20000", "--faults"});

@@ -42,33 +42,12 @@ TEST_CASE("mosquitto_sub on edge 2 prints what mosquitto_pub on edge 1 sends") {
   CHECK(w.e3.json("/stats")["totals"]["messages_in"] == 0);
 }
 
-TEST_CASE("with nobody there a version 5 publisher gets 0x10, and at once") {
+TEST_CASE("with nobody there a version 5 publisher gets 0x10") {
   two_edges w;
-  // The time is the router's and the edges': measured as the span of a whole client process it is only bounded.
   process pub("mosquitto_pub", at(w.e1, "mqttv5", "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
-  const auto begin = std::chrono::steady_clock::now();
   CHECK(pub.wait() == 0);
   CHECK(pub.out().find("PUBACK (Mid: 1, RC:16)") != std::string::npos);
-  const auto took = std::chrono::steady_clock::now() - begin;
-  const double took_ms = std::chrono::duration<double, std::milli>(took).count();
-  if (took > 100ms) WARN("the whole client took " << took_ms << " ms");
-  CHECK(took < 5s);
   process old("mosquitto_pub", at(w.e1, "mqttv311", "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
   CHECK(old.wait() == 0); // 3.1.1: settled
   CHECK(eventually([&] { return w.e1.json("/stats")["totals"]["outcomes"]["nobody"] == 2; }));
-}
-
-TEST_CASE("a client that connects elsewhere takes its id along") {
-  two_edges w;
-  process first("mosquitto_sub", at(w.e1, "mqttv5", "C2") + arguments{"-t", "@/#", "-W", "20"});
-  REQUIRE(w.online("C2"));
-  process second("mosquitto_sub", at(w.e2, "mqttv5", "C2") + arguments{"-t", "@/#", "-v", "-C", "1", "-W", "20"});
-  CHECK(eventually([&] { return w.router.json("/clients/C2")["edge"] == "e2"; }));
-  CHECK(eventually([&] { return w.e1.json("/stats")["totals"]["takeovers"].get<int>() >= 1; }));
-  first.stop(); // it connects anew by itself, as the program of a user may; here it is enough
-  REQUIRE(w.online("C2"));
-  if (w.router.json("/clients/C2")["edge"] != "e2") return; // it was quicker: then it is the newer one
-  process pub("mosquitto_pub", at(w.e3, "mqttv5", "C1") + arguments{"-q", "1", "-t", "@/C2", "-m", "there"});
-  CHECK(pub.wait() == 0);
-  CHECK(second.line_with("@/C1 there"));
 }

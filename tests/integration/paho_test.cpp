@@ -1,20 +1,28 @@
 // Clients that we did not write: Eclipse Paho C, for 3.1.1 and 5.
 #include "tests/support/cluster.hpp"
+#include "tests/support/raw_mqtt.hpp"
 
 #include <MQTTClient.h>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <memory>
 
 using namespace beeline::test;
 
 namespace {
 struct world {
   router_process router;
-  edge_process e1{"e1", {router.address()}}, e2{"e2", {router.address()}};
+  edge_process e1{"e1", {router.address()}};
+  std::unique_ptr<edge_process> second = std::make_unique<edge_process>("e2", arguments{router.address()});
+  edge_process& e2 = *second;
   world() {
     REQUIRE(e1.mqtt());
     REQUIRE(e2.mqtt());
     REQUIRE(router.becomes_ready());
+  }
+  nlohmann::json where(const std::string& id) { return router.json("/clients/" + id); }
+  std::uint64_t told(const std::string& outcome) {
+    return e1.json("/stats")["totals"]["outcomes"][outcome].get<std::uint64_t>();
   }
 };
 
@@ -78,6 +86,7 @@ public:
     }
     return qos == 0 || MQTTClient_waitForCompletion(c_, token, 20'000) == MQTTCLIENT_SUCCESS;
   }
+  bool connected() const { return MQTTClient_isConnected(c_); }
   received receive() {
     received r;
     char* topic = nullptr;
@@ -169,4 +178,58 @@ TEST_CASE("subscriptions to addresses are granted, others refused") {
   CHECK(five.subscribe("news/#") == 0x8f);
   CHECK(old.subscribe("@/#") == MQTTCLIENT_SUCCESS);
   CHECK(old.subscribe("news/#") != MQTTCLIENT_SUCCESS);
+}
+
+TEST_CASE("with nobody there the receipt comes within 100 ms") {
+  world w;
+  raw_mqtt c1(w.e1.mqtt(), "C1"); // Paho's synchronous client looks for what has come every 100 ms
+  auto best = std::chrono::steady_clock::duration::max();
+  for (int k = 0; k < 5; ++k) { // a busy machine may delay one, not all
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(c1.publish("@/C2", "x") == 0x10);
+    best = std::min(best, std::chrono::steady_clock::now() - begin);
+  }
+  CHECK(best < 100ms);
+  CHECK(w.told("nobody") == 5);
+}
+
+TEST_CASE("a client that connects at another edge takes its id along [P4]") {
+  world w;
+  paho first(w.e1, "C2", MQTTVERSION_5), c1(w.e1, "C1", MQTTVERSION_5);
+  paho second(w.e2, "C2", MQTTVERSION_5);
+  CHECK(eventually([&] {
+    MQTTClient_yield();
+    return !first.connected();
+  }));
+  CHECK(eventually([&] { return w.where("C2")["edge"] == "e2"; }));
+  REQUIRE(c1.publish("@/C2", "there", 1));
+  CHECK(second.receive().payload == "there");
+  CHECK(second.connected());
+  CHECK(w.e1.json("/stats")["totals"]["takeovers"] == 1);
+}
+
+TEST_CASE("an edge is killed: its clients are gone after linger, and nothing of its life survives [F3][F4][CAT-50]") {
+  world w;
+  paho c1(w.e1, "C1", MQTTVERSION_5);
+  {
+    paho c2(w.e2, "C2", MQTTVERSION_5), c3(w.e2, "C3", MQTTVERSION_5);
+    REQUIRE(c1.publish("@/C2", "a", 1));
+    REQUIRE(c2.receive().payload == "a");
+    w.e2.os().stop(SIGKILL);
+  }
+  // While the router waits for the edge the message waits, too; then nobody is there, and C1 is told.
+  REQUIRE(c1.publish("@/C2", "b", 1));
+  CHECK(w.told("accepted") == 1);
+  CHECK(w.told("nobody") == 1);
+  CHECK(w.where("C2")["online"] == false);
+  // Killed and back at once: what the earlier life had registered goes with its first hello.
+  w.second = std::make_unique<edge_process>("e2", arguments{w.router.address()});
+  REQUIRE(w.second->mqtt());
+  auto c4 = std::make_unique<paho>(*w.second, "C4", MQTTVERSION_5);
+  REQUIRE(w.where("C4")["edge"] == "e2");
+  w.second->os().stop(SIGKILL);
+  w.second = std::make_unique<edge_process>("e2", arguments{w.router.address()});
+  REQUIRE(w.second->mqtt());
+  CHECK(w.where("C4")["online"] == false);
+  CHECK(eventually([&] { return w.router.json("/stats")["totals"]["clients"] == 1; }));
 }
