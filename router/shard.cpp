@@ -80,6 +80,7 @@ void shard::check_peer(peer& p, time_point now) {
     return;
   }
   if (now - p.last_heard >= limits::silence_max) return lose(p, close_reason::link_silence, now);
+  if (now - p.last_frame >= limits::frame_time_max) return lose(p, close_reason::link_bad_frame, now);
   if (p.c->sent != p.progress || p.c->output_bytes() == 0) {
     p.progress = p.c->sent;
     p.progress_at = now;
@@ -157,7 +158,7 @@ void shard::on_up(conn& c, time_point now) {
   peers_[i] = std::make_unique<peer>();
   peer& p = *peers_[i];
   p.c = &c;
-  p.up_at = p.last_heard = p.progress_at = now;
+  p.up_at = p.last_heard = p.last_frame = p.progress_at = now;
   c.owner = i;
 }
 
@@ -269,6 +270,7 @@ std::size_t shard::on_bytes(conn& c, mutable_bytes in, time_point now) {
         if (const id_hash h = wire::message_view(batch[n].bytes).hash(); table_.owns(h)) table_.prefetch(h);
       ++n;
     }
+    if (n) p.last_frame = now;
     for (std::size_t i = 0; i < n && p.c; ++i)
       if (!on_frame(p, batch[i], now) && p.c)
         fail(p, wire::error_code::malformed, close_reason::link_bad_frame,
@@ -441,7 +443,7 @@ void shard::on_in_sync(peer& p, time_point now) {
 bool shard::on_members_seen(const_bytes payload) {
   return wire::for_each_record<wire::member>(payload, [&](const wire::member& m) {
     if (!warming_) return;
-    any_list_ = true;
+    any_list_ |= m.joined != 0; // else its lane has only seen a shard that was warming up itself
     const auto id = static_cast<std::uint64_t>(m.lane);
     const bool news = expected_.try_emplace(id, expected_lane{std::string(m.edge_name), m.lane_number}).second;
     if (!news || lanes_.contains(id)) return;

@@ -119,7 +119,7 @@ private:
     link::shard_handshake handshake;
     member_index index = no_member;
     lane* of = nullptr;
-    time_point up_at{}, last_heard{}, last_heartbeat{}, progress_at{}, peer_heard{};
+    time_point up_at{}, last_heard{}, last_frame{}, last_heartbeat{}, progress_at{}, peer_heard{};
     std::uint64_t progress = 0, peer_sent_at = 0, round_trip_us = 0;
     std::uint64_t best_round_trip = ~std::uint64_t{0};
     std::int64_t clock_offset = 0; // lane's clock + this = our steady clock, µs

@@ -58,6 +58,7 @@ inline constexpr std::uint16_t topic_alias_max = 16;
 // --- time -------------------------------------------------------------------------------------------
 inline constexpr auto heartbeat_interval = 500ms;
 inline constexpr auto silence_max = 3s;       // of a link: it is dead
+inline constexpr auto frame_time_max = 10s;   // of a link: bytes come, and no whole frame: its length is damaged
 inline constexpr auto write_stall_max = 10s;  // output queued and the peer takes nothing
 inline constexpr auto pause_max = 2s;         // of the own loop: links are stale (shorter than silence_max)
 inline constexpr auto linger = 2s;            // a lost lane's clients stay known, in case it returns

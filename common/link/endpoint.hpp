@@ -135,7 +135,7 @@ private:
     state st = state::idle;
     conn* c = nullptr;
     lane_handshake handshake;
-    time_point next_dial{}, last_heard{}, last_heartbeat{}, progress_at{}, up_at{};
+    time_point next_dial{}, last_heard{}, last_frame{}, last_heartbeat{}, progress_at{}, up_at{};
     std::uint64_t progress = 0; // conn.sent at progress_at
     backoff retry{limits::reconnect_min, limits::reconnect_max};
     unsigned failures = 0; // in a row
@@ -157,7 +157,8 @@ private:
     // Told by earlier lives of the shard, the last of which did not come into service: a shard that
     // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
     std::vector<known_member> remembered;
-    router_map announced;               // the slot map as it said it
+    bool whole_list = false; // what we remember has all lanes that a shard in service knew
+    router_map announced;    // the slot map as it said it
     wire::batch_writer registers{wire::frame_type::register_clients};
     wire::batch_writer unregisters{wire::frame_type::unregister};
     wire::batch_writer answers{wire::frame_type::answers};

@@ -190,6 +190,7 @@ template <class Host> void endpoint<Host>::check_link(std::uint16_t k, time_poin
   release_left(l, now - limits::index_quarantine / 2);
   if (!l.c) return;
   if (now - l.last_heard >= limits::silence_max) return lose(k, close_reason::link_silence, now);
+  if (now - l.last_frame >= limits::frame_time_max) return lose(k, close_reason::link_bad_frame, now);
   if (l.st == state::handshake) {
     if (now - l.up_at >= limits::handshake_max) lose(k, close_reason::link_handshake_timeout, now);
     return;
@@ -265,7 +266,7 @@ template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
   }
   l.st = state::handshake;
   l.c = &c;
-  l.up_at = l.last_heard = l.progress_at = now;
+  l.up_at = l.last_heard = l.last_frame = l.progress_at = now;
   l.progress = c.sent;
   l.last_heartbeat = time_point{};
   l.peer_sent_at = 0;
@@ -400,6 +401,7 @@ template <class Host> std::size_t endpoint<Host>::on_bytes(conn& c, mutable_byte
     }
     at += f.bytes.size();
     counters.frames_in.add();
+    l.last_frame = now;
     if (!on_frame(k, f, now) && l.c == &c)
       fail(k, wire::error_code::malformed, close_reason::link_bad_frame,
            "malformed '" + std::string(wire::name_of(f.type)) + "' frame", now);
@@ -491,9 +493,9 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   }
   wire::batch_writer seen(wire::frame_type::members_seen);
   for (const known_member& m : l.remembered)
-    wire::member{m.index, 1, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
+    wire::member{m.index, l.whole_list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
   seen.flush(l.urgent());
-  if (!w.warming_up) l.remembered.clear();
+  if (!w.warming_up) l.remembered.clear(), l.whole_list = true;
   forget_members(l);
   l.st = state::syncing;
   ++syncing_;
@@ -553,6 +555,7 @@ template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_
     if (c.since == wire::since_warm_up || !s.complete) c.since = s.shard_time;
   }
   links_[k].remembered.clear();
+  links_[k].whole_list = true;
   outgoing.on_in_service(k, last_turn_);
   drain_outcomes(last_turn_);
   return true;
@@ -769,6 +772,8 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
     if (a == answer::accepted) {
       incoming.accepted(record, m.number());
       counters.accepted.add();
+    } else if (is_final(a)) {
+      incoming.refused(record, m.number());
     }
     return put_answer(k, m, a);
   }
@@ -778,6 +783,7 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
   case answer_unknown: return put_answer(k, m, answer::unknown);
   case answer_retry: return put_answer(k, m, answer::retry);
   case answer_busy: return put_answer(k, m, answer::busy);
+  case answer_full: return put_answer(k, m, answer::full);
   case inbox::verdict::drop: return;
   }
 }

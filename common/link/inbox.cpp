@@ -33,7 +33,7 @@ bool inbox::forget_oldest() {
   record& r = records_[i];
   if (r.links || r.released != which) return false; // it came back meanwhile
   by_id_.erase(static_cast<std::uint64_t>(r.id));
-  counters.memory_bytes.sub(r.window.memory_bytes());
+  counters.memory_bytes.sub(r.memory_bytes());
   r = record{};
   records_.give(i);
   counters.origins.sub();
@@ -41,10 +41,11 @@ bool inbox::forget_oldest() {
 }
 
 void inbox::raise_floor(std::uint32_t i, std::uint64_t floor) {
-  accepted_window& w = records_[i].window;
-  const std::size_t before = w.memory_bytes();
-  w.raise_floor(floor);
-  counters.memory_bytes.set(counters.memory_bytes.get() + w.memory_bytes() - before);
+  record& r = records_[i];
+  const std::size_t before = r.memory_bytes();
+  r.window.raise_floor(floor);
+  r.refused.raise_floor(floor);
+  counters.memory_bytes.set(counters.memory_bytes.get() + r.memory_bytes() - before);
 }
 
 inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool here, std::uint64_t since) {
@@ -54,6 +55,11 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
   if (w.contains(n) && !plant.no_dedup) {
     counters.duplicates.add();
     return plant.duplicate_not_answered ? verdict::drop : verdict::answer_accepted;
+  }
+  accepted_window& refused = records_[i].refused;
+  if (refused.contains(n)) {
+    counters.duplicates.add();
+    return verdict::answer_full;
   }
   if (w.below_floor(n)) {
     counters.late_copies.add();
@@ -69,7 +75,8 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
   }
   // A predecessor below the floor is settled: it will not be accepted after this one any more.
   const std::uint64_t before = n - std::min<std::uint64_t>(n, m.prev());
-  if (m.prev() && !plant.prev_not_checked && !w.below_floor(before) && !w.contains(before)) {
+  if (m.prev() && !plant.prev_not_checked && !w.below_floor(before) && !w.contains(before) &&
+      !refused.contains(before)) {
     counters.retries.add();
     return verdict::answer_retry;
   }
@@ -77,11 +84,13 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
   return verdict::take;
 }
 
-void inbox::accepted(std::uint32_t i, std::uint64_t number) {
-  accepted_window& w = records_[i].window;
-  const std::size_t before = w.memory_bytes();
+void inbox::accepted(std::uint32_t i, std::uint64_t number) { insert(i, records_[i].window, number); }
+void inbox::refused(std::uint32_t i, std::uint64_t number) { insert(i, records_[i].refused, number); }
+
+void inbox::insert(std::uint32_t i, accepted_window& w, std::uint64_t number) {
+  const std::size_t before = records_[i].memory_bytes();
   if (!w.contains(number)) w.insert(number);
-  counters.memory_bytes.set(counters.memory_bytes.get() + w.memory_bytes() - before);
+  counters.memory_bytes.set(counters.memory_bytes.get() + records_[i].memory_bytes() - before);
 }
 
 } // namespace beeline::link

@@ -47,13 +47,17 @@ public:
     answer_not_here,
     answer_unknown,
     answer_retry,
-    answer_busy
+    answer_busy,
+    answer_full
   };
   // Judges a QoS 1 message. `here`: its handle names a live session with that id; `since`: when
   // that session became the owner, in shard time (or records were last forgotten). `take` means: deliver it,
   // then, if the session took it, call accepted().
   verdict judge(std::uint32_t i, const wire::message_view& m, bool here, std::uint64_t since);
   void accepted(std::uint32_t i, std::uint64_t number);
+  // The session did not take it, and that was its final answer: it is settled like an accepted one, so that
+  // what follows in its flow need not be sent again.
+  void refused(std::uint32_t i, std::uint64_t number);
   void raise_floor(std::uint32_t i, std::uint64_t floor);
   lane_id origin(std::uint32_t i) const { return records_[i].id; }
 
@@ -64,10 +68,13 @@ private:
   struct record {
     lane_id id{};
     accepted_window window;
+    accepted_window refused; // no room, too large, expired: never to be taken any more
     std::uint32_t links = 0;    // that list it
     std::uint32_t released = 0; // which release this is, for the queue of the forgotten
+    std::size_t memory_bytes() const noexcept { return window.memory_bytes() + refused.memory_bytes(); }
   };
   bool forget_oldest();
+  void insert(std::uint32_t i, accepted_window& w, std::uint64_t number);
 
   slab<record> records_;
   boost::unordered_flat_map<std::uint64_t, std::uint32_t> by_id_;

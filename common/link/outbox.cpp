@@ -1,5 +1,7 @@
 #include "common/link/outbox.hpp"
 
+#include "common/base/crc32c.hpp"
+
 #include <algorithm>
 
 namespace beeline::link {
@@ -21,15 +23,18 @@ template <class F> void outbox::for_each_flow(F&& f) {
 
 // --- flows and items ------------------------------------------------------------------------------
 
-std::uint32_t outbox::flow_of(handle sender, id_hash hash, std::uint16_t link) {
-  auto [it, fresh] = flow_index_.try_emplace(key{sender_key(sender), hash}, none);
+// Two ids with one hash are two flows: their owners do not know of each other's messages.
+std::uint32_t outbox::flow_of(handle sender, const wire::message_parts& m, std::uint16_t link) {
+  const std::uint64_t which = m.hash ^ std::uint64_t{crc32c(as_bytes(m.destination))} << 16;
+  auto [it, fresh] = flow_index_.try_emplace(key{sender_key(sender), which}, none);
   if (!fresh) return it->second;
   const std::uint32_t f = it->second = flows_.take();
   flow& w = flows_[f];
   w = flow{};
   w.used = true;
   w.sender = sender;
-  w.hash = hash;
+  w.hash = m.hash;
+  w.which = which;
   w.link = link;
   if (sender.index >= sender_flows_.size()) sender_flows_.resize(sender.index + 1, none);
   w.sender_next = sender_flows_[sender.index];
@@ -46,7 +51,7 @@ void outbox::free_flow(std::uint32_t f) {
         w.sender_next;
     if (w.sender_next != none) flows_[w.sender_next].sender_prev = w.sender_prev;
   }
-  flow_index_.erase(key{sender_key(w.sender), w.hash});
+  flow_index_.erase(key{sender_key(w.sender), w.which});
   // A flow in a link's waiting queue stays in use until the queue comes to it.
   w.used = false;
   if (!w.waiting) flows_.give(f);
@@ -54,7 +59,7 @@ void outbox::free_flow(std::uint32_t f) {
 
 void outbox::submit(handle sender, std::uint64_t token, std::uint16_t link, const wire::message_parts& m,
                     time_point now) {
-  const std::uint32_t f = flow_of(sender, m.hash, link);
+  const std::uint32_t f = flow_of(sender, m, link);
   const std::uint32_t i = items_.take();
   item& t = items_[i];
   t = item{};
@@ -389,7 +394,8 @@ void outbox::on_path_lost(std::uint16_t link, time_point now) {
   if (l.c && l.c->link->data.size() <= settings_.link_window_bytes) resend_all(link, now);
 }
 
-// Sends again everything in flight on the link, in order of the numbers.
+// Sends again what was in flight on the link when the path was lost, in order of the numbers. What was first
+// sent since then has a copy on its way that is good; a second one without the mark could be taken twice.
 void outbox::resend_all(std::uint16_t link, time_point now) {
   links_[link].resend_due = false;
   const std::uint64_t end = next_number_; // what starts while we go is not to be sent twice
@@ -399,7 +405,7 @@ void outbox::resend_all(std::uint16_t link, time_point now) {
     item& t = items_[i];
     const std::uint32_t f = t.flow;
     flow& w = flows_[f];
-    if (t.st != state::in_flight || w.link != link) continue;
+    if (t.st != state::in_flight || w.link != link || !(t.flags & wire::flag_again)) continue;
     std::uint16_t prev = 0;
     if (w.gone) { // nobody to tell: it counts as unanswered only until the path is lost
       remove(i);

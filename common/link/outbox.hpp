@@ -108,6 +108,7 @@ private:
   struct flow {
     handle sender;
     id_hash hash = 0;
+    std::uint64_t which = 0; // of the destination, in the index
     std::uint32_t head = none, tail = none, first_pending = none;
     std::uint32_t in_flight = 0, pending = 0, again = 0;
     std::uint32_t sender_next = none, sender_prev = none;
@@ -127,12 +128,12 @@ private:
     std::size_t next_waiting = 0;
   };
   struct key {
-    std::uint64_t sender, hash;
+    std::uint64_t sender, which;
     bool operator==(const key&) const = default;
   };
   struct key_hash {
     std::size_t operator()(const key& k) const noexcept {
-      std::uint64_t x = (k.sender * 0x9e3779b97f4a7c15ull) ^ k.hash;
+      std::uint64_t x = (k.sender * 0x9e3779b97f4a7c15ull) ^ k.which;
       x ^= x >> 32;
       return static_cast<std::size_t>(x * 0xd6e8feb86659fd93ull);
     }
@@ -144,7 +145,7 @@ private:
   };
 
   static std::uint64_t sender_key(handle h) noexcept { return std::uint64_t{h.index} << 16 | h.generation; }
-  std::uint32_t flow_of(handle sender, id_hash hash, std::uint16_t link);
+  std::uint32_t flow_of(handle sender, const wire::message_parts& m, std::uint16_t link);
   void free_flow(std::uint32_t f);
   void pump(std::uint32_t f, time_point now);
   void pump_waiting(std::uint16_t link, time_point now);
@@ -179,7 +180,7 @@ private:
   std::vector<std::uint32_t> ring_;
   std::uint64_t floor_ = 1, next_number_ = 1;
   std::size_t numbered_pending_ = 0; // pending messages that keep their numbers, on all links
-  std::vector<pause> pauses_; // a heap
+  std::vector<pause> pauses_;        // a heap
   std::uint32_t pause_ids_ = 0;
   time_point next_safety_{};
 };

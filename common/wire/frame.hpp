@@ -6,7 +6,7 @@
 //   +--------+------+---------+----------------------
 //   length  24 bits, the whole frame with these 8 bytes
 //   check   CRC32C of the frame without these 4 bytes; for the two message types only of the
-//           fixed part (message.hpp), which each hop changes: the rest has a CRC of its own
+//           header and the destination, which the shard acts on: the rest has a CRC of its own
 //
 // No I/O, no state: functions on bytes. Views live as long as the bytes given.
 #pragma once

@@ -5,8 +5,9 @@
 
 namespace beeline::wire {
 namespace {
-std::uint32_t fixed_check(const std::byte* p, bool qos1) noexcept {
-  return crc32c({p + 8, (qos1 ? fixed_bytes_qos1 : fixed_bytes_qos0) - 8}, crc32c({p, 4}));
+// Covers all that the shard acts on: the header and the destination.
+std::uint32_t hop_check(const std::byte* p, std::size_t covered) noexcept {
+  return crc32c({p + 8, covered - 8}, crc32c({p, 4}));
 }
 std::size_t crc_at(bool qos1) noexcept { return qos1 ? fixed_bytes_qos1 : fixed_bytes_qos0; }
 std::uint32_t body_crc(const_bytes frame, bool qos1) noexcept {
@@ -40,26 +41,26 @@ void write_message(std::byte* to, const message_parts& m, bool qos1) noexcept {
   copy(at, m.payload);
   if (qos1) return; // sealed by set_stamp, which knows the number
   store_le(to + crc_at(false), body_crc({to, size}, false));
-  store_le(to + 4, fixed_check(to, false));
+  store_le(to + 4, hop_check(to, head + m.destination.size()));
 }
 
 bool message_view::valid() const noexcept {
   if (size_ < 4 || size_ < header()) return false;
   if (names_bytes() + properties_bytes() > size_ - header()) return false;
-  return load_le<std::uint32_t>(p_ + 4) == fixed_check(p_, qos1());
+  return load_le<std::uint32_t>(p_ + 4) == hop_check(p_, header() + length8(0));
 }
 
 bool message_view::body_intact() const noexcept {
   return load_le<std::uint32_t>(p_ + crc_at(qos1())) == body_crc({p_, size_}, qos1());
 }
 
-void message_view::seal_fixed() noexcept { store_le(p_ + 4, fixed_check(p_, qos1())); }
+void message_view::seal() noexcept { store_le(p_ + 4, hop_check(p_, header() + length8(0))); }
 
 void message_view::route(handle owner, member_index origin) noexcept {
   store_le(p_ + 8, owner.index);
   store_le(p_ + 12, owner.generation);
   store_le(p_ + 14, origin);
-  seal_fixed();
+  seal();
 }
 
 void message_view::set_stamp(const stamp& s) noexcept {
@@ -72,7 +73,7 @@ void message_view::set_stamp(const stamp& s) noexcept {
     store_le(p_ + 40, s.number);
     store_le(p_ + crc_at(true), body_crc({p_, size_}, true));
   }
-  seal_fixed();
+  seal();
 }
 
 } // namespace beeline::wire

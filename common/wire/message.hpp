@@ -2,7 +2,7 @@
 //
 //   off  QoS 0            off  QoS 1
 //     0  length, type       0  length, type
-//     4  check              4  check            CRC32C of the fixed part without itself
+//     4  check              4  check            CRC32C of the header and the destination without itself
 //     8  handle index       8  handle index     | written by the shard: the owner's handle
 //    12  handle generation 12  handle generation|
 //    14  origin            14  origin           | written by the shard: the origin's member index
@@ -81,7 +81,7 @@ public:
     return {body() + n, size_ - header() - n};
   }
 
-  bool valid() const noexcept;       // lengths fit and the check of the fixed part holds
+  bool valid() const noexcept;       // lengths fit and the check holds
   bool body_intact() const noexcept; // the body CRC holds; the owner asks before it accepts
 
   // The shard's patch: where it goes and whence it came.
@@ -106,7 +106,7 @@ private:
   std::size_t names_bytes() const noexcept { return length8(0) + length8(1) + channel_bytes(); }
   std::byte* body() const noexcept { return p_ + header(); }
   std::string_view text(std::size_t at, std::size_t n) const noexcept { return as_text({body() + at, n}); }
-  void seal_fixed() noexcept;
+  void seal() noexcept;
 
   std::byte* p_;
   std::size_t size_;

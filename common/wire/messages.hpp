@@ -106,7 +106,9 @@ struct slot_range { // slot-map
   void put(frame_writer& w) const;
   bool get(byte_reader& in);
 };
-struct member { // members: a lane that has joined (index) or left; members-seen: index unused
+// members: a lane that has joined (index), or is waited for (no index), or has left. members-seen: index
+// unused; `joined` 0: the lane that tells has only seen a shard that was warming up.
+struct member {
   member_index index = no_member;
   std::uint8_t joined = 1;
   lane_id lane{};

@@ -19,7 +19,8 @@ link::endpoint_config endpoint_bench::config(unsigned routers) {
   link::endpoint_config c;
   c.secret = test_secret();
   c.who = {lane_id{77}, "edge-1", 0, 1};
-  for (unsigned r = 0; r < routers; ++r) c.routers.push_back({"router", static_cast<std::uint16_t>(1900 + 1000 * r)});
+  for (unsigned r = 0; r < routers; ++r)
+    c.routers.push_back({"router", static_cast<std::uint16_t>(1900 + 1000 * r)});
   c.make_nonce = [n = 0u]() mutable { return nonce_of(++n); };
   return c;
 }

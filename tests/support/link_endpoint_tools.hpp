@@ -32,10 +32,11 @@ struct tiny_host {
 // A shard, or the place where one might be: by the port that is dialled.
 class scripted_shard {
 public:
-  scripted_shard(endpoint_bench& bench, std::uint16_t port, std::uint16_t number = 0, std::uint16_t shards = 1);
+  scripted_shard(endpoint_bench& bench, std::uint16_t port, std::uint16_t number = 0,
+                 std::uint16_t shards = 1);
   scripted_shard(const scripted_shard&) = delete;
 
-  void welcomes();              // answers hello and auth; then its slot map and itself as the only member
+  void welcomes(); // answers hello and auth; then its slot map and itself as the only member
   void answers_hello(), answers_auth();
   void says(byte_vector b);
   void says_members(const std::vector<wire::member>& m) { says(make_batch(wire::frame_type::members, m)); }
@@ -47,7 +48,7 @@ public:
   endpoint_bench& bench;
   std::uint16_t port, number, shards;
   conn* c = nullptr;
-  std::uint32_t link = 0;       // the endpoint's name for the connection
+  std::uint32_t link = 0; // the endpoint's name for the connection
   close_reason closed = close_reason::none;
   unsigned dials = 0;
   std::vector<time_point> dialled_at;

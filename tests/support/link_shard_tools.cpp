@@ -82,8 +82,8 @@ scripted_lane::scripted_lane(shard_bench& b, std::string edge, std::uint64_t id,
 void scripted_lane::takes(byte_vector b) {
   for (heard_frame& f : split_frames(std::move(b))) {
     if (handshake_.now() != link::lane_handshake::state::done && f.type() != wire::frame_type::error) {
-      if (handshake_.on_frame({f.type(), f.bytes}, bench.shard.config().secret, who, clock(), last_shard_time, writer_,
-                              out_) &&
+      if (handshake_.on_frame({f.type(), f.bytes}, bench.shard.config().secret, who, clock(), last_shard_time,
+                              writer_, out_) &&
           handshake_.now() == link::lane_handshake::state::done) {
         welcome = handshake_.welcome();
         index = welcome.index;
@@ -91,7 +91,8 @@ void scripted_lane::takes(byte_vector b) {
       continue;
     }
     if (f.type() == wire::frame_type::registered)
-      wire::for_each_record<wire::registered_client>(f.payload(), [&](const auto& r) { registered_.push_back(r); });
+      wire::for_each_record<wire::registered_client>(f.payload(),
+                                                     [&](const auto& r) { registered_.push_back(r); });
     frames.push_back(std::move(f));
   }
 }

@@ -16,7 +16,7 @@ public:
   static router::shard_config warming();    // as after a start
   explicit shard_bench(router::shard_config config = in_service());
 
-  conn& open();                            // a new connection to the shard
+  conn& open();                             // a new connection to the shard
   void deliver(conn& c, byte_vector bytes); // one turn of the shard; a cut frame is kept for the next
   void wait(duration d);
   void turn_ends(); // writes and closes what the shard wants, unless held
@@ -44,11 +44,11 @@ public:
   ~scripted_lane() { std::erase(bench.lanes, this); }
   scripted_lane(const scripted_lane&) = delete;
 
-  void connects();           // up to the welcome, if there is one
-  void joins();              // and in sync; forgets what it heard
-  void says(byte_vector b);  // whole frames, or a piece
+  void connects();                                            // up to the welcome, if there is one
+  void joins();                                               // and in sync; forgets what it heard
+  void says(byte_vector b);                                   // whole frames, or a piece
   void drops(close_reason why = close_reason::network_error); // the network ends the connection
-  lines hears();             // since the last call; without heartbeats and floors
+  lines hears();                   // since the last call; without heartbeats and floors
   std::vector<heard_frame> frames; // the same as frames
 
   void is_in_sync() { says(make_frame(wire::frame_type::in_sync)); }

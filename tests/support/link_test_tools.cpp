@@ -27,7 +27,8 @@ std::string print(const wire::member& m) {
 }
 std::string print(const wire::message_view& m) {
   return (m.qos1() ? "message " + number(m.number()) : std::string("message-qos0")) + " to " +
-         text_of_handle(m.target()) + " from " + number(m.origin()) + ": " + std::string(as_text(m.payload()));
+         text_of_handle(m.target()) + " from " + number(m.origin()) + ": " +
+         std::string(as_text(m.payload()));
 }
 template <class M, class F> lines one(const_bytes payload, F&& print_it) {
   M m;
@@ -84,24 +85,31 @@ lines words(heard_frame& f) {
   case frame_type::message_qos0:
   case frame_type::message_qos1: return {print(f.message())};
   case frame_type::hello:
-    return one<wire::hello>(p, [](auto& m) { return "hello " + number(m.version_min) + "-" + number(m.version); });
+    return one<wire::hello>(
+        p, [](auto& m) { return "hello " + number(m.version_min) + "-" + number(m.version); });
   case frame_type::challenge:
     return one<wire::challenge>(p, [](auto& m) { return "challenge " + number(m.version); });
-  case frame_type::auth: return one<wire::auth>(p, [](auto& m) { return "auth " + std::string(m.edge_name); });
-  case frame_type::welcome: return one<wire::welcome>(p, [](auto& m) { return "welcome " + number(m.index); });
+  case frame_type::auth:
+    return one<wire::auth>(p, [](auto& m) { return "auth " + std::string(m.edge_name); });
+  case frame_type::welcome:
+    return one<wire::welcome>(p, [](auto& m) { return "welcome " + number(m.index); });
   case frame_type::error: return one<wire::error>(p, [](auto& m) { return "error: " + std::string(m.text); });
-  case frame_type::go_away: return one<wire::go_away>(p, [](auto& m) { return "go-away: " + std::string(m.text); });
+  case frame_type::go_away:
+    return one<wire::go_away>(p, [](auto& m) { return "go-away: " + std::string(m.text); });
   case frame_type::slot_map:
-    return records<wire::slot_range>(p, [](auto& r) { return "slots " + number(r.first) + "-" + number(r.last); });
+    return records<wire::slot_range>(
+        p, [](auto& r) { return "slots " + number(r.first) + "-" + number(r.last); });
   case frame_type::members_seen:
     return records<wire::member>(p, [](auto& m) { return "seen " + std::string(m.edge_name); });
   case frame_type::members: return records<wire::member>(p, [](auto& m) { return print(m); });
   case frame_type::register_clients:
     return records<wire::registration>(p, [](auto& r) {
-      return "register " + text_of_handle(r.client) + " " + std::string(r.id) + (r.since ? " since " + number(r.since) : "");
+      return "register " + text_of_handle(r.client) + " " + std::string(r.id) +
+             (r.since ? " since " + number(r.since) : "");
     });
   case frame_type::registered:
-    return records<wire::registered_client>(p, [](auto& r) { return "registered " + text_of_handle(r.client); });
+    return records<wire::registered_client>(p,
+                                            [](auto& r) { return "registered " + text_of_handle(r.client); });
   case frame_type::unregister:
     return records<wire::unregistration>(p, [](auto& r) { return "unregister " + text_of_handle(r.client); });
   case frame_type::kick: return records<wire::kick>(p, [](auto& k) { return print(k); });
@@ -111,9 +119,11 @@ lines words(heard_frame& f) {
     });
   case frame_type::answers: return records<wire::answer_record>(p, [](auto& a) { return print(a); });
   case frame_type::floors:
-    return records<wire::floor_record>(p, [](auto& r) { return "floor of " + number(r.origin) + " " + number(r.floor); });
+    return records<wire::floor_record>(
+        p, [](auto& r) { return "floor of " + number(r.origin) + " " + number(r.floor); });
   case frame_type::in_service:
-    return one<wire::in_service>(p, [](auto& m) { return std::string(m.complete ? "in-service" : "in-service incomplete"); });
+    return one<wire::in_service>(
+        p, [](auto& m) { return std::string(m.complete ? "in-service" : "in-service incomplete"); });
   case frame_type::path_lost:
   case frame_type::back:
   case frame_type::gone: {
@@ -174,15 +184,18 @@ std::vector<heard_frame> sample_frames() {
   add(make(wire::go_away{0, "bye"}));
   add(make(wire::heartbeat{1, 2, 3, 4}));
   add(make_batch<wire::slot_range>(frame_type::slot_map, {{0, 4095, 1900, "router"}}));
-  add(make_batch<wire::member>(frame_type::members, {{1, 1, lane_id{9}, 0, "edge-1"}, {2, 0, lane_id{8}, 1, "edge-2"}}));
+  add(make_batch<wire::member>(frame_type::members,
+                               {{1, 1, lane_id{9}, 0, "edge-1"}, {2, 0, lane_id{8}, 1, "edge-2"}}));
   add(make_batch<wire::member>(frame_type::members_seen, {{1, 1, lane_id{9}, 0, "edge-1"}}));
-  add(make_batch<wire::registration>(frame_type::register_clients, {{{1, 2}, 3, 4, "ann"}, {{5, 6}, 7, 8, "bob"}}));
+  add(make_batch<wire::registration>(frame_type::register_clients,
+                                     {{{1, 2}, 3, 4, "ann"}, {{5, 6}, 7, 8, "bob"}}));
   add(make_batch<wire::registered_client>(frame_type::registered, {{{1, 2}, 3}}));
   add(make_batch<wire::unregistration>(frame_type::unregister, {{1, {2, 3}}}));
   add(make_frame(frame_type::in_sync));
   add(make_batch<wire::kick>(frame_type::kick, {{1, {2, 3}, 0, "ann"}}));
   add(make_batch<wire::identity>(frame_type::identity, {{1, {2, 3}, 1, "ann"}}));
-  add(make_batch<wire::answer_record>(frame_type::answers, {{1, 2, answer::accepted, 0}, {2, 2, answer::busy, 0}}));
+  add(make_batch<wire::answer_record>(frame_type::answers,
+                                      {{1, 2, answer::accepted, 0}, {2, 2, answer::busy, 0}}));
   add(make_event(frame_type::path_lost, 1));
   add(make(wire::in_service{5, 1}));
   add(make_event(frame_type::back, 1));

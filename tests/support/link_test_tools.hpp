@@ -32,8 +32,8 @@ struct heard_frame {
   wire::message_view message() noexcept { return wire::message_view(bytes); }
 };
 
-byte_vector taken_bytes(output_chain& chain);        // and empties it
-byte_vector taken_bytes(conn& c);                    // as a shell that can write everything
+byte_vector taken_bytes(output_chain& chain);         // and empties it
+byte_vector taken_bytes(conn& c);                     // as a shell that can write everything
 std::vector<heard_frame> split_frames(byte_vector b); // throws when they are not whole, good frames
 lines words(heard_frame& f);
 lines words(std::vector<heard_frame>& frames, bool with_heartbeats = false);

@@ -55,7 +55,8 @@ TEST_CASE("accepted_window: behaves as a set under random numbers and floors") {
       }
     }
     bool same = true;
-    for (std::uint64_t n = floor; n < floor + 2 * spread; ++n) same = same && w.contains(n) == model.contains(n);
+    for (std::uint64_t n = floor; n < floor + 2 * spread; ++n)
+      same = same && w.contains(n) == model.contains(n);
     CHECK(same);
   }
 }

@@ -58,7 +58,8 @@ TEST_CASE("endpoint_map: a map with two shards opens the second link, and each c
   CHECK(bench.lane.ready());
 }
 
-TEST_CASE("endpoint_map: an address that is another shard's is refused in words, and forgiven when it is right") {
+TEST_CASE(
+    "endpoint_map: an address that is another shard's is refused in words, and forgiven when it is right") {
   two t;
   t.s1.number = 0;
   t.s1.closes();
@@ -93,7 +94,8 @@ TEST_CASE("endpoint_map: a gap or an overlap between routers is told in words, a
   }
 }
 
-TEST_CASE("endpoint_map: a router that comes back with fewer shards takes over their clients, and with more gives them back") {
+TEST_CASE("endpoint_map: a router that comes back with fewer shards takes over their clients, and with more "
+          "gives them back") {
   two t;
   const std::string high = id_in(2048, 4095);
   t.bench.attach(high);
@@ -115,7 +117,8 @@ TEST_CASE("endpoint_map: a router that comes back with fewer shards takes over t
   CHECK(t.bench.lane.ready());
 }
 
-TEST_CASE("endpoint_map: a link that is retired while it is dialled is dialled again when it is needed (CAT-40)") {
+TEST_CASE(
+    "endpoint_map: a link that is retired while it is dialled is dialled again when it is needed (CAT-40)") {
   endpoint_bench bench;
   scripted_shard s0(bench, 1900, 0, 2);
   s0.map = two_shards;

@@ -17,7 +17,9 @@ struct lane_side {
   explicit lane_side(std::string_view secret = secret_text, unsigned nonce = 1) : knows(secret) {
     machine.start(nonce_of(nonce), w, out);
   }
-  bool hears(heard_frame f) { return machine.on_frame({f.type(), f.bytes}, knows, who, 5'000, 6'000, w, out); }
+  bool hears(heard_frame f) {
+    return machine.on_frame({f.type(), f.bytes}, knows, who, 5'000, 6'000, w, out);
+  }
   heard_frame says() { return split_frames(taken_bytes(out)).at(0); }
   chunk_pool pool;
   output_chain out{pool};
@@ -27,7 +29,8 @@ struct lane_side {
   lane_handshake machine;
 };
 struct shard_side {
-  explicit shard_side(std::string_view secret = secret_text, unsigned nonce = 2) : knows(secret), own(nonce_of(nonce)) {}
+  explicit shard_side(std::string_view secret = secret_text, unsigned nonce = 2)
+      : knows(secret), own(nonce_of(nonce)) {}
   bool hears(heard_frame f) {
     now += std::chrono::milliseconds(3);
     return machine.on_frame({f.type(), f.bytes}, knows, own, 9, now, w, out);

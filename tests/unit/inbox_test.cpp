@@ -86,11 +86,13 @@ TEST_CASE("inbox: a predecessor below the floor is settled: nothing has to be wa
   CHECK(o.judges(message(8, 8, 1)) == verdict::take);
 }
 
-TEST_CASE("inbox: what the session did not take is judged anew") {
+TEST_CASE("inbox: what the session refused stays refused, and its successor need not wait for it") {
   owner o;
   byte_vector b = make(message(5));
   CHECK(o.in.judge(o.origin, wire::message_view(b), true, 0) == verdict::take);
-  CHECK(o.in.judge(o.origin, wire::message_view(b), true, 0) == verdict::take);
+  o.in.refused(o.origin, 5);
+  CHECK(o.judges(message(5)) == verdict::answer_full);
+  CHECK(o.judges(message(6, 1, 1)) == verdict::take);
 }
 
 TEST_CASE("inbox: numbers beyond the window are answered busy, and memory is bounded") {

@@ -83,7 +83,8 @@ struct origin {
 
 } // namespace
 
-TEST_CASE("outbox: messages are numbered by the lane, and name what is unanswered before them in their flow") {
+TEST_CASE(
+    "outbox: messages are numbered by the lane, and name what is unanswered before them in their flow") {
   origin o;
   o.submit(1);
   o.submit(2, "bob", eve);
@@ -230,7 +231,8 @@ TEST_CASE("outbox: nobody for a message that was sent again means unknown: it ma
   CHECK(o.outcomes() == lines{"1 full"});
 }
 
-TEST_CASE("outbox: a message marked again keeps its number and its mark through every answer but a final one") {
+TEST_CASE(
+    "outbox: a message marked again keeps its number and its mark through every answer but a final one") {
   origin o;
   o.submit(1);
   o.box.on_path_lost(0, o.now);
@@ -344,7 +346,8 @@ TEST_CASE("outbox: a message that expires while it waits goes nowhere, one in ti
   CHECK(o.copies[0].message().ttl_ms() == 700);
 }
 
-TEST_CASE("outbox: when the sender is gone what was not sent is dropped, what is in flight counts until answered") {
+TEST_CASE(
+    "outbox: when the sender is gone what was not sent is dropped, what is in flight counts until answered") {
   origin o;
   o.submit(1);
   o.sends();
@@ -358,7 +361,9 @@ TEST_CASE("outbox: when the sender is gone what was not sent is dropped, what is
   CHECK(o.box.counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].get() == 2);
   o.up();
   o.submit(3, "bob", eve);
-  const auto number = [&] { return o.sends(), static_cast<std::uint32_t>(o.copies.at(0).message().number()); };
+  const auto number = [&] {
+    return o.sends(), static_cast<std::uint32_t>(o.copies.at(0).message().number());
+  };
   const std::uint32_t n = number();
   o.box.sender_gone(eve);
   CHECK(o.box.floor() == n);

@@ -9,7 +9,8 @@ using namespace beeline;
 using namespace beeline::test;
 using wire::frame_type;
 
-TEST_CASE("shard_hostile: every frame type before the handshake closes the link with no effect (CAT-7, CAT-8)") {
+TEST_CASE(
+    "shard_hostile: every frame type before the handshake closes the link with no effect (CAT-7, CAT-8)") {
   for (heard_frame& f : sample_frames()) {
     if (f.type() == frame_type::hello) continue;
     INFO(wire::name_of(f.type()));
@@ -27,7 +28,8 @@ TEST_CASE("shard_hostile: every frame type before the handshake closes the link 
   }
 }
 
-TEST_CASE("shard_hostile: every frame type between hello and proof closes the link with no effect (CAT-7, CAT-8)") {
+TEST_CASE(
+    "shard_hostile: every frame type between hello and proof closes the link with no effect (CAT-7, CAT-8)") {
   for (heard_frame& f : sample_frames()) {
     INFO(wire::name_of(f.type()));
     shard_bench bench;
@@ -66,14 +68,16 @@ TEST_CASE("shard_hostile: every frame type on a link that is up is taken or ends
       case frame_type::go_away: CHECK(e1.closed == close_reason::link_went_away); break;
       default:
         CHECK(e1.closed == close_reason::link_bad_state);
-        CHECK(e1.hears() == lines{"error: frame '" + std::string(wire::name_of(f.type())) + "' is not for a router"});
+        CHECK(e1.hears() ==
+              lines{"error: frame '" + std::string(wire::name_of(f.type())) + "' is not for a router"});
       }
       CHECK(other.c != nullptr);
       bench.wait(std::chrono::seconds(4)); // and nothing that was left behind crashes it
     }
 }
 
-TEST_CASE("shard_hostile: every frame type with an empty or a cut payload is taken or ends the link (CAT-7, CAT-58)") {
+TEST_CASE("shard_hostile: every frame type with an empty or a cut payload is taken or ends the link (CAT-7, "
+          "CAT-58)") {
   for (const heard_frame& f : sample_frames()) {
     if (f.type() >= frame_type::message_qos0) continue; // the parser refuses those
     INFO(wire::name_of(f.type()));
@@ -83,12 +87,14 @@ TEST_CASE("shard_hostile: every frame type with an empty or a cut payload is tak
       e1.joins();
       e1.says(make_frame(f.type(), as_text(f.payload()).substr(0, n)));
       const bool may_be_short = f.type() == frame_type::in_sync;
-      if (!may_be_short) CHECK((e1.closed == close_reason::link_bad_frame || e1.closed == close_reason::link_bad_state));
+      if (!may_be_short)
+        CHECK((e1.closed == close_reason::link_bad_frame || e1.closed == close_reason::link_bad_state));
     }
   }
 }
 
-TEST_CASE("shard_hostile: a frame above the handshake's limit is refused before it is there (CAT-1, CAT-58)") {
+TEST_CASE(
+    "shard_hostile: a frame above the handshake's limit is refused before it is there (CAT-1, CAT-58)") {
   shard_bench bench;
   conn& c = bench.open();
   byte_vector b(4);
@@ -125,8 +131,8 @@ TEST_CASE("shard_hostile: the wrong secret is told so, and counted") {
   bench.hold = true;
   bench.deliver(c, taken_bytes(out));
   heard_frame challenge = split_frames(taken_bytes(c)).at(0);
-  REQUIRE(lane.on_frame({challenge.type(), challenge.bytes}, link::cluster_secret("wasp"), {lane_id{1}, "e1", 0, 1}, 1,
-                        0, w, out));
+  REQUIRE(lane.on_frame({challenge.type(), challenge.bytes}, link::cluster_secret("wasp"),
+                        {lane_id{1}, "e1", 0, 1}, 1, 0, w, out));
   bench.deliver(c, taken_bytes(out));
   auto heard = split_frames(taken_bytes(c));
   CHECK(words(heard) == lines{"error: the cluster secret is not the same on both sides"});
@@ -138,8 +144,10 @@ TEST_CASE("shard_hostile: the wrong secret is told so, and counted") {
 TEST_CASE("shard_hostile: frames cut at every byte are the same frames (F6)") {
   byte_vector all;
   for (const byte_vector& b :
-       {make_batch<wire::registration>(frame_type::register_clients, {{{1, 1}, 5, 0, "ann"}, {{2, 1}, 6, 0, "bob"}}),
-        make(test_message{}), make(wire::heartbeat{}), make_batch<wire::unregistration>(frame_type::unregister, {{hash_of("ann"), {1, 1}}})})
+       {make_batch<wire::registration>(frame_type::register_clients,
+                                       {{{1, 1}, 5, 0, "ann"}, {{2, 1}, 6, 0, "bob"}}),
+        make(test_message{}), make(wire::heartbeat{}),
+        make_batch<wire::unregistration>(frame_type::unregister, {{hash_of("ann"), {1, 1}}})})
     all.insert(all.end(), b.begin(), b.end());
   for (std::size_t cut = 0; cut <= all.size(); ++cut) {
     shard_bench bench;
@@ -179,6 +187,7 @@ TEST_CASE("shard_hostile: random good frames in random order never break it, and
     m.to = "zoe";
     e1.sends(m);
     const lines heard = e1.hears();
-    CHECK(std::count_if(heard.begin(), heard.end(), [](auto& s) { return s.find(" to 9.9 ") != s.npos; }) == 1);
+    CHECK(std::count_if(heard.begin(), heard.end(), [](auto& s) { return s.find(" to 9.9 ") != s.npos; }) ==
+          1);
   }
 }

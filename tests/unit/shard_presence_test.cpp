@@ -33,7 +33,8 @@ router::shard_config with_bits(unsigned bits) {
 // A second id with the same hash of so many bits.
 std::string twin_of(std::string_view id, unsigned bits) {
   for (int i = 0;; ++i)
-    if (std::string s = "twin" + std::to_string(i); s != id && hash_of(s, bits) == hash_of(id, bits)) return s;
+    if (std::string s = "twin" + std::to_string(i); s != id && hash_of(s, bits) == hash_of(id, bits))
+      return s;
 }
 test_message to(std::string id, unsigned bits, std::uint64_t number = 1) {
   test_message m;
@@ -316,7 +317,8 @@ TEST_CASE("shard_presence: a lane that saw a later shard time lifts the clock, a
   CHECK(t.bench.shard.counters.clock_lifts.get() == 1);
 }
 
-TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exactly one owner each (CAT-48, CAT-49, F9)") {
+TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exactly one owner each (CAT-48, "
+          "CAT-49, F9)") {
   for (unsigned bits : {64u, 8u}) {
     two_lanes t(with_bits(bits));
     rng r(bits);
@@ -348,7 +350,9 @@ TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exac
     };
     for (int i = 0; i < 10'000; ++i) {
       t.bench.now += std::chrono::microseconds(50 + r.below(100));
-      session s{r.one_in(2) ? &t.e1 : &t.e2, {static_cast<std::uint32_t>(all.size()), 1}, "c" + std::to_string(r.below(200))};
+      session s{r.one_in(2) ? &t.e1 : &t.e2,
+                {static_cast<std::uint32_t>(all.size()), 1},
+                "c" + std::to_string(r.below(200))};
       newest[s.id] = all.size();
       under_way.push_back({all.size(), t.bench.now});
       all.push_back(s);
@@ -361,7 +365,8 @@ TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exac
       if (r.one_in(4)) answer_kicks(r.one_in(2) ? t.e1 : t.e2);
       if (i % 1000 == 0) t.e1.beats_once(), t.e2.beats_once();
     }
-    for (const news& n : under_way) all[n.session].lane->registers(all[n.session].h, all[n.session].id, n.connected);
+    for (const news& n : under_way)
+      all[n.session].lane->registers(all[n.session].h, all[n.session].id, n.connected);
     for (int k = 0; k < 6; ++k) answer_kicks(t.e1), answer_kicks(t.e2);
     std::size_t live = 0, entries = 0, right = 0;
     for (const session& s : all) live += s.live;
@@ -373,11 +378,13 @@ TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exac
     CHECK(live == newest.size());
     CHECK(entries == newest.size());
     CHECK(right == newest.size());
-    CHECK(t.bench.shard.counters.contested.get() == (bits == 64 ? 0 : t.bench.shard.counters.contested.get()));
+    CHECK(t.bench.shard.counters.contested.get() ==
+          (bits == 64 ? 0 : t.bench.shard.counters.contested.get()));
   }
 }
 
-TEST_CASE("shard_presence: entries of a lane that is gone are swept, and its index rests before it is used again") {
+TEST_CASE(
+    "shard_presence: entries of a lane that is gone are swept, and its index rests before it is used again") {
   two_lanes t;
   for (std::uint32_t i = 0; i < 1000; ++i) t.e2.registers({i, 1}, "c" + std::to_string(i));
   t.bench.wait(200ms);

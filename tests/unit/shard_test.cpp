@@ -249,8 +249,9 @@ TEST_CASE("shard: a name in use by a lane that is alive is refused, in words") {
   two_lanes t;
   scripted_lane other(t.bench, "e2", 22);
   other.connects();
-  CHECK(other.hears() ==
-        lines{"error: edge name 'e2' is in use by another edge that is alive: give each edge its own --name"});
+  CHECK(
+      other.hears() ==
+      lines{"error: edge name 'e2' is in use by another edge that is alive: give each edge its own --name"});
   CHECK(other.closed == close_reason::link_refused);
   CHECK(t.e2.c != nullptr);
   t.e2.beats = false; // half-open: silent, but not yet given up
@@ -297,7 +298,8 @@ TEST_CASE("shard: floors are told to every lane, as they rise") {
   t.bench.wait(1s);
   bool told = false;
   for (heard_frame& f : t.e2.frames)
-    if (f.type() == frame_type::floors) told = told || words(f) == lines{"floor of 0 42"} || words(f).size() == 2;
+    if (f.type() == frame_type::floors)
+      told = told || words(f) == lines{"floor of 0 42"} || words(f).size() == 2;
   CHECK(told);
 }
 

@@ -66,7 +66,8 @@ TEST_CASE("wire_frame: frames in one buffer come out one after the other, whatev
 
 TEST_CASE("wire_frame: impossible lengths are refused before the body is there (CAT-6, CAT-58)") {
   const std::size_t max = limits::frame_bytes_max;
-  for (std::size_t n : {std::size_t{0}, std::size_t{3}, std::size_t{7}, max + 1, (std::size_t{1} << 24) - 1}) {
+  for (std::size_t n :
+       {std::size_t{0}, std::size_t{3}, std::size_t{7}, max + 1, (std::size_t{1} << 24) - 1}) {
     INFO(n);
     const byte_vector b = header_of_length(n);
     CHECK(parse_copy(const_bytes(b).first(4)) == parse::malformed);
@@ -75,8 +76,8 @@ TEST_CASE("wire_frame: impossible lengths are refused before the body is there (
   CHECK(parse_copy(header_of_length(max)) == parse::need_more);
   CHECK(parse_copy(header_of_length(limits::handshake_frame_bytes_max), limits::handshake_frame_bytes_max) ==
         parse::need_more);
-  CHECK(parse_copy(header_of_length(limits::handshake_frame_bytes_max + 1), limits::handshake_frame_bytes_max) ==
-        parse::malformed);
+  CHECK(parse_copy(header_of_length(limits::handshake_frame_bytes_max + 1),
+                   limits::handshake_frame_bytes_max) == parse::malformed);
 }
 
 TEST_CASE("wire_frame: a message shorter than its fixed part is malformed (CAT-58)") {
@@ -110,12 +111,12 @@ TEST_CASE("wire_frame: one flipped bit is found wherever it is (CAT-59)") {
       const parse r = parse_frame(b, f);
       INFO(wire::name_of(good.type()) << " bit " << bit);
       if (r == parse::malformed) continue;
-      // What the fixed part's check does not cover, the body's does.
+      // What the hop's check does not cover, the body's does.
       REQUIRE(r == parse::done);
       REQUIRE(message);
-      const std::size_t fixed =
-          good.type() == frame_type::message_qos1 ? wire::fixed_bytes_qos1 : wire::fixed_bytes_qos0;
-      CHECK(bit / 8 >= fixed);
+      const std::size_t header =
+          good.type() == frame_type::message_qos1 ? wire::message_header_qos1 : wire::message_header_qos0;
+      CHECK(bit / 8 >= header);
       CHECK_FALSE(wire::message_view(f.bytes).body_intact());
     }
   }
@@ -144,7 +145,8 @@ TEST_CASE("wire_frame: a batch is cut into frames of about the batch size, and l
   batch.flush(out);
   CHECK(out.empty());
   constexpr std::uint32_t count = 100'000;
-  for (std::uint32_t i = 0; i < count; ++i) wire::answer_record{i, 1, answer::accepted, 0}.put(batch.next(out));
+  for (std::uint32_t i = 0; i < count; ++i)
+    wire::answer_record{i, 1, answer::accepted, 0}.put(batch.next(out));
   batch.flush(out);
   std::uint32_t next = 0;
   for (const heard_frame& f : split_frames(taken_bytes(out))) {

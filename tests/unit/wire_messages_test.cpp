@@ -235,7 +235,8 @@ TEST_CASE("wire_messages: any byte survives in ids, channel, properties and payl
   CHECK(k.claimant == high);
 }
 
-TEST_CASE("wire_messages: an empty message is whole, and lengths that overlap its end are malformed (CAT-58)") {
+TEST_CASE(
+    "wire_messages: an empty message is whole, and lengths that overlap its end are malformed (CAT-58)") {
   for (bool qos1 : {false, true}) {
     wire::message_parts p;
     byte_vector b(wire::message_bytes(p, qos1));
