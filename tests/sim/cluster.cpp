@@ -97,8 +97,15 @@ void cluster::start() {
       }
   }
   for (auto& p : processes_) start_process(*p);
+}
+
+void cluster::let_clients_in() {
   for (unsigned i = 0; i < set_.ids; ++i)
     devices.push_back(std::make_unique<device>(w_, i, set_, h_, *this));
+}
+
+bool cluster::in_service() const {
+  return std::none_of(shards_.begin(), shards_.end(), [](auto& s) { return s->n->core()->warming_up(); });
 }
 
 void cluster::set_hooks(shard_place& s) {
@@ -125,10 +132,13 @@ void cluster::set_hooks(lane_place& l) {
 // Which lanes the shard says are in sync.
 void cluster::sample(shard_place& s) {
   s.sampled = w_.now;
-  std::vector<bool> yes(set_.edges * 2, false);
-  for (const auto& l : s.n->core()->lanes())
-    if (l.state == "in sync") yes[static_cast<std::size_t>(l.edge[1] - '0') * 2 + l.lane] = true;
   const auto k = static_cast<std::uint32_t>(s.router * set_.shards + s.number);
+  std::vector<bool> yes(set_.edges * 2, false);
+  for (const auto& l : s.n->core()->lanes()) {
+    const auto lane = static_cast<std::uint32_t>(l.edge[1] - '0') * 2 + l.lane;
+    if (l.state == "in sync") yes[lane] = true;
+    else if (l.state == "syncing") h_.syncing(lane, k);
+  }
   for (std::uint32_t i = 0; i < yes.size(); ++i) h_.in_sync(i, k, yes[i]);
 }
 

@@ -17,6 +17,8 @@ public:
   cluster(world& w, const settings& s, history& h);
 
   void start();
+  void let_clients_in();
+  bool in_service() const; // every shard knows who is there
   // --- for clients ---
   std::pair<std::uint32_t, unsigned> draw_edge(); // and its life
   std::uint32_t home_lane(std::uint32_t id, std::uint32_t edge) const;

@@ -105,7 +105,7 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
   if (kind == 4 && !set_.tiny_links)
     return w_.broken("P6", "m%u: given up because of a full queue, and no link's queue is small", number);
   if (kind == 5) return w_.broken("P6", "m%u: sent again until the bound, then refused (%.*s)", number, static_cast<int>(text.size()), text.data());
-  if (m.last_exchange && kind != 0 && kind != 1 && kind != 6) return w_.broken("P5", "m%u, sent at rest, was answered 0x%02x", number, static_cast<unsigned>(code));
+  if (m.last_exchange && kind > 2 && kind != 6) return w_.broken("P5", "m%u, sent at rest, was answered 0x%02x", number, static_cast<unsigned>(code));
   if (kind == 1) judge_nobody(m, number);
 }
 
@@ -115,11 +115,12 @@ bool history::reachable_throughout(const session_record& s, time_point from, tim
   const linked_record& l = linked[s.edge * 2 + s.lane][shard_of[s.id]];
   const auto bridged = [&](const linked_record::gap& g) {
     if (g.to <= from || g.from >= to) return true;
-    const duration limit = g.restarted ? limits::warm_up : limits::linger;
-    return std::min(g.to, to) - g.from < limit - 250ms;
+    const time_point end = std::min(g.to, to);
+    if (std::min(g.restart, end) - g.from >= limits::linger - 250ms) return false; // it had lingered for too long
+    return g.restart == never || end - g.from < limits::warm_up - 250ms;
   };
   if (!std::all_of(l.gaps.begin(), l.gaps.end(), bridged)) return false;
-  return l.in_sync || bridged({l.since, never, l.restarted});
+  return l.in_sync || bridged({l.since, never, l.restart});
 }
 
 void history::judge_nobody(const message_record& m, std::uint32_t number) {
@@ -191,15 +192,24 @@ void history::in_sync(std::uint32_t lane, std::uint32_t shard, bool yes) {
     l.since = w_.now;
     return;
   }
-  l.gaps.push_back({l.since, w_.now, l.restarted});
-  l.restarted = false;
+  l.gaps.push_back({l.since, w_.now, l.restart});
+  l.restart = never;
+}
+
+// The shard knows the lane again: should it be lost before it is in sync, it lingers from then on.
+void history::syncing(std::uint32_t lane, std::uint32_t shard) {
+  linked_record& l = linked[lane][shard];
+  if (l.in_sync) return;
+  if (l.since < w_.now) l.gaps.push_back({l.since, w_.now, l.restart});
+  l.since = w_.now;
+  l.restart = never;
 }
 
 void history::shard_started(std::uint32_t shard) {
   for (auto& lane : linked) {
     linked_record& l = lane[shard];
     if (std::exchange(l.in_sync, false)) l.since = w_.now;
-    l.restarted = true;
+    l.restart = std::min(l.restart, w_.now);
   }
 }
 
@@ -224,9 +234,9 @@ void history::judge_at_rest() {
       w_.broken("P1", "m%u of s%u to %s, published at %.6f, has no answer at rest", i, m.sender, ids[m.to].c_str(),
                 s_of(m.published));
     if (m.code == 0x00) judge_success(m, i);
-    if (m.last_exchange && m.code == 0x100) { // 3.1.1 cannot say; the recipient can
+    if (m.last_exchange && m.code == 0x100) { // 3.1.1 cannot say, the recipient can, unless its queue may be full
       const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) { return sessions[k].live(); });
-      if (online && m.first_session == ~0u) w_.broken("P5", "m%u, sent at rest, was not received", i);
+      if (online && m.first_session == ~0u && set_.pending_max > 60) w_.broken("P5", "m%u, sent at rest, was not received", i);
     }
     if (m.last_exchange && m.code == 0x00 && m.first_session == ~0u) w_.broken("P1", "m%u, sent at rest, was not received", i);
     if (m.last_exchange && m.code == 0x10) {

@@ -43,11 +43,11 @@ struct session_record {
 struct linked_record {
   struct gap {
     time_point from, to;
-    bool restarted; // the shard was
+    time_point restart; // of the shard, the first one in between
   };
   std::vector<gap> gaps;
-  bool in_sync = false, restarted = false;
-  time_point since{}; // not in sync
+  bool in_sync = false;
+  time_point since{}, restart = never; // of the gap that is open
 };
 
 class history {
@@ -74,6 +74,7 @@ public:
   void received(std::uint32_t session, std::uint32_t message, std::uint8_t qos, std::string_view from);
   void server_end(std::uint32_t session, close_reason why);
   void in_sync(std::uint32_t lane, std::uint32_t shard, bool yes);
+  void syncing(std::uint32_t lane, std::uint32_t shard);
   void shard_started(std::uint32_t shard);
   void judge_at_rest();
 

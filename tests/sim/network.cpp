@@ -113,8 +113,10 @@ void connection::arrive(int side) {
   if (!news) return;
   if (reader.closed) { // its machine says so
     if (!end[side].closed && p.arrived > p.taken) fail(side, in.now + way[1 - side].settings.delay);
+    const auto thrown = static_cast<std::size_t>(p.arrived - p.taken) + p.head;
+    p.bytes.erase(p.bytes.begin(), p.bytes.begin() + static_cast<std::ptrdiff_t>(thrown));
+    p.head = 0;
     p.taken = p.arrived;
-    p.bytes.clear(), p.head = 0;
     return;
   }
   if (reader.user) reader.user->on_readable(reader);

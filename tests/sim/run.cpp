@@ -73,6 +73,9 @@ run_result run_seed(const run_options& o) {
   history h(w, s);
   cluster c(w, s, h);
   c.start();
+  if (!w.chance(10)) // mostly, the first warm-up is over when clients come
+    while (!c.in_service()) w.run_until(w.now + step);
+  c.let_clients_in();
   faults_to_come faults(w, s, c);
   const time_point end = w.now + s.fault_phase;
   while (w.now < end && w.violation.empty()) {

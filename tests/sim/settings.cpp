@@ -49,7 +49,7 @@ settings draw_settings(world& w, std::uint64_t seed, unsigned hash_bits, std::st
   s.slow_machines = w.chance(15);
   s.v311_percent = w.chance(50) ? 0 : 25;
   s.qos0_percent = static_cast<unsigned>(w.between(5, 40));
-  s.publish_gap = duration(static_cast<duration::rep>(s.ids * w.between(1'000, 2'200)));
+  s.publish_gap = duration(static_cast<duration::rep>(s.ids * w.between(600, 1'800)));
   if (!w.chance(10)) {
     s.faults = static_cast<unsigned>(w.chance(70) ? w.between(2, 8) : w.between(8, 25));
     const unsigned share = static_cast<unsigned>(w.between(10, 70));
