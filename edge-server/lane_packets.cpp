@@ -53,8 +53,9 @@ told told_of(answer a, answer cause) {
             "outcome unknown: a server was lost with the message in flight"};
   default:
     return {reason::implementation_specific_error,
-            cause == answer::refused ? "refused: the message is above a limit of its recipient"
-                                     : "given up: a queue on the way stayed full"};
+            cause == answer::refused      ? "refused: the message is above a limit of its recipient"
+            : cause == answer::later_lane ? "given up: no link to the recipient's router"
+                                          : "given up: a queue on the way stayed full"};
   }
 }
 } // namespace

@@ -5,14 +5,15 @@
 
 namespace beeline::router {
 namespace {
-constexpr int warm_up_times_max = 10; // of config.warm_up, in all: a lane that never gets in sync cannot stop us
+constexpr int warm_up_times_max =
+    10; // of config.warm_up, in all: a lane that never gets in sync cannot stop us
 constexpr std::size_t urgent_bytes_max = 2 * limits::link_output_bytes_max; // a lane that takes no answers
-}
+} // namespace
 
 shard::shard(shard_config config, chunk_pool& pool, time_point now)
     : config_(std::move(config)), pool_(pool), hasher_{config_.secret.id_key(), config_.hash_bits},
-      table_(config_.first_slot, config_.last_slot), started_(now), last_turn_(now), next_check_(now), next_floors_(now),
-      last_progress_(now) {
+      table_(config_.first_slot, config_.last_slot), started_(now), last_turn_(now), next_check_(now),
+      next_floors_(now), last_progress_(now) {
   warming_ = config_.warm_up > duration::zero();
   counters.warming_up.set(warming_);
 }
@@ -27,9 +28,15 @@ template <class F> void shard::for_each_linked(F&& f) {
 
 void shard::begin_turn(time_point now) {
   // Stopped for so long that lanes may have given us up: what waits in the sockets is stale.
-  if (now - last_turn_ > limits::pause_max)
+  if (const duration gap = now - last_turn_; gap > limits::pause_max) {
+    // Nobody could reach us meanwhile: what waits for lanes waits so much longer.
+    last_progress_ = now;
+    started_ += gap;
+    for (auto& [id, l] : lanes_)
+      if (l->linger_until != never) l->linger_until += gap;
     for (std::size_t i = 0; i < peers_.size(); ++i)
       if (peers_[i] && peers_[i]->c) lose(*peers_[i], close_reason::link_paused, now);
+  }
   last_turn_ = now;
 }
 
@@ -58,7 +65,7 @@ void shard::on_time(time_point now) {
     if (l->linger_until <= now) over.push_back(l.get());
   for (lane* l : over) {
     counters.linger_expired.add();
-    lane_gone(*l, now);
+    lane_gone(*l, now, false);
   }
   if (now >= next_floors_) {
     next_floors_ = now + limits::heartbeat_interval;
@@ -108,6 +115,7 @@ bool shard::on_heartbeat(peer& p, const_bytes payload, time_point now) {
   p.of->floor = std::max(p.of->floor, h.value);
   if (h.echo == 0 || to_us(now) < h.echo + h.held_us) return true;
   p.round_trip_us = to_us(now) - h.echo - h.held_us;
+  p.best_round_trip += p.best_round_trip / 64 + 1; // clocks drift: an old sample counts less and less
   if (p.round_trip_us <= p.best_round_trip) { // the best sample says best how the clocks differ
     p.best_round_trip = p.round_trip_us;
     p.clock_offset = static_cast<std::int64_t>(to_us(now)) - static_cast<std::int64_t>(h.sent_at) -
@@ -214,8 +222,9 @@ void shard::tell_all(wire::frame_type t, member_index about, const peer* except)
   });
 }
 
-// The lane is no more: its clients are offline from now on.
-void shard::lane_gone(lane& l, time_point now) {
+// The lane is no more: its clients are offline from now on. `for_good`: it said so, or a new life of
+// it is here; else it may come back, and a warm-up goes on waiting for it.
+void shard::lane_gone(lane& l, time_point now, bool for_good) {
   if (l.current != no_member) {
     peer& p = *members_[l.current].p;
     lose(p, close_reason::link_replaced, now);
@@ -229,8 +238,10 @@ void shard::lane_gone(lane& l, time_point now) {
   }
   for (member_slot& m : members_)
     if (m.of == &l) m.of = nullptr;
-  expected_.erase(static_cast<std::uint64_t>(l.id));
-  lanes_.erase(static_cast<std::uint64_t>(l.id));
+  const auto id = static_cast<std::uint64_t>(l.id);
+  if (warming_ && for_good) expected_.erase(id), ended_[id] = true;
+  else if (warming_) expected_.try_emplace(id, expected_lane{l.edge, l.number});
+  lanes_.erase(id);
   counters.members.set(lanes_.size());
 }
 
@@ -311,7 +322,7 @@ bool shard::on_frame(peer& p, wire::frame& f, time_point now) {
     if (!g.get(payload)) return false;
     lane& l = *p.of;
     lose(p, close_reason::link_went_away, now);
-    if (g.for_good) lane_gone(l, now);
+    if (g.for_good) lane_gone(l, now, true);
     return true;
   }
   default:
@@ -343,7 +354,7 @@ shard::lane* shard::lane_of(const link::lane_identity& who, time_point now, std:
                 "' is in use by another edge that is alive: give each edge its own --name";
       return nullptr;
     }
-    lane_gone(*l, now);
+    lane_gone(*l, now, true);
     break;
   }
   auto& l = lanes_[static_cast<std::uint64_t>(who.id)];
@@ -410,7 +421,8 @@ void shard::put_members(peer& p) {
       wire::member{l->former.back(), 1, l->id, l->number, l->edge}.put(batch.next(p.urgent()));
   // Lanes that this shard waits for: should it restart once more, they are to be remembered.
   for (const auto& [id, who] : expected_)
-    if (!lanes_.contains(id)) wire::member{no_member, 1, lane_id{id}, who.number, who.edge}.put(batch.next(p.urgent()));
+    if (!lanes_.contains(id))
+      wire::member{no_member, 1, lane_id{id}, who.number, who.edge}.put(batch.next(p.urgent()));
   batch.flush(p.urgent());
 }
 
@@ -445,7 +457,9 @@ bool shard::on_members_seen(const_bytes payload) {
     if (!warming_) return;
     any_list_ |= m.joined != 0; // else its lane has only seen a shard that was warming up itself
     const auto id = static_cast<std::uint64_t>(m.lane);
-    const bool news = expected_.try_emplace(id, expected_lane{std::string(m.edge_name), m.lane_number}).second;
+    if (ended_.contains(id)) return;
+    const bool news =
+        expected_.try_emplace(id, expected_lane{std::string(m.edge_name), m.lane_number}).second;
     if (!news || lanes_.contains(id)) return;
     for_each_linked([&](peer& p) {
       wire::batch_writer batch(wire::frame_type::members);
@@ -475,12 +489,13 @@ void shard::check_warm_up(time_point now) {
 }
 
 void shard::say_in_service(bool complete, time_point now) {
-  if (std::exchange(warming_, false)) expected_.clear();
+  if (std::exchange(warming_, false)) expected_.clear(), ended_.clear();
   counters.warming_up.set(0);
   if (!complete) counters.warm_ups_incomplete.add();
   wire::in_service s;
   s.shard_time = shard_time(now);
   s.complete = complete;
+  if (!complete) since_min_ = s.shard_time;
   for (auto& [h, all] : contests_)
     for (claim& c : all)
       if (c.since == wire::since_warm_up || !complete) c.since = s.shard_time;

@@ -164,7 +164,7 @@ private:
   void tell_member(const lane& l, member_index index, bool joined, const peer* except);
   void lose(peer& p, close_reason why, time_point now, bool flush = false);
   void fail(peer& p, wire::error_code code, close_reason why, std::string_view text, time_point now);
-  void lane_gone(lane& l, time_point now);
+  void lane_gone(lane& l, time_point now, bool for_good);
   void on_in_sync(peer& p, time_point now);
   void tell_all(wire::frame_type t, member_index about, const peer* except = nullptr);
   bool on_heartbeat(peer& p, const_bytes payload, time_point now);
@@ -235,6 +235,7 @@ private:
   wire::frame_writer writer_;
   time_point started_{}, last_turn_{}, next_check_{}, next_floors_{};
   std::uint64_t lift_ = 0;
+  std::uint64_t since_min_ = 0; // shard time of the newest incomplete start of service: nobody was owner before
   bool warming_ = true, any_list_ = false, leaving_ = false;
   time_point last_progress_{};
   struct expected_lane {
@@ -242,6 +243,7 @@ private:
     std::uint16_t number;
   };
   std::map<std::uint64_t, expected_lane> expected_; // lanes that must be in sync before we are in service
+  std::map<std::uint64_t, bool> ended_; // lanes that said good-bye, or were replaced, during warm-up
 };
 
 template <class F> void shard::for_each_entry(F&& f) const {

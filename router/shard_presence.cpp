@@ -58,6 +58,8 @@ void shard::on_claim(peer& p, const wire::registration& r, time_point now) {
   const bool free = !e || absent(e->link);
   const bool same_session =
       !free && e->link != contested_mark && members_[e->link].of == p.of && e->owner_handle == r.client;
+  // Only the owner so far, or anybody while we warm up, is believed when it was the owner.
+  if (!warming_ && !same_session && (free || e->link != contested_mark)) mine.since = 0;
   if (free || same_session || plant.collision_overwrites) {
     set_entry(h, {mine.h, mine.link, mine.connected});
     return confirm(mine, now);
@@ -71,6 +73,7 @@ void shard::on_claim(peer& p, const wire::registration& r, time_point now) {
 void shard::confirm(claim& c, time_point now) {
   c.waits = false;
   if (c.since == 0) c.since = warming_ ? wire::since_warm_up : shard_time(now);
+  else if (c.since != wire::since_warm_up) c.since = std::max(c.since, since_min_);
   peer& p = *members_[c.link].p;
   wire::registered_client{c.h, c.since}.put(p.registered.next(p.urgent()));
   touch(p);
@@ -109,6 +112,7 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
     if (!waits) confirm(*same, now);
     return settle(h, now);
   }
+  if (!warming_) mine.since = 0;
   mine.waits = std::any_of(all.begin(), all.end(), [&](const claim& c) {
     return c.id.empty() && !absent(c.link) && !later_wins(mine, c);
   });

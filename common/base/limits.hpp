@@ -36,7 +36,7 @@ inline constexpr std::size_t shards_per_router_max = 256;
 inline constexpr std::size_t routers_max = 64;
 inline constexpr std::size_t lanes_max = 256; // of one edge server
 
-inline constexpr std::size_t window_messages_max = 128 * KiB; // in flight of one lane (power of two: a ring)
+inline constexpr std::size_t window_messages_max = 1 * MiB; // in flight of one lane (power of two: a ring)
 inline constexpr std::size_t link_window_bytes_max =
     4 * MiB; // in flight on one link; resent whole after a cut
 inline constexpr std::size_t origins_remembered_max = 16'384; // lanes whose accepted identities a lane keeps
@@ -57,8 +57,9 @@ inline constexpr std::uint16_t topic_alias_max = 16;
 
 // --- time -------------------------------------------------------------------------------------------
 inline constexpr auto heartbeat_interval = 500ms;
-inline constexpr auto silence_max = 3s;       // of a link: it is dead
-inline constexpr auto frame_time_max = 10s;   // of a link: bytes come, and no whole frame: its length is damaged
+inline constexpr auto silence_max = 3s; // of a link: it is dead
+inline constexpr auto frame_time_max =
+    10s; // of a link: bytes come, and no whole frame: its length is damaged
 inline constexpr auto write_stall_max = 10s;  // output queued and the peer takes nothing
 inline constexpr auto pause_max = 2s;         // of the own loop: links are stale (shorter than silence_max)
 inline constexpr auto linger = 2s;            // a lost lane's clients stay known, in case it returns
@@ -70,6 +71,7 @@ inline constexpr auto registered_max = 5s;  // CONNECT to registered, else CONNA
 inline constexpr auto close_flush_max = 2s; // a closing connection may still send its last words
 inline constexpr auto reconnect_min = 20ms;
 inline constexpr auto reconnect_max = 1s;
+inline constexpr auto link_down_max = 60s; // a message waits so long for a link that is down, then 0x83
 inline constexpr auto safety_resend = 10s; // a flow's oldest message without an answer on a live link
 inline constexpr auto resend_pause_max = 250ms;
 inline constexpr unsigned resends_max = 48; // retry / not here / busy for one message, then refused

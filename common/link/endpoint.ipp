@@ -467,7 +467,8 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   shard_link& l = links_[k];
   if (!l.handshake.on_frame(f, config_.secret, config_.who, to_us(now), l.shard_time, writer_, l.urgent())) {
     l.trouble = l.handshake.why();
-    if (l.failures % 60 <= 1) host_.on_event(event_level::error, "link to router " + label(l) + ": " + l.trouble);
+    if (l.failures % 60 <= 1)
+      host_.on_event(event_level::error, "link to router " + label(l) + ": " + l.trouble);
     lose(k, close_reason::link_refused, now, true);
     return true;
   }
@@ -631,6 +632,7 @@ template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
     if (!c.used || k == c.link) continue;
     c.link = k;
     c.registered = false;
+    c.since = 0; // the old shard's time means nothing to the new one
     if (k != slot_table::no_link &&
         (links_[k].st == state::up || (links_[k].st == state::syncing && i < links_[k].sync_cursor)))
       put_registration(k, i);

@@ -68,7 +68,7 @@ private:
   struct record {
     lane_id id{};
     accepted_window window;
-    accepted_window refused; // no room, too large, expired: never to be taken any more
+    accepted_window refused;    // no room, too large, expired: never to be taken any more
     std::uint32_t links = 0;    // that list it
     std::uint32_t released = 0; // which release this is, for the queue of the forgotten
     std::size_t memory_bytes() const noexcept { return window.memory_bytes() + refused.memory_bytes(); }

@@ -68,6 +68,7 @@ void outbox::submit(handle sender, std::uint64_t token, std::uint16_t link, cons
   wire::write_message(t.block, m, true);
   t.token = token;
   t.flow = f;
+  t.sent_at = now;
   if (m.ttl_ms) t.expires = now + std::chrono::milliseconds(m.ttl_ms);
   flow& w = flows_[f];
   t.prev = w.tail;
@@ -232,7 +233,7 @@ void outbox::pump(std::uint32_t f, time_point now) {
 void outbox::pump_waiting(std::uint16_t link, time_point now) {
   link_state& l = links_[link];
   if (l.waiting.empty()) return;
-  // Each waiting flow gets its turn; those that find no room again queue up behind the others.
+  // Each waiting flow gets its turn; the first that finds no room keeps its place, and ends the round.
   const std::size_t end = l.waiting.size();
   std::size_t& at = l.next_waiting;
   while (at < end && l.c && l.bytes < settings_.link_window_bytes && !numbers_used_up()) {
@@ -240,17 +241,38 @@ void outbox::pump_waiting(std::uint16_t link, time_point now) {
     flows_[f].waiting = false;
     if (!flows_[f].used) flows_.give(f);
     else pump(f, now);
+    if (!flows_[f].waiting || l.waiting.back() != f) continue;
+    l.waiting.pop_back();
+    l.waiting[--at] = f;
+    break;
   }
-  // With all numbers in use the floor moves only when what has one gets its answer: that may go.
-  if (l.c && numbered_pending_ && numbers_used_up())
-    for (std::size_t k = at; k < end; ++k) {
-      const flow& w = flows_[l.waiting[k]];
-      if (w.used && w.first_pending != none && items_[w.first_pending].number) pump(l.waiting[k], now);
-    }
   if (at == l.waiting.size()) l.waiting.clear(), at = 0;
   else if (at > 1024 && at > l.waiting.size() / 2) {
     l.waiting.erase(l.waiting.begin(), l.waiting.begin() + static_cast<std::ptrdiff_t>(at));
     at = 0;
+  }
+}
+
+// When numbers are used up: what has a number may go past those that wait for one, and what only waits
+// for a link that is down is given up, so that it does not stop all the others.
+void outbox::unpin(time_point now) {
+  while (numbers_used_up()) {
+    const std::uint32_t i = ring_[floor_ & (ring_.size() - 1)];
+    const flow& w = flows_[items_[i].flow];
+    if (items_[i].st != state::pending || (w.link != slot_table::no_link && links_[w.link].c)) break;
+    counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
+    const std::uint32_t f = items_[i].flow;
+    finish(i, answer::refused, answer::later_lane);
+    if (flows_[f].head == none) free_flow(f);
+  }
+  if (numbered_pending_ == 0 || !numbers_used_up()) return;
+  for (link_state& l : links_) {
+    if (!l.c) continue;
+    const std::size_t end = l.waiting.size();
+    for (std::size_t k = l.next_waiting; k < end; ++k) {
+      const flow& w = flows_[l.waiting[k]];
+      if (w.used && w.first_pending != none && items_[w.first_pending].number) pump(l.waiting[k], now);
+    }
   }
 }
 
@@ -398,6 +420,7 @@ void outbox::on_path_lost(std::uint16_t link, time_point now) {
 // sent since then has a copy on its way that is good; a second one without the mark could be taken twice.
 void outbox::resend_all(std::uint16_t link, time_point now) {
   links_[link].resend_due = false;
+  std::vector<std::uint32_t> stopped;
   const std::uint64_t end = next_number_; // what starts while we go is not to be sent twice
   for (std::uint64_t n = floor_; n < end; ++n) {
     const std::uint32_t i = ring_[n & (ring_.size() - 1)];
@@ -415,8 +438,11 @@ void outbox::resend_all(std::uint16_t link, time_point now) {
     } else {
       to_pending(t);
       stop(f);
+      stopped.push_back(f);
     }
   }
+  for (std::uint32_t f : stopped)
+    if (flows_[f].used) restart_if_ready(f, now);
 }
 
 void outbox::on_drained(std::uint16_t link, time_point now) {
@@ -467,6 +493,7 @@ void outbox::link_up(std::uint16_t link, conn& c, time_point now) {
     links_[link].waiting.push_back(f);
   });
   pump_waiting(link, now);
+  if (numbers_used_up()) unpin(now);
 }
 
 void outbox::rehome(const slot_table& slots, time_point now) {
@@ -479,6 +506,8 @@ void outbox::rehome(const slot_table& slots, time_point now) {
       if (!flows_[f].used) return;
     }
     flows_[f].link = link;
+    // Times of the old shard mean nothing to the new one: in doubt, `unknown`.
+    for (std::uint32_t i = flows_[f].head; i != none; i = items_[i].next) items_[i].first_sent = 0;
     moved.push_back(f);
   });
   for (link_state& l : links_) { // no queue may wait for a flow that has left
@@ -528,6 +557,8 @@ void outbox::on_time(time_point now) {
   }
   if (now < next_safety_) return;
   next_safety_ = now + std::chrono::seconds(1);
+  give_up_late(now);
+  unpin(now);
   pump_all_waiting(now); // numbers that were given up without an answer make room too
   for_each_flow([&](std::uint32_t f) {
     flow& w = flows_[f];
@@ -541,6 +572,27 @@ void outbox::on_time(time_point now) {
     counters.safety_resends.add();
     std::uint16_t prev = 0;
     if (prev_of(t, prev)) write_copy(i, prev, now);
+  });
+}
+
+// What cannot be sent does not wait for ever: its own expiry counts, and the link's return has a bound.
+void outbox::give_up_late(time_point now) {
+  for_each_flow([&](std::uint32_t f) {
+    flow& w = flows_[f];
+    const bool down = w.link == slot_table::no_link || !links_[w.link].c;
+    if (w.pending == 0 || (!down && !w.stopped)) return;
+    for (std::uint32_t i = w.head, next; i != none; i = next) {
+      item& t = items_[i];
+      next = t.next;
+      if (t.st != state::pending) continue;
+      if (t.expires <= now) {
+        finish(i, answer::expired, answer::expired);
+      } else if (down && now - t.sent_at >= limits::link_down_max) {
+        counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
+        finish(i, answer::refused, answer::later_lane);
+      }
+    }
+    if (w.head == none) free_flow(f);
   });
 }
 

@@ -150,6 +150,8 @@ private:
   void pump(std::uint32_t f, time_point now);
   void pump_waiting(std::uint16_t link, time_point now);
   void pump_all_waiting(time_point now);
+  void unpin(time_point now);
+  void give_up_late(time_point now);
   bool numbers_used_up() const noexcept { return next_number_ - floor_ >= ring_.size(); }
   bool has_room(const link_state& l, const item& m) const noexcept;
   bool send(std::uint32_t i, time_point now);
