@@ -142,14 +142,16 @@ void client_session::on_packet(const mqtt::packet& p) {
       return w_.broken("P1", "s%u got a PUBACK for packet %u, which is not in flight", number, a.packet_id);
     const std::uint32_t m = it->second;
     unanswered_.erase(it);
-    return h_.answered(m, version_ == protocol_version::v5 ? static_cast<int>(a.code) : 0x100, a.reason_string);
+    return h_.answered(m, version_ == protocol_version::v5 ? static_cast<int>(a.code) : 0x100,
+                       a.reason_string);
   }
   case packet_type::disconnect: {
     mqtt::disconnect_packet d;
     r = test::decode_disconnect(p, version_, d);
     if (r != reason::success) break;
     const close_reason why = h_.sessions[number].why;
-    if ((d.code == reason::session_taken_over) != (why == close_reason::taken_over) && why != close_reason::none)
+    if ((d.code == reason::session_taken_over) != (why == close_reason::taken_over) &&
+        why != close_reason::none)
       return w_.broken("P4", "s%u was told 0x%02x, and the server closed it because: %s", number,
                        static_cast<unsigned>(d.code), text_of(why).data());
     return end("gets DISCONNECT");
@@ -175,12 +177,14 @@ void client_session::on_publish(const mqtt::packet& p) {
   from = from.substr(2, from.find('/', 2) - 2);
   if (m.qos) acks_.push_back(m.packet_id);
   if (acks_.size() > receive_maximum_)
-    return w_.broken("MQTT", "s%u has %zu messages in flight, its receive maximum is %u", number, acks_.size(), receive_maximum_);
+    return w_.broken("MQTT", "s%u has %zu messages in flight, its receive maximum is %u", number,
+                     acks_.size(), receive_maximum_);
   h_.received(number, n, m.qos, from);
   plan_acks();
 }
 
-// --- what it says -------------------------------------------------------------------------------------------
+// --- what it says
+// -------------------------------------------------------------------------------------------
 
 void client_session::plan_acks() {
   if (acks_.empty()) return;
@@ -203,7 +207,8 @@ void client_session::publish(std::uint32_t to, std::uint8_t qos, bool last_excha
   if (w_.chance(5)) size = w_.between(100, 3'000);
   else if (w_.random.one_in(400)) size = w_.between(3'000, 30'000);
   size = std::min(size, set_.payload_max);
-  const std::uint32_t m = h_.published(number, to, qos, ++flow_, static_cast<std::uint32_t>(size), last_exchange);
+  const std::uint32_t m =
+      h_.published(number, to, qos, ++flow_, static_cast<std::uint32_t>(size), last_exchange);
   test::publish_options o;
   const std::string topic = "@/" + h_.ids[to] + (w_.chance(30) ? "/chat" : "");
   const std::string payload = payload_of(m, size);
@@ -229,8 +234,7 @@ void client_session::burst() {
                                       : static_cast<std::uint32_t>(w_.random.below(set_.ids));
     publish(to, w_.chance(set_.qos0_percent) ? 0 : 1, false);
   }
-  w_.plan(w_.now + duration(static_cast<duration::rep>(
-                       w_.random.below(2 * n * to_us(set_.publish_gap) + 1))),
+  w_.plan(w_.now + duration(static_cast<duration::rep>(w_.random.below(2 * n * to_us(set_.publish_gap) + 1))),
           *this, ev_publish);
 }
 
@@ -253,7 +257,8 @@ void client_session::on_event(std::uint32_t what, std::uint64_t) {
   }
 }
 
-// --- devices ------------------------------------------------------------------------------------------------
+// --- devices
+// ------------------------------------------------------------------------------------------------
 
 device::device(world& w, std::uint32_t i, const settings& s, history& h, cluster& c)
     : id(i), w_(w), set_(s), h_(h), cluster_(c) {

@@ -26,7 +26,7 @@ public:
   void dialled(socket_end* e); // null: nobody listens
   void publish(std::uint32_t to, std::uint8_t qos, bool last_exchange);
   void be_slow(time_point until);
-  void disconnect();      // says DISCONNECT
+  void disconnect();       // says DISCONNECT
   void crash(bool silent); // with a reset, or without a word
   void quiet() noexcept { publishing_ = false, slow_until_ = time_point{}, plan_acks(); }
   void on_event(std::uint32_t what, std::uint64_t) override;

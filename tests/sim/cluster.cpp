@@ -100,8 +100,7 @@ void cluster::start() {
 }
 
 void cluster::let_clients_in() {
-  for (unsigned i = 0; i < set_.ids; ++i)
-    devices.push_back(std::make_unique<device>(w_, i, set_, h_, *this));
+  for (unsigned i = 0; i < set_.ids; ++i) devices.push_back(std::make_unique<device>(w_, i, set_, h_, *this));
 }
 
 bool cluster::in_service() const {
@@ -119,7 +118,8 @@ void cluster::set_hooks(lane_place& l) {
   l.n->dial = [this, &l](const connect_request& r) { dial_shard(l, r); };
   l.n->move = [this, &l](int to, socket_end& e, std::vector<std::byte> rest) {
     for (auto& x : lanes_)
-      if (x->edge == l.edge && static_cast<int>(x->number) == to) return x->n->adopt_moved(e, std::move(rest));
+      if (x->edge == l.edge && static_cast<int>(x->number) == to)
+        return x->n->adopt_moved(e, std::move(rest));
   };
   l.n->stream_ended = [this](connection& c, close_reason why) {
     if (!c.is_link && why != close_reason::moved_lane) h_.server_end(c.session, why);
@@ -159,7 +159,8 @@ void cluster::start_process(process& p) {
   if (std::exchange(p.machine_gone, false))
     for (auto& c : connections_) // it knows nothing of the old connections, and says so when asked
       for (int s = 0; s < 2; ++s)
-        if (c->process[s] == p.number && c->way[0].lost && !c->over()) c->fail(1 - s, w_.now + w_.between(1ms, 900ms));
+        if (c->process[s] == p.number && c->way[0].lost && !c->over())
+          c->fail(1 - s, w_.now + w_.between(1ms, 900ms));
   for (auto& s : shards_)
     if (&s->n->home == &p) start_shard(*s);
   for (auto& l : lanes_)
@@ -259,7 +260,8 @@ void cluster::kill_for(process& p, bool silent, duration how_long) {
   restart_later(p, how_long);
 }
 
-// --- dialling -----------------------------------------------------------------------------------------------
+// --- dialling
+// -----------------------------------------------------------------------------------------------
 
 connection& cluster::connect(int from, int to, const pipe_settings& s) {
   while (first_open_ < connections_.size() && connections_[first_open_]->over()) ++first_open_;

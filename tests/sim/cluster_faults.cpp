@@ -106,9 +106,11 @@ bool cluster::hit_process(fault f, process& p) {
       if (&s->n->home == &p) s->n->shut_down();
     for (auto& l : lanes_)
       if (&l->n->home == &p) l->n->shut_down();
-    if (static_cast<unsigned>(p.number) >= set_.routers) edge_open_[static_cast<unsigned>(p.number) - set_.routers] = false;
+    if (static_cast<unsigned>(p.number) >= set_.routers)
+      edge_open_[static_cast<unsigned>(p.number) - set_.routers] = false;
     p.refuses_until = w_.now + 2s;
-    w_.plan(w_.now + w_.between(20ms, 2s), *this, ev_kill, static_cast<std::uint64_t>(p.number) << 32 | p.life);
+    w_.plan(w_.now + w_.between(20ms, 2s), *this, ev_kill,
+            static_cast<std::uint64_t>(p.number) << 32 | p.life);
   }
   return true;
 }

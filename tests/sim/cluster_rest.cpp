@@ -30,12 +30,14 @@ std::string cluster::judge_sessions() {
       if (!live) waiting = id;
       at_lanes.emplace_back(id, l->edge, l->number);
     });
-    if (!waiting.empty()) return text("%s waits for its registration at e%u.%u", waiting.c_str(), l->edge, l->number);
+    if (!waiting.empty())
+      return text("%s waits for its registration at e%u.%u", waiting.c_str(), l->edge, l->number);
     if (l->n->core()->counters.connections.get() != sessions)
       return text("e%u.%u has connections without a session", l->edge, l->number);
   }
   for (auto& d : devices) {
-    if (!d->settled()) return text("%s is not %s", d->name().c_str(), d->wants_online() ? "online" : "offline");
+    if (!d->settled())
+      return text("%s is not %s", d->name().c_str(), d->wants_online() ? "online" : "offline");
     if (!d->wants_online()) continue;
     const session_record& s = h_.sessions[d->newest()->number];
     at_clients.emplace_back(d->name(), s.edge, s.lane);
@@ -43,7 +45,8 @@ std::string cluster::judge_sessions() {
   std::sort(at_lanes.begin(), at_lanes.end());
   std::sort(at_clients.begin(), at_clients.end());
   if (at_lanes == at_clients) return {};
-  return text("P4: lanes hold %zu sessions, clients %zu, or not the same ones", at_lanes.size(), at_clients.size());
+  return text("P4: lanes hold %zu sessions, clients %zu, or not the same ones", at_lanes.size(),
+              at_clients.size());
 }
 
 // The shards' tables are the union of the lanes' sessions, as sets, both ways.
@@ -69,6 +72,11 @@ std::string cluster::why_not_at_rest() {
     if (!p->up || p->paused_until > w_.now) return p->name + " does not run";
   for (auto& s : shards_) {
     if (s->n->core()->warming_up()) return text("shard %u of r%u warms up", s->number, s->router);
+    const auto known = s->n->core()->lanes();
+    const auto synced =
+        std::count_if(known.begin(), known.end(), [](const auto& l) { return l.state == "in sync"; });
+    if (static_cast<std::size_t>(synced) != lanes_.size() || known.size() != lanes_.size())
+      return text("shard %u of r%u has %d lanes in sync", s->number, s->router, static_cast<int>(synced));
     std::size_t left = 0;
     s->n->for_each_stream([&](conn& c, socket_end&) { left += c.output_bytes(); });
     if (left) return text("P6: shard %u of r%u has %zu bytes of output", s->number, s->router, left);
@@ -111,8 +119,8 @@ void cluster::judge_bounds() {
     if (!s->n->alive()) continue;
     s->n->for_each_stream([&](conn& c, socket_end&) {
       if (c.link->data.size() > set_.link_output_max)
-        w_.broken("P6", "shard %u of r%u has %zu bytes queued for a link, the limit is %zu", s->number, s->router,
-                  c.link->data.size(), set_.link_output_max);
+        w_.broken("P6", "shard %u of r%u has %zu bytes queued for a link, the limit is %zu", s->number,
+                  s->router, c.link->data.size(), set_.link_output_max);
     });
   }
   constexpr std::size_t last_packet = 64 * 1024; // the limit is tested before a packet is added
@@ -120,12 +128,13 @@ void cluster::judge_bounds() {
     if (!l->n->alive()) continue;
     l->n->for_each_stream([&](conn& c, socket_end&) {
       if (!c.link && c.out.size() > set_.client_output_max + last_packet)
-        w_.broken("P6", "e%u.%u has %zu bytes queued for a client, the limit is %zu", l->edge, l->number, c.out.size(),
-                  set_.client_output_max);
+        w_.broken("P6", "e%u.%u has %zu bytes queued for a client, the limit is %zu", l->edge, l->number,
+                  c.out.size(), set_.client_output_max);
     });
     const std::uint64_t pending = l->n->core()->counters.pending.get();
     if (pending > set_.pending_max * l->n->core()->counters.connections.get())
-      w_.broken("P6", "e%u.%u has %llu pending messages", l->edge, l->number, static_cast<unsigned long long>(pending));
+      w_.broken("P6", "e%u.%u has %llu pending messages", l->edge, l->number,
+                static_cast<unsigned long long>(pending));
   }
 }
 

@@ -8,13 +8,15 @@
 
 namespace beeline::sim {
 namespace {
-double s_of(time_point t) { return t == never ? -1.0 : static_cast<double>(t.time_since_epoch().count()) / 1e6; }
+double s_of(time_point t) {
+  return t == never ? -1.0 : static_cast<double>(t.time_since_epoch().count()) / 1e6;
+}
 } // namespace
 
 history::history(world& w, const settings& s) : w_(w), set_(s) {}
 
-std::uint32_t history::open_session(std::uint32_t id, std::uint32_t edge, std::uint32_t life, std::uint32_t lane,
-                                    bool v5) {
+std::uint32_t history::open_session(std::uint32_t id, std::uint32_t edge, std::uint32_t life,
+                                    std::uint32_t lane, bool v5) {
   session_record& r = sessions.emplace_back();
   r.id = id, r.edge = edge, r.edge_life = life, r.lane = lane, r.v5 = v5;
   r.opened = w_.now;
@@ -41,15 +43,19 @@ void history::received(std::uint32_t session, std::uint32_t number, std::uint8_t
   message_record& m = messages[number];
   const session_record& sender = sessions[m.sender];
   w_.note(number, session);
-  w_.say("s%u(%s) receives m%u from %s flow %u", session, ids[s.id].c_str(), number, ids[sender.id].c_str(), m.flow);
+  w_.say("s%u(%s) receives m%u from %s flow %u", session, ids[s.id].c_str(), number, ids[sender.id].c_str(),
+         m.flow);
   if (s.id != m.to)
-    return w_.broken("isolation", "m%u for %s was received by %s", number, ids[m.to].c_str(), ids[s.id].c_str());
+    return w_.broken("isolation", "m%u for %s was received by %s", number, ids[m.to].c_str(),
+                     ids[s.id].c_str());
   if (from != ids[sender.id])
     return w_.broken("isolation", "m%u of %s arrived as from %.*s", number, ids[sender.id].c_str(),
                      static_cast<int>(from.size()), from.data());
-  if (qos != m.qos) return w_.broken("MQTT", "m%u was published at QoS %u and arrived at %u", number, m.qos, qos);
+  if (qos != m.qos)
+    return w_.broken("MQTT", "m%u was published at QoS %u and arrived at %u", number, m.qos, qos);
   if (m.code == 0x10) return w_.broken("P1", "m%u was received after its sender was told 'nobody'", number);
-  if (m.code == 0x97) return w_.broken("P1", "m%u was received after its sender was told 'queue full'", number);
+  if (m.code == 0x97)
+    return w_.broken("P1", "m%u was received after its sender was told 'queue full'", number);
   if (m.first_session != ~0u) judge_second_receipt(m, number, session);
   else {
     m.first_session = session;
@@ -59,8 +65,8 @@ void history::received(std::uint32_t session, std::uint32_t number, std::uint8_t
   auto [it, fresh] = s.newest.try_emplace(std::uint64_t{m.sender} << 1 | m.qos, m.flow);
   if (fresh) return;
   if (m.flow < it->second)
-    return w_.broken("P3", "s%u received m%u (flow %u of s%u, QoS %u) after flow %u", session, number, m.flow, m.sender,
-                     m.qos, it->second);
+    return w_.broken("P3", "s%u received m%u (flow %u of s%u, QoS %u) after flow %u", session, number, m.flow,
+                     m.sender, m.qos, it->second);
   it->second = m.flow;
 }
 
@@ -69,16 +75,18 @@ void history::received(std::uint32_t session, std::uint32_t number, std::uint8_t
 void history::judge_second_receipt(const message_record& m, std::uint32_t number, std::uint32_t session) {
   if (m.first_session == session)
     return w_.broken("P2", "s%u received m%u of s%u twice", session, number, m.sender);
-  if (m.qos == 0) return w_.broken("P2", "QoS 0 m%u was received by s%u and s%u", number, m.first_session, session);
+  if (m.qos == 0)
+    return w_.broken("P2", "QoS 0 m%u was received by s%u and s%u", number, m.first_session, session);
   const session_record& sender = sessions[m.sender];
   if (sender.server_end != never || sender.client_end != never) return;
   const session_record& first = sessions[m.first_session];
   const bool ended = first.server_end != never || first.client_end != never;
   const auto& starts = restarts[router_of[m.to]];
-  const bool restarted = std::any_of(starts.begin(), starts.end(), [&](time_point t) { return t >= m.published; });
+  const bool restarted =
+      std::any_of(starts.begin(), starts.end(), [&](time_point t) { return t >= m.published; });
   if (!ended || !restarted)
-    w_.broken("P2", "m%u of s%u was received by s%u at %.6f and by s%u; first ended: %d, shard restarted: %d", number,
-              m.sender, m.first_session, s_of(m.first_at), session, ended, restarted);
+    w_.broken("P2", "m%u of s%u was received by s%u at %.6f and by s%u; first ended: %d, shard restarted: %d",
+              number, m.sender, m.first_session, s_of(m.first_at), session, ended, restarted);
 }
 
 void history::answered(std::uint32_t number, int code, std::string_view text) {
@@ -87,40 +95,50 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
   m.code = code;
   m.answered = w_.now;
   w_.note(number, static_cast<std::uint64_t>(code));
-  w_.say("s%u is told of m%u: 0x%02x %.*s", m.sender, number, static_cast<unsigned>(code), static_cast<int>(text.size()), text.data());
+  w_.say("s%u is told of m%u: 0x%02x %.*s", m.sender, number, static_cast<unsigned>(code),
+         static_cast<int>(text.size()), text.data());
   std::size_t kind = 7;
   switch (code) {
   case 0x100: kind = 6; break;
   case 0x00: kind = 0; break;
   case 0x10: kind = 1; break;
   case 0x97: kind = 2; break;
-  case 0x83:
-    kind = text.starts_with("outcome unknown") ? 3 : text.starts_with("given up") ? 4 : 5;
-    break;
+  case 0x83: kind = text.starts_with("outcome unknown") ? 3 : text.starts_with("given up") ? 4 : 5; break;
   default: break;
   }
   ++outcomes[kind];
-  if (kind == 7) return w_.broken("P1", "m%u got the reason 0x%02x, which has no reason here", number, static_cast<unsigned>(code));
+  if (kind == 7)
+    return w_.broken("P1", "m%u got the reason 0x%02x, which has no reason here", number,
+                     static_cast<unsigned>(code));
   if (kind == 3 && !any_fault) return w_.broken("P1", "m%u: 'unknown' without any fault", number);
-  if (kind == 4 && !set_.tiny_links)
+  const bool no_link = text.find("no link") != text.npos; // a link that was down used up the lane's numbers
+  if (kind == 4 && no_link && !any_fault) return w_.broken("P1", "m%u: 'no link' without any fault", number);
+  if (kind == 4 && !no_link && !set_.tiny_links)
     return w_.broken("P6", "m%u: given up because of a full queue, and no link's queue is small", number);
-  if (kind == 5) return w_.broken("P6", "m%u: sent again until the bound, then refused (%.*s)", number, static_cast<int>(text.size()), text.data());
-  if (m.last_exchange && kind > 2 && kind != 6) return w_.broken("P5", "m%u, sent at rest, was answered 0x%02x", number, static_cast<unsigned>(code));
+  if (kind == 5)
+    return w_.broken("P6", "m%u: sent again until the bound, then refused (%.*s)", number,
+                     static_cast<int>(text.size()), text.data());
+  if (m.last_exchange && kind > 2 && kind != 6)
+    return w_.broken("P5", "m%u, sent at rest, was answered 0x%02x", number, static_cast<unsigned>(code));
   if (kind == 1) judge_nobody(m, number);
 }
 
-// Was the session's lane in sync with the id's shard all the time, but for gaps that lingering and
-// warm-up have to bridge?
+// Lingering and warm-up have to bridge a gap that is shorter than they are.
+bool history::bridged(const linked_record::gap& g, time_point at) {
+  const time_point end = std::min(g.to, at);
+  if (std::min(g.restart, end) - g.from >= limits::linger - 250ms)
+    return false; // it had lingered for too long
+  return g.restart == never || end - g.from < limits::warm_up - 250ms;
+}
+
+// Was the session's lane known to the id's shard all the time?
 bool history::reachable_throughout(const session_record& s, time_point from, time_point to) const {
   const linked_record& l = linked[s.edge * 2 + s.lane][shard_of[s.id]];
-  const auto bridged = [&](const linked_record::gap& g) {
-    if (g.to <= from || g.from >= to) return true;
-    const time_point end = std::min(g.to, to);
-    if (std::min(g.restart, end) - g.from >= limits::linger - 250ms) return false; // it had lingered for too long
-    return g.restart == never || end - g.from < limits::warm_up - 250ms;
+  const auto good = [&](const linked_record::gap& g) {
+    return g.to <= from || g.from >= to || bridged(g, to);
   };
-  if (!std::all_of(l.gaps.begin(), l.gaps.end(), bridged)) return false;
-  return l.in_sync || bridged({l.since, never, l.restart});
+  if (!std::all_of(l.gaps.begin(), l.gaps.end(), good)) return false;
+  return l.in_sync || good({l.since, never, l.restart});
 }
 
 void history::judge_nobody(const message_record& m, std::uint32_t number) {
@@ -128,8 +146,10 @@ void history::judge_nobody(const message_record& m, std::uint32_t number) {
     return w_.broken("P1", "m%u: 'nobody', but s%u had received it", number, m.first_session);
   const session_record* newest = nullptr;
   for (std::uint32_t i : sessions_of[m.to])
-    if (sessions[i].attached != never && (!newest || sessions[i].attached > newest->attached)) newest = &sessions[i];
-  if (!newest || newest->connack >= m.published || newest->server_end != never || newest->client_end != never) return;
+    if (sessions[i].attached != never && (!newest || sessions[i].attached > newest->attached))
+      newest = &sessions[i];
+  if (!newest || newest->connack >= m.published || newest->server_end != never || newest->client_end != never)
+    return;
   for (std::uint32_t i : sessions_of[m.to]) // a younger one may have been the owner for a moment
     if (sessions[i].opened > newest->opened) return;
   if (reachable_throughout(*newest, m.published, m.answered))
@@ -154,8 +174,7 @@ void history::server_end(std::uint32_t session, close_reason why) {
   case close_reason::connect_timeout:
   case close_reason::client_write_stall:
   case close_reason::shutdown: break;
-  default:
-    w_.broken("MQTT", "the server closed s%u: %s", session, text_of(why).data());
+  default: w_.broken("MQTT", "the server closed s%u: %s", session, text_of(why).data());
   }
   if (!any_fault && (why == close_reason::keep_alive_timeout || why == close_reason::not_registered ||
                      why == close_reason::connect_timeout || why == close_reason::shutdown))
@@ -166,13 +185,14 @@ void history::server_end(std::uint32_t session, close_reason why) {
 void history::judge_takeover(std::uint32_t session) {
   const session_record& s = sessions[session];
   // The age of a claim is corrected by half of the link's round trip: it can be wrong by as much.
-  const bool round_trips_lie = any_fault && (set_.fault_on[static_cast<std::size_t>(fault::link_stall)] ||
-                                             set_.fault_on[static_cast<std::size_t>(fault::link_stall_one_way)] ||
-                                             set_.fault_on[static_cast<std::size_t>(fault::edge_cut_off)] ||
-                                             set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
-                                             set_.fault_on[static_cast<std::size_t>(fault::router_pause)]);
-  const duration doubt = 50ms + 2 * (set_.link.delay + set_.link.jitter) + (set_.slow_machines ? 100ms : 0ms) +
-                         (round_trips_lie ? 3s : 0s);
+  const bool round_trips_lie =
+      any_fault && (set_.fault_on[static_cast<std::size_t>(fault::link_stall)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::link_stall_one_way)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::edge_cut_off)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::router_pause)]);
+  const duration doubt = 50ms + 2 * (set_.link.delay + set_.link.jitter) +
+                         (set_.slow_machines ? 100ms : 0ms) + (round_trips_lie ? 3s : 0s);
   for (std::uint32_t i : sessions_of[s.id]) {
     if (i == session) continue;
     const session_record& other = sessions[i];
@@ -199,7 +219,7 @@ void history::in_sync(std::uint32_t lane, std::uint32_t shard, bool yes) {
 // The shard knows the lane again: should it be lost before it is in sync, it lingers from then on.
 void history::syncing(std::uint32_t lane, std::uint32_t shard) {
   linked_record& l = linked[lane][shard];
-  if (l.in_sync) return;
+  if (l.in_sync || !bridged({l.since, w_.now, l.restart}, w_.now)) return;
   if (l.since < w_.now) l.gaps.push_back({l.since, w_.now, l.restart});
   l.since = w_.now;
   l.restart = never;
@@ -220,10 +240,14 @@ void history::judge_success(const message_record& m, std::uint32_t number) {
     const session_record& s = sessions[i];
     if (s.attached > m.answered || s.attached == never) continue;
     const time_point end = std::min(s.client_end, s.server_end);
-    if (end != never && std::max(s.client_end == never ? end : s.client_end, s.server_end == never ? end : s.server_end) >= m.published) return;
+    if (end != never && std::max(s.client_end == never ? end : s.client_end,
+                                 s.server_end == never ? end : s.server_end) >= m.published)
+      return;
   }
-  w_.broken("P1", "m%u to %s was answered with success at %.6f and received by nobody, though no session of it ended",
-            number, ids[m.to].c_str(), s_of(m.answered));
+  w_.broken(
+      "P1",
+      "m%u to %s was answered with success at %.6f and received by nobody, though no session of it ended",
+      number, ids[m.to].c_str(), s_of(m.answered));
 }
 
 void history::judge_at_rest() {
@@ -231,17 +255,24 @@ void history::judge_at_rest() {
     const message_record& m = messages[i];
     if (m.qos == 0) continue;
     if (m.answered == never && sessions[m.sender].live())
-      w_.broken("P1", "m%u of s%u to %s, published at %.6f, has no answer at rest", i, m.sender, ids[m.to].c_str(),
-                s_of(m.published));
+      w_.broken("P1", "m%u of s%u to %s, published at %.6f, has no answer at rest", i, m.sender,
+                ids[m.to].c_str(), s_of(m.published));
     if (m.code == 0x00) judge_success(m, i);
-    if (m.last_exchange && m.code == 0x100) { // 3.1.1 cannot say, the recipient can, unless its queue may be full
-      const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) { return sessions[k].live(); });
-      if (online && m.first_session == ~0u && set_.pending_max > 60) w_.broken("P5", "m%u, sent at rest, was not received", i);
+    if (m.last_exchange &&
+        m.code == 0x100) { // 3.1.1 cannot say, the recipient can, unless its queue may be full
+      const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(),
+                                      [&](std::uint32_t k) { return sessions[k].live(); });
+      if (online && m.first_session == ~0u && set_.pending_max > 60)
+        w_.broken("P5", "m%u, sent at rest, was not received", i);
     }
-    if (m.last_exchange && m.code == 0x00 && m.first_session == ~0u) w_.broken("P1", "m%u, sent at rest, was not received", i);
+    if (m.last_exchange && m.code == 0x00 && m.first_session == ~0u)
+      w_.broken("P1", "m%u, sent at rest, was not received", i);
     if (m.last_exchange && m.code == 0x10) {
-      const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) { return sessions[k].live(); });
-      if (online) w_.broken("P5", "m%u, sent at rest to %s which is online, was answered 'nobody'", i, ids[m.to].c_str());
+      const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(),
+                                      [&](std::uint32_t k) { return sessions[k].live(); });
+      if (online)
+        w_.broken("P5", "m%u, sent at rest to %s which is online, was answered 'nobody'", i,
+                  ids[m.to].c_str());
     }
   }
 }

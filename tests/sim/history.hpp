@@ -30,11 +30,11 @@ struct message_record {
 struct session_record {
   std::uint32_t id = 0, edge = 0, lane = 0, edge_life = 0;
   bool v5 = true;
-  time_point opened{};          // CONNECT sent
-  time_point attached = never;  // the server has read it
-  time_point connack = never;   // the client has read CONNACK
+  time_point opened{};         // CONNECT sent
+  time_point attached = never; // the server has read it
+  time_point connack = never;  // the client has read CONNACK
   time_point client_end = never, server_end = never;
-  close_reason why = close_reason::none;                  // the server's
+  close_reason why = close_reason::none;                   // the server's
   std::unordered_map<std::uint64_t, std::uint32_t> newest; // (sender, QoS) -> highest flow count received
   bool live() const noexcept { return connack != never && client_end == never && server_end == never; }
 };
@@ -57,17 +57,18 @@ public:
   std::vector<message_record> messages;
   std::vector<session_record> sessions;
   std::vector<std::string> ids;
-  std::vector<std::vector<std::uint32_t>> sessions_of;          // id -> sessions
-  std::vector<std::vector<time_point>> restarts;                // router -> when it started anew
-  std::vector<std::vector<linked_record>> linked;               // lane (edge * 2 + number) -> by shard
-  std::vector<unsigned> router_of, shard_of, home_lane;         // by id; home_lane: hash, to be taken % lanes
+  std::vector<std::vector<std::uint32_t>> sessions_of;  // id -> sessions
+  std::vector<std::vector<time_point>> restarts;        // router -> when it started anew
+  std::vector<std::vector<linked_record>> linked;       // lane (edge * 2 + number) -> by shard
+  std::vector<unsigned> router_of, shard_of, home_lane; // by id; home_lane: hash, to be taken % lanes
   std::vector<id_hash> hash_of;
   std::uint64_t deliveries = 0, publishes = 0;
-  std::array<std::uint64_t, 8> outcomes{};                      // see outcome_names
+  std::array<std::uint64_t, 8> outcomes{}; // see outcome_names
   time_point last_fault{};
   bool any_fault = false;
 
-  std::uint32_t open_session(std::uint32_t id, std::uint32_t edge, std::uint32_t edge_life, std::uint32_t lane, bool v5);
+  std::uint32_t open_session(std::uint32_t id, std::uint32_t edge, std::uint32_t edge_life,
+                             std::uint32_t lane, bool v5);
   std::uint32_t published(std::uint32_t sender, std::uint32_t to, std::uint8_t qos, std::uint32_t flow,
                           std::uint32_t size, bool last);
   void answered(std::uint32_t message, int code, std::string_view text);
@@ -83,11 +84,13 @@ private:
   void judge_nobody(const message_record& m, std::uint32_t number);
   void judge_takeover(std::uint32_t session);
   void judge_success(const message_record& m, std::uint32_t number);
+  static bool bridged(const linked_record::gap& g, time_point at);
   bool reachable_throughout(const session_record& s, time_point from, time_point to) const;
   world& w_;
   const settings& set_;
 };
 
-inline constexpr std::string_view outcome_names[] = {"success", "nobody", "full", "unknown", "gave up", "refused", "3.1.1 settled", "other"};
+inline constexpr std::string_view outcome_names[] = {"success", "nobody",  "full",          "unknown",
+                                                     "gave up", "refused", "3.1.1 settled", "other"};
 
 } // namespace beeline::sim

@@ -29,7 +29,8 @@ bool abort_is_expected = false;
 // A CHECK of the code under test ends the process: say at least which seed it was.
 void on_abort(int) {
   char text[200];
-  const int n = std::snprintf(text, sizeof text, "seed %llu: a CHECK failed; replay: beeline-sim --seed %llu --trace%s\n",
+  const int n = std::snprintf(text, sizeof text,
+                              "seed %llu: a CHECK failed; replay: beeline-sim --seed %llu --trace%s\n",
                               static_cast<unsigned long long>(current_seed),
                               static_cast<unsigned long long>(current_seed), replay_options.c_str());
   (void)!::write(STDERR_FILENO, text, static_cast<std::size_t>(n));
@@ -37,18 +38,21 @@ void on_abort(int) {
 }
 
 [[noreturn]] void usage(const char* problem) {
-  std::fprintf(stderr,
-               "beeline-sim: %s\n"
-               "  --seeds N [--first S] [--jobs J]  runs N seeds from S on (1), J at a time (2)\n"
-               "  --seeds-file FILE                 runs the seeds in FILE, one a line, '#' begins a comment\n"
-               "  --seed N [--trace]                runs one seed and prints its hash [and each event]\n"
-               "  --hash-bits B                     only 2^B different hashes of client ids\n"
-               "  --plant NAME                      breaks a rule on purpose:",
-               problem);
+  std::fprintf(
+      stderr,
+      "beeline-sim: %s\n"
+      "  --seeds N [--first S] [--jobs J]  runs N seeds from S on (1), J at a time (2)\n"
+      "  --seeds-file FILE                 runs the seeds in FILE, one a line, '#' begins a comment\n"
+      "  --seed N [--trace]                runs one seed and prints its hash [and each event]\n"
+      "  --hash-bits B                     only 2^B different hashes of client ids\n"
+      "  --plant NAME                      breaks a rule on purpose:",
+      problem);
 #define X(where, path) std::fprintf(stderr, " %s", std::strrchr(#path, '.') + 1);
   BEELINE_SIM_PLANTS(X)
 #undef X
-  std::fprintf(stderr, "\n  --expect-failure                  stops at the first seed that fails, and that is success\n");
+  std::fprintf(
+      stderr,
+      "\n  --expect-failure                  stops at the first seed that fails, and that is success\n");
   std::exit(2);
 }
 
@@ -107,8 +111,8 @@ std::vector<std::uint64_t> seeds_of(const options& o) {
 
 void print_failure(const run_result& r) {
   std::printf("seed %llu FAILED\n  %s\n  replay: beeline-sim --seed %llu --trace%s\n",
-              static_cast<unsigned long long>(r.seed), r.violation.c_str(), static_cast<unsigned long long>(r.seed),
-              replay_options.c_str());
+              static_cast<unsigned long long>(r.seed), r.violation.c_str(),
+              static_cast<unsigned long long>(r.seed), replay_options.c_str());
   std::fflush(stdout);
 }
 
@@ -137,11 +141,12 @@ void print_summary(std::vector<run_result>& all, std::size_t failures, double se
   for (const run_result& r : all) resent += r.resent, safety += r.safety_resends;
   std::printf("%-22s %10llu\n%-22s %10llu\n", "frames sent again", static_cast<unsigned long long>(resent),
               "by the safety timer", static_cast<unsigned long long>(safety));
-  std::printf("\nseeds %zu, failures %zu; per seed (median): %llu deliveries, %llu faults, %llu events; %.1f s\n",
-              all.size(), failures,
-              static_cast<unsigned long long>(median(all, [](const run_result& r) { return r.deliveries; })),
-              static_cast<unsigned long long>(median(all, [](const run_result& r) { return r.faults; })),
-              static_cast<unsigned long long>(median(all, [](const run_result& r) { return r.events; })), seconds);
+  std::printf(
+      "\nseeds %zu, failures %zu; per seed (median): %llu deliveries, %llu faults, %llu events; %.1f s\n",
+      all.size(), failures,
+      static_cast<unsigned long long>(median(all, [](const run_result& r) { return r.deliveries; })),
+      static_cast<unsigned long long>(median(all, [](const run_result& r) { return r.faults; })),
+      static_cast<unsigned long long>(median(all, [](const run_result& r) { return r.events; })), seconds);
 }
 
 run_result run_one(const options& o, std::uint64_t seed) {

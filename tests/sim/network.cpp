@@ -38,7 +38,8 @@ std::size_t socket_end::write(const iovec* v, std::size_t count) {
   std::size_t offered = 0;
   for (std::size_t i = 0; i < count; ++i) offered += v[i].iov_len;
   const std::uint64_t used = p.lost ? p.swallowed : p.written - p.taken;
-  std::size_t n = std::min<std::size_t>(offered, p.settings.capacity - std::min<std::uint64_t>(used, p.settings.capacity));
+  std::size_t n = std::min<std::size_t>(offered, p.settings.capacity -
+                                                     std::min<std::uint64_t>(used, p.settings.capacity));
   if (n > 1 && w.chance(p.settings.partial_percent)) {
     n = w.between(1, n - 1);
     w.plan(w.now + w.between(20us, 2ms), *of, connection::room_0 + static_cast<std::uint32_t>(side));
@@ -85,7 +86,8 @@ connection::connection(world& w, std::uint32_t n, const pipe_settings& s, int a,
 void connection::send_segments(pipe& p, int side, std::size_t n) {
   const bool cut = n > 1 && in.chance(p.settings.cut_percent);
   for (std::size_t left = n; left;) {
-    const std::size_t part = cut && left > 1 ? in.between(1, in.chance(30) ? std::min<std::size_t>(left, 9) : left) : left;
+    const std::size_t part =
+        cut && left > 1 ? in.between(1, in.chance(30) ? std::min<std::size_t>(left, 9) : left) : left;
     left -= part;
     p.written += part;
     const auto travel = p.settings.delay + in.between(duration(0), p.settings.jitter) +

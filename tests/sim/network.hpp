@@ -91,9 +91,7 @@ public:
   void stall(int side, time_point until);
   void heal();
   bool corrupt(int side); // flips a bit on its way; false: nothing is
-  bool over() const noexcept {
-    return (end[0].closed || end[0].failed) && (end[1].closed || end[1].failed);
-  }
+  bool over() const noexcept { return (end[0].closed || end[0].failed) && (end[1].closed || end[1].failed); }
   void on_event(std::uint32_t what, std::uint64_t argument) override;
 
 private:

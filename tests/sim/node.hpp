@@ -27,11 +27,11 @@ struct process {
   bool up = false;
   bool machine_gone = false; // down without a word: dials hang
   unsigned life = 0;
-  duration clock{};            // its steady clock minus the world's
-  time_point paused_until{};   // stopped, as by SIGSTOP
-  time_point refuses_until{};  // dials are refused ...
-  time_point hangs_until{};    // ... or get no answer
-  duration turn_cost = 20us;   // slow machines take longer
+  duration clock{};           // its steady clock minus the world's
+  time_point paused_until{};  // stopped, as by SIGSTOP
+  time_point refuses_until{}; // dials are refused ...
+  time_point hangs_until{};   // ... or get no answer
+  duration turn_cost = 20us;  // slow machines take longer
 };
 
 class node_base : public actor {
@@ -166,7 +166,7 @@ private:
     if constexpr (requires { core_->end_turn(now); }) core_->end_turn(now);
     while (conn* c = core_->dirty().pop()) settle(*static_cast<stream*>(c->shell), now);
     buried_.clear();
-    if constexpr (requires(connect_request& r) { core_->take_connect(r); }) {
+    if constexpr (requires(connect_request & r) { core_->take_connect(r); }) {
       connect_request r;
       while (core_->take_connect(r)) dial(r);
     }
@@ -208,7 +208,8 @@ private:
     socket_end& e = *s.end;
     if (s.c.closing()) {
       std::byte thrown[4096];
-      while (e.read(thrown, sizeof thrown)) {}
+      while (e.read(thrown, sizeof thrown)) {
+      }
       if (e.failed) return finish(s, s.c.why, now);
       if (e.at_end() && !std::exchange(s.eof, true)) core_->dirty().mark(s.c);
     } else if (wants(s)) {
@@ -295,7 +296,8 @@ private:
     for (std::size_t i = streams_.size(); i-- > 0;) {
       stream& s = *streams_[i];
       if (s.close_at <= now) finish(s, s.c.why, now);
-      else if (s.waiting_out && s.c.kind == conn::kind_t::client && now - s.progress_at >= limits::write_stall_max * 3)
+      else if (s.waiting_out && s.c.kind == conn::kind_t::client &&
+               now - s.progress_at >= limits::write_stall_max * 3)
         finish(s, close_reason::client_write_stall, now);
     }
   }

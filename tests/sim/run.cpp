@@ -7,8 +7,8 @@
 namespace beeline::sim {
 namespace {
 
-constexpr duration step = 50ms;           // how often bounds and rest are looked at
-constexpr duration rest_max = 45s;        // from healing to rest
+constexpr duration step = 50ms;    // how often bounds and rest are looked at
+constexpr duration rest_max = 45s; // from healing to rest
 constexpr duration last_exchange_max = 15s;
 
 class faults_to_come final : public actor {
@@ -67,7 +67,8 @@ void last_exchange(world& w, const settings& s, cluster& c) {
 run_result run_seed(const run_options& o) {
   world w(o.seed, o.trace);
   const settings s = draw_settings(w, o.seed, o.hash_bits, o.plant);
-  w.say("seed %llu: %u routers of %u shards, %u edges, %u ids, %u hash bits, %u faults, window %llu, in flight %u",
+  w.say("seed %llu: %u routers of %u shards, %u edges, %u ids, %u hash bits, %u faults, window %llu, in "
+        "flight %u",
         static_cast<unsigned long long>(o.seed), s.routers, s.shards, s.edges, s.ids, s.hash_bits, s.faults,
         static_cast<unsigned long long>(s.window_messages), s.inflight_max);
   history h(w, s);
