@@ -24,12 +24,12 @@ ops::option_set options() {
       ("keep-alive-max", value("TIME", "600s"), "longest keep-alive; MQTT 5 clients are told") //
       ("v311-refused", value("WHAT", "puback"),
        "a refused publish of a 3.1.1 client: puback (says nothing) or disconnect");
-  limits_group.add_options()                                                                            //
-      ("max-connections", value("N", "100000"), "MQTT connections, all lanes together")                 //
-      ("max-packet-size", value("SIZE", "1MiB"), "one MQTT packet")                                     //
-      ("max-connect-size", value("SIZE", "64KiB"), "one CONNECT packet")                                //
+  limits_group.add_options()                                                            //
+      ("max-connections", value("N", "100000"), "MQTT connections, all lanes together") //
+      ("max-packet-size", value("SIZE", "1MiB"), "one MQTT packet")                     //
+      ("max-connect-size", value("SIZE", "64KiB"), "one CONNECT packet")                //
       ("max-prelogin-bytes", value("SIZE", "8MiB"),
-       "bytes of connections that are not logged in, of one lane in all") //
+       "bytes of connections that are not logged in, of one lane in all")                               //
       ("max-inflight", value("N", "1024"), "QoS 1 messages of one client without an answer, each way")  //
       ("max-inflight-bytes", value("SIZE", "1MiB"), "likewise, bytes")                                  //
       ("max-pending", value("N", "1000"), "messages that wait for one recipient")                       //

@@ -24,6 +24,10 @@ lane::lane(lane_config config, chunk_pool& pool, time_point now)
       by_id_(0, client_hash{this}, client_equal{this}), random_(config_.link.random_seed ^ 0x5e551015u),
       last_time_(now), next_check_(now) {}
 
+lane::~lane() {
+  for (session& s : sessions_) drop_pending(s);
+}
+
 void lane::on_up(conn& c, time_point now) {
   if (c.kind == conn::kind_t::link) return endpoint_.on_up(c, now);
   std::uint32_t i;

@@ -53,6 +53,7 @@ struct lane_counters {
 class lane {
 public:
   lane(lane_config config, chunk_pool& pool, time_point now);
+  ~lane();
 
   // --- shell ---
   void begin_turn(time_point now) { endpoint_.begin_turn(now); }
