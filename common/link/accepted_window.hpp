@@ -19,6 +19,7 @@ namespace beeline::link {
 class accepted_window {
 public:
   static constexpr std::uint64_t limit = 2 * limits::window_messages_max;
+  static_assert(limit >= limits::window_messages_max, "an origin's whole window is never `busy`");
 
   std::uint64_t floor() const noexcept { return floor_; }
   bool below_floor(std::uint64_t n) const noexcept { return n < floor_; }
