@@ -15,9 +15,9 @@ struct client {
   std::string in, out; // bytes received and not parsed; bytes to send
   std::size_t out_at = 0;
   bool connected = false, want_out = false;
-  std::uint32_t quota = 0;                 // messages still to publish
-  std::vector<std::uint32_t> in_flight;    // message number by packet id - 1; none = free
-  std::vector<std::uint16_t> free_ids;     // packet ids
+  std::uint32_t quota = 0;              // messages still to publish
+  std::vector<std::uint32_t> in_flight; // message number by packet id - 1; none = free
+  std::vector<std::uint16_t> free_ids;  // packet ids
 };
 
 // Opens a non-blocking connection; throws std::runtime_error with the address.

@@ -19,7 +19,8 @@ using nlohmann::json;
 load::settings read_settings(const ops::option_values& o) {
   load::settings s;
   for (const auto& a : o.addresses("edge")) s.edges.push_back({a.host, a.port});
-  if (s.edges.empty()) throw ops::start_error("beeline-load needs --edge HOST:PORT, once for each edge", ops::exit_usage);
+  if (s.edges.empty())
+    throw ops::start_error("beeline-load needs --edge HOST:PORT, once for each edge", ops::exit_usage);
   s.prefix = o.text("prefix");
   s.clients = static_cast<std::uint32_t>(o.count("clients", 2, 5000));
   s.messages = static_cast<std::uint32_t>(o.count("messages", 1, 100'000'000));
@@ -29,7 +30,8 @@ load::settings read_settings(const ops::option_values& o) {
   s.rate = o.count("rate", 0, 100'000'000);
   s.seed = o.count("seed", 0, ~std::uint64_t{0});
   s.other_edges_only = o.flag("other-edges-only");
-  s.timeout = static_cast<double>(to_us(o.time("timeout", std::chrono::seconds(1), std::chrono::hours(1)))) / 1e6;
+  s.timeout =
+      static_cast<double>(to_us(o.time("timeout", std::chrono::seconds(1), std::chrono::hours(1)))) / 1e6;
   return s;
 }
 
@@ -67,8 +69,8 @@ json to_json(const load::settings& s, const load::result& r) {
 
 // With `faults`, servers may die during the run: then a message may be lost, but its sender is told.
 bool all_held(const load::settings& s, const load::result& r, bool faults) {
-  if (r.duplicates || r.reordered || r.misdelivered || r.damaged || r.unanswered || r.accepted_not_delivered ||
-      r.nobody_but_delivered || r.disconnects || r.published != s.messages)
+  if (r.duplicates || r.reordered || r.misdelivered || r.damaged || r.unanswered ||
+      r.accepted_not_delivered || r.nobody_but_delivered || r.disconnects || r.published != s.messages)
     return false;
   if (faults) return true;
   return s.qos == 0 ? r.delivered == r.published : r.delivered == r.published && r.answers[0] == r.published;
@@ -77,24 +79,26 @@ bool all_held(const load::settings& s, const load::result& r, bool faults) {
 int run_program(int argc, char** argv) {
   ops::po::options_description o("Load");
   o.add_options()("edge", ops::values("HOST:PORT"), "MQTT address of an edge; once for each (required)")(
-      "clients", ops::value("N", "100"), "clients, spread over the edges in turn")(
-      "messages", ops::value("N", "10000"), "messages in all")(
-      "qos", ops::value("0|1", "1"), "quality of service")(
-      "window", ops::value("N", "8"), "QoS 1 messages in flight of one client")(
+      "clients", ops::value("N", "100"),
+      "clients, spread over the edges in turn")("messages", ops::value("N", "10000"), "messages in all")(
+      "qos", ops::value("0|1", "1"), "quality of service")("window", ops::value("N", "8"),
+                                                           "QoS 1 messages in flight of one client")(
       "payload", ops::value("BYTES", "100"), "payload of a message, at least 20")(
       "rate", ops::value("N", "0"), "messages a second in all; 0 = as fast as the windows allow")(
       "prefix", ops::value("TEXT", "load"), "client ids are TEXT-0, TEXT-1, ...")(
       "other-edges-only", ops::flag(), "send only to clients on other edges")(
-      "seed", ops::value("N", "1"), "of the choice of peers")(
-      "timeout", ops::value("TIME", "30s"), "give up when nothing moves for so long")(
+      "seed", ops::value("N", "1"), "of the choice of peers")("timeout", ops::value("TIME", "30s"),
+                                                              "give up when nothing moves for so long")(
       "faults", ops::flag(), "servers may die during the run: answers other than success are allowed")(
       "json", ops::value("FILE"), "write the result there, too; - for standard output instead of the text");
-  const auto values = ops::parse_options({"beeline-load", "Sends messages between many MQTT clients and judges the result.", {o}}, argc, argv);
+  const auto values = ops::parse_options(
+      {"beeline-load", "Sends messages between many MQTT clients and judges the result.", {o}}, argc, argv);
   const load::settings s = read_settings(values);
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < s.clients + 16)
-    throw ops::start_error("--clients " + std::to_string(s.clients) + " needs more open files than the limit of " +
-                           std::to_string(files.rlim_cur), ops::exit_fault);
+    throw ops::start_error("--clients " + std::to_string(s.clients) +
+                               " needs more open files than the limit of " + std::to_string(files.rlim_cur),
+                           ops::exit_fault);
   load::run run(s);
   const load::result r = run.go();
   const bool held = all_held(s, r, values.flag("faults"));

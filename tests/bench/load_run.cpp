@@ -128,7 +128,8 @@ void run::publish_some(client& c) {
     return s_.rate == 0 || r_.published < std::uint64_t{now_us()} * s_.rate / 1'000'000;
   };
   bool any = false;
-  for (std::uint32_t k = 0; k < s_.window && c.quota && (s_.qos == 0 || !c.free_ids.empty()) && allowed(); ++k) {
+  for (std::uint32_t k = 0; k < s_.window && c.quota && (s_.qos == 0 || !c.free_ids.empty()) && allowed();
+       ++k) {
     publish(c);
     any = true;
   }
@@ -183,7 +184,8 @@ void run::on_readable(client& c) {
   c.in.append(buffer, static_cast<std::size_t>(n));
   std::size_t at = 0;
   mqtt::packet p;
-  while (c.fd >= 0 && mqtt::next_packet(as_bytes(std::string_view(c.in).substr(at)), SIZE_MAX, p) == mqtt::parse::done) {
+  while (c.fd >= 0 &&
+         mqtt::next_packet(as_bytes(std::string_view(c.in).substr(at)), SIZE_MAX, p) == mqtt::parse::done) {
     on_packet(c, p);
     at += p.total;
   }
@@ -195,7 +197,8 @@ void run::on_packet(client& c, const mqtt::packet& p) {
   switch (p.type()) {
   case mqtt::packet_type::connack: {
     test::connack_packet a;
-    if (test::decode_connack(p, mqtt::protocol_version::v5, a) != mqtt::reason::success || a.code != 0) return lost(c);
+    if (test::decode_connack(p, mqtt::protocol_version::v5, a) != mqtt::reason::success || a.code != 0)
+      return lost(c);
     c.connected = true;
     ++connected_;
     return;
@@ -210,14 +213,16 @@ void run::on_packet(client& c, const mqtt::packet& p) {
 void run::on_message(client& c, const mqtt::packet& p) {
   mqtt::publish_packet m;
   stamp st{};
-  if (test::decode_publish(p, mqtt::protocol_version::v5, m) != mqtt::reason::success || m.payload.size() < sizeof st) {
+  if (test::decode_publish(p, mqtt::protocol_version::v5, m) != mqtt::reason::success ||
+      m.payload.size() < sizeof st) {
     ++r_.damaged;
     return;
   }
   std::memcpy(&st, m.payload.data(), sizeof st);
   if (m.qos) test::append_puback(c.out, m.packet_id);
   if (st.magic != magic || st.number >= messages_.size() || st.sender >= s_.clients ||
-      std::any_of(m.payload.begin() + sizeof st, m.payload.end(), [](std::byte b) { return b != std::byte{'x'}; })) {
+      std::any_of(m.payload.begin() + sizeof st, m.payload.end(),
+                  [](std::byte b) { return b != std::byte{'x'}; })) {
     ++r_.damaged;
     return;
   }

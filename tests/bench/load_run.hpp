@@ -25,7 +25,7 @@ struct settings {
   std::vector<address> edges;
   std::string prefix = "load";
   std::uint32_t clients = 100, messages = 10'000;
-  std::uint32_t window = 8;  // QoS 1 in flight of one client
+  std::uint32_t window = 8; // QoS 1 in flight of one client
   std::uint32_t payload = 100;
   std::uint8_t qos = 1;
   std::uint64_t rate = 0; // messages a second in all; 0 = as fast as the windows allow
@@ -37,13 +37,13 @@ struct settings {
 struct result {
   std::uint64_t published = 0, delivered = 0, duplicates = 0, reordered = 0, misdelivered = 0, damaged = 0;
   std::uint64_t answered = 0, unanswered = 0;
-  std::array<std::uint64_t, 256> answers{};     // by reason code
-  std::uint64_t accepted_not_delivered = 0;     // told success, and nobody got it
-  std::uint64_t nobody_but_delivered = 0;       // told "nobody", and somebody got it
-  std::uint64_t disconnects = 0;                // of our clients, against their will
+  std::array<std::uint64_t, 256> answers{}; // by reason code
+  std::uint64_t accepted_not_delivered = 0; // told success, and nobody got it
+  std::uint64_t nobody_but_delivered = 0;   // told "nobody", and somebody got it
+  std::uint64_t disconnects = 0;            // of our clients, against their will
   double connect_seconds = 0, seconds = 0;
-  std::vector<std::uint32_t> latency_us;        // publish to delivery, sorted
-  std::vector<std::uint32_t> answer_us;         // publish to PUBACK, sorted
+  std::vector<std::uint32_t> latency_us; // publish to delivery, sorted
+  std::vector<std::uint32_t> answer_us;  // publish to PUBACK, sorted
   std::uint32_t delivery_percentile(double p) const { return percentile(latency_us, p); }
   std::uint32_t answer_percentile(double p) const { return percentile(answer_us, p); }
 

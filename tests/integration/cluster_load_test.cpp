@@ -45,7 +45,8 @@ private:
 
 std::vector<std::unique_ptr<edge_process>> start_edges(int n, const arguments& routers) {
   std::vector<std::unique_ptr<edge_process>> edges;
-  for (int k = 0; k < n; ++k) edges.push_back(std::make_unique<edge_process>("e" + std::to_string(k), routers));
+  for (int k = 0; k < n; ++k)
+    edges.push_back(std::make_unique<edge_process>("e" + std::to_string(k), routers));
   for (auto& e : edges) REQUIRE(e->mqtt() != 0);
   return edges;
 }
@@ -53,7 +54,8 @@ std::vector<std::unique_ptr<edge_process>> start_edges(int n, const arguments& r
 const arguments thousand{"--clients", "1000", "--messages", "200000"};
 } // namespace
 
-TEST_CASE("1,000 clients on 3 edges: 200,000 messages, each once, in order, accepted, one copy [P1][P2][P3]") {
+TEST_CASE(
+    "1,000 clients on 3 edges: 200,000 messages, each once, in order, accepted, one copy [P1][P2][P3]") {
   router_process router;
   auto edges = start_edges(3, {router.address()});
   REQUIRE(router.becomes_ready());

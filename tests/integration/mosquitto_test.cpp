@@ -31,9 +31,11 @@ TEST_CASE("mosquitto_sub on edge 2 prints what mosquitto_pub on edge 1 sends") {
   two_edges w;
   for (const std::string version : {"mqttv5", "mqttv311"}) {
     CAPTURE(version);
-    process sub("mosquitto_sub", at(w.e2, version, "C2") + arguments{"-t", "@/#", "-v", "-C", "1", "-W", "20"});
+    process sub("mosquitto_sub",
+                at(w.e2, version, "C2") + arguments{"-t", "@/#", "-v", "-C", "1", "-W", "20"});
     REQUIRE(w.online("C2"));
-    process pub("mosquitto_pub", at(w.e1, version, "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
+    process pub("mosquitto_pub",
+                at(w.e1, version, "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
     CHECK(pub.wait() == 0);
     CHECK(pub.out().find("PUBACK (Mid: 1, RC:0)") != std::string::npos);
     CHECK(sub.line_with("@/C1/chat hi"));
@@ -44,10 +46,12 @@ TEST_CASE("mosquitto_sub on edge 2 prints what mosquitto_pub on edge 1 sends") {
 
 TEST_CASE("with nobody there a version 5 publisher gets 0x10") {
   two_edges w;
-  process pub("mosquitto_pub", at(w.e1, "mqttv5", "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
+  process pub("mosquitto_pub",
+              at(w.e1, "mqttv5", "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
   CHECK(pub.wait() == 0);
   CHECK(pub.out().find("PUBACK (Mid: 1, RC:16)") != std::string::npos);
-  process old("mosquitto_pub", at(w.e1, "mqttv311", "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
+  process old("mosquitto_pub",
+              at(w.e1, "mqttv311", "C1") + arguments{"-q", "1", "-t", "@/C2/chat", "-m", "hi", "-d"});
   CHECK(old.wait() == 0); // 3.1.1: settled
   CHECK(eventually([&] { return w.e1.json("/stats")["totals"]["outcomes"]["nobody"] == 2; }));
 }

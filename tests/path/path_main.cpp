@@ -1,5 +1,5 @@
-// beeline-path QOS MESSAGES: the whole way of a message, C1 -> lane -> shard -> lane -> C2 and its answer back,
-// through the real cores in one thread and in memory, in batches of 64. For callgrind: scripts/cost
+// beeline-path QOS MESSAGES: the whole way of a message, C1 -> lane -> shard -> lane -> C2 and its answer
+// back, through the real cores in one thread and in memory, in batches of 64. For callgrind: scripts/cost
 // runs it and prints instructions a message at each step. Exit code 1 if a message was not delivered.
 #include "tests/support/lane_world.hpp"
 
@@ -29,7 +29,8 @@ std::uint64_t carry(test::lane_world& w, test::mqtt_client& c1, test::mqtt_clien
     const std::string heard = c2.take_bytes();
     mqtt::packet p;
     for (std::size_t at = 0;
-         mqtt::next_packet(as_bytes(std::string_view(heard).substr(at)), SIZE_MAX, p) == mqtt::parse::done; at += p.total) {
+         mqtt::next_packet(as_bytes(std::string_view(heard).substr(at)), SIZE_MAX, p) == mqtt::parse::done;
+         at += p.total) {
       mqtt::publish_packet m;
       if (test::decode_publish(p, mqtt::protocol_version::v5, m) != mqtt::reason::success) continue;
       ++delivered;

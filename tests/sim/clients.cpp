@@ -79,7 +79,7 @@ void client_session::crash(bool silent) {
 
 void client_session::be_slow(time_point until) { slow_until_ = until; }
 
-// --- bytes ------------------------------------------------------------------------------------------------
+// --- bytes -------------------------------------------------------------------------------------------
 
 void client_session::flush() {
   if (!socket_ || out_head_ == out_.size()) return;
@@ -183,8 +183,7 @@ void client_session::on_publish(const mqtt::packet& p) {
   plan_acks();
 }
 
-// --- what it says
-// -------------------------------------------------------------------------------------------
+// --- what it says ------------------------------------------------------------------------------------
 
 void client_session::plan_acks() {
   if (acks_.empty()) return;
@@ -257,8 +256,7 @@ void client_session::on_event(std::uint32_t what, std::uint64_t) {
   }
 }
 
-// --- devices
-// ------------------------------------------------------------------------------------------------
+// --- devices -----------------------------------------------------------------------------------------
 
 device::device(world& w, std::uint32_t i, const settings& s, history& h, cluster& c)
     : id(i), w_(w), set_(s), h_(h), cluster_(c) {

@@ -48,7 +48,7 @@ std::function<wire::nonce()> nonces(std::uint64_t seed) {
 cluster::cluster(world& w, const settings& s, history& h)
     : w_(w), set_(s), h_(h), hasher_{secret_.id_key(), s.hash_bits} {}
 
-// --- what there is ----------------------------------------------------------------------------------------
+// --- what there is -----------------------------------------------------------------------------------
 
 void cluster::build() {
   for (unsigned i = 0; i < set_.routers + set_.edges; ++i) {
@@ -142,7 +142,7 @@ void cluster::sample(shard_place& s) {
   for (std::uint32_t i = 0; i < yes.size(); ++i) h_.in_sync(i, k, yes[i]);
 }
 
-// --- processes --------------------------------------------------------------------------------------------
+// --- processes ---------------------------------------------------------------------------------------
 
 template <class F> void cluster::each_node_of(process& p, F&& f) {
   for (auto& s : shards_)
@@ -260,8 +260,7 @@ void cluster::kill_for(process& p, bool silent, duration how_long) {
   restart_later(p, how_long);
 }
 
-// --- dialling
-// -----------------------------------------------------------------------------------------------
+// --- dialling ----------------------------------------------------------------------------------------
 
 connection& cluster::connect(int from, int to, const pipe_settings& s) {
   while (first_open_ < connections_.size() && connections_[first_open_]->over()) ++first_open_;

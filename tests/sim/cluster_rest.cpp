@@ -97,7 +97,9 @@ std::string cluster::why_not_at_rest() {
   }
   for (std::size_t i = first_open_; i < connections_.size(); ++i)
     for (const pipe& p : connections_[i]->way)
-      if (const connection& c = *connections_[i]; !c.is_link && !c.over() && !p.lost && p.written != p.taken)
+      if (const connection& c = *connections_[i]; c.over()) continue;
+      else if (c.is_link && p.lost) return "the end of a link has not been noticed yet";
+      else if (!c.is_link && !p.lost && p.written != p.taken)
         return text("the connection of s%u carries %llu bytes to the %s", c.session,
                     static_cast<unsigned long long>(p.written - p.taken), &p == c.way ? "server" : "client");
   for (auto& d : devices)

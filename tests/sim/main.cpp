@@ -37,7 +37,7 @@ void on_abort(int) {
   ::_exit(abort_is_expected ? 0 : 1);
 }
 
-[[noreturn]] void usage(const char* problem) {
+[[noreturn]] void usage(const char* problem, int code = 2) {
   std::fprintf(
       stderr,
       "beeline-sim: %s\n"
@@ -53,7 +53,7 @@ void on_abort(int) {
   std::fprintf(
       stderr,
       "\n  --expect-failure                  stops at the first seed that fails, and that is success\n");
-  std::exit(2);
+  std::exit(code);
 }
 
 bool known_plant(std::string_view name) {
@@ -88,6 +88,7 @@ options parse(int argc, char** argv) {
     else if (a == "--plant") o.plant = text();
     else if (a == "--seeds-file") o.seeds_file = text();
     else if (a == "--expect-failure") o.expect_failure = true;
+    else if (a == "--help") usage("whole lifetimes of a cluster, each from one seed", 0);
     else usage(("unknown option " + std::string(a)).c_str());
   }
   if (!o.plant.empty() && !known_plant(o.plant)) usage(("no planted bug is called " + o.plant).c_str());

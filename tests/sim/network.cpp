@@ -8,7 +8,7 @@
 
 namespace beeline::sim {
 
-// --- ends ---------------------------------------------------------------------------------------------
+// --- ends --------------------------------------------------------------------------------------------
 
 std::size_t socket_end::readable() const noexcept {
   const pipe& p = of->way[1 - side];
@@ -19,7 +19,7 @@ bool socket_end::at_end() const noexcept { return of->way[1 - side].end_arrived 
 std::size_t socket_end::read(std::byte* to, std::size_t max) {
   pipe& p = of->way[1 - side];
   const std::size_t n = std::min(max, readable());
-  std::memcpy(to, p.bytes.data() + p.head, n);
+  if (n) std::memcpy(to, p.bytes.data() + p.head, n);
   p.head += n;
   p.taken += n;
   if (p.head == p.bytes.size()) p.bytes.clear(), p.head = 0;
@@ -72,7 +72,7 @@ void socket_end::close() {
   }
 }
 
-// --- connections ----------------------------------------------------------------------------------------
+// --- connections -------------------------------------------------------------------------------------
 
 connection::connection(world& w, std::uint32_t n, const pipe_settings& s, int a, int b)
     : in(w), number(n), process{a, b} {

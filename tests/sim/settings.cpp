@@ -1,5 +1,7 @@
 #include "tests/sim/settings.hpp"
 
+#include <algorithm>
+
 namespace beeline::sim {
 namespace {
 
@@ -8,7 +10,9 @@ pipe_settings draw_pipe(world& w) {
   p.delay = w.chance(50) ? w.between(20us, 500us) : w.between(500us, 15ms);
   p.jitter = w.chance(50) ? duration(0) : w.between(10us, 10ms);
   p.capacity = w.chance(40) ? w.between(600, 8'000) : w.between(8'000, 256'000);
-  p.bytes_per_second = w.chance(20) ? w.between(400'000, 2'000'000) : w.between(2'000'000, 200'000'000);
+  p.bytes_per_second = w.chance(20) ? w.between(500'000, 2'000'000) : w.between(2'000'000, 200'000'000);
+  // At least 500 kB/s: a link that is slower than its clients for seconds is another story.
+  p.capacity = std::max<std::size_t>(p.capacity, static_cast<std::size_t>(to_us(p.delay + p.jitter)));
   p.cut_percent = static_cast<unsigned>(w.chance(30) ? 0 : w.between(5, 70));
   p.partial_percent = static_cast<unsigned>(w.chance(50) ? 0 : w.between(5, 40));
   return p;

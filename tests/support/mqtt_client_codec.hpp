@@ -21,7 +21,7 @@ using mqtt::reason;
 
 // A property block under construction, without its length.
 class property_list {
- public:
+public:
   property_list& byte(property id, std::uint8_t v);
   property_list& two_bytes(property id, std::uint16_t v);
   property_list& four_bytes(property id, std::uint32_t v);
@@ -31,7 +31,7 @@ class property_list {
   property_list& raw(std::string_view bytes);
   const std::string& bytes() const noexcept { return bytes_; }
 
- private:
+private:
   std::string bytes_;
 };
 

@@ -11,13 +11,13 @@ inline constexpr auto v311 = protocol_version::v311;
 inline constexpr auto v5 = protocol_version::v5;
 
 class exact_bytes {
- public:
+public:
   explicit exact_bytes(std::string_view s) : bytes_(new std::byte[s.size()]), size_(s.size()) {
     if (!s.empty()) std::memcpy(bytes_.get(), s.data(), s.size());
   }
   const_bytes view() const noexcept { return {bytes_.get(), size_}; }
 
- private:
+private:
   std::unique_ptr<std::byte[]> bytes_;
   std::size_t size_;
 };

@@ -31,7 +31,8 @@ raw_mqtt::raw_mqtt(std::uint16_t port, const std::string& id, protocol_version v
   const timeval patience{20, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   const sockaddr_in a = loopback(port);
-  if (::connect(fd_, reinterpret_cast<const sockaddr*>(&a), sizeof a) != 0) throw std::runtime_error("cannot connect");
+  if (::connect(fd_, reinterpret_cast<const sockaddr*>(&a), sizeof a) != 0)
+    throw std::runtime_error("cannot connect");
   connect_options o;
   o.version = v;
   o.client_id = id;
@@ -77,12 +78,14 @@ unsigned raw_mqtt::publish(std::string_view topic, std::string_view payload) {
     const mqtt::packet p = next();
     mqtt::ack_packet a;
     if (p.type() == packet_type::reserved) throw std::runtime_error("the server closed instead of a PUBACK");
-    if (p.type() == packet_type::puback && test::decode_ack(p, v_, a) == reason::success) return static_cast<unsigned>(a.code);
+    if (p.type() == packet_type::puback && test::decode_ack(p, v_, a) == reason::success)
+      return static_cast<unsigned>(a.code);
   }
 }
 
 std::uint16_t free_ports(unsigned count) {
-  for (unsigned tries = 0, first = 20'000 + static_cast<unsigned>(::getpid()) % 8'000; tries < 200; ++tries, first += count) {
+  for (unsigned tries = 0, first = 20'000 + static_cast<unsigned>(::getpid()) % 8'000; tries < 200;
+       ++tries, first += count) {
     unsigned ok = 0;
     while (ok < count && is_free(static_cast<std::uint16_t>(first + ok))) ++ok;
     if (ok == count) return static_cast<std::uint16_t>(first);

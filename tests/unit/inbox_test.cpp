@@ -104,6 +104,18 @@ TEST_CASE("inbox: numbers beyond the window are answered busy, and memory is bou
   CHECK(o.in.counters.memory_bytes.get() == 0);
 }
 
+TEST_CASE(
+    "inbox: a whole window of an origin is never busy; from the limit on it is, until the floor rises") {
+  owner o;
+  const std::uint64_t floor = 1000, limit = link::accepted_window::limit;
+  CHECK(o.judges(message(floor + limits::window_messages_max - 1, floor)) == verdict::take);
+  CHECK(o.judges(message(floor + limit - 1, floor)) == verdict::take);
+  CHECK(o.judges(message(floor + limit, floor)) == verdict::answer_busy);
+  CHECK(o.judges(message(floor + limit, floor)) == verdict::answer_busy); // and it is not remembered
+  CHECK(o.in.counters.duplicates.get() == 0);
+  CHECK(o.judges(message(floor + limit, floor + 1)) == verdict::take);
+}
+
 TEST_CASE("inbox: the floor told last may be an old one: the highest counts") {
   owner o;
   o.in.raise_floor(o.origin, 10);
@@ -127,6 +139,26 @@ TEST_CASE("inbox: what an origin had accepted is remembered when its links are g
   CHECK_FALSE(o.in.release(o.origin));
   o.origin = o.in.acquire(lane_id{1});
   CHECK(o.judges(message(5)) == verdict::answer_accepted);
+}
+
+TEST_CASE("inbox: an origin that comes and goes often does not change who is forgotten first") {
+  owner o;
+  CHECK(o.judges(message(5)) == verdict::take);
+  CHECK_FALSE(o.in.release(o.origin)); // the first that left
+  const std::uint32_t restless = o.in.acquire(lane_id{2});
+  for (int i = 0; i < 1000; ++i) {
+    CHECK_FALSE(o.in.release(restless));
+    CHECK(o.in.acquire(lane_id{2}) == restless);
+  }
+  o.in.accepted(restless, 5);
+  o.in.release(restless);
+  while (o.in.counters.origins.get() < limits::origins_remembered_max)
+    o.in.acquire(lane_id{100 + o.in.counters.origins.get()});
+  CHECK(o.in.release(o.in.acquire(lane_id{50})));
+  o.origin = o.in.acquire(lane_id{2});
+  CHECK(o.judges(message(5)) == verdict::answer_accepted);
+  o.origin = o.in.acquire(lane_id{1});
+  CHECK(o.judges(message(5)) == verdict::take);
 }
 
 TEST_CASE("inbox: beyond the limit the origin that left first is forgotten, and that is said") {

@@ -1,8 +1,10 @@
 // What strangers and broken clients send: before login and after, each with its reason, closed and counted.
 #include "tests/support/lane_world.hpp"
+#include "tests/support/sanitized.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <ctime>
 #include <fstream>
 #include <unistd.h>
@@ -22,11 +24,6 @@ std::string bytes(std::initializer_list<unsigned> b) {
   for (unsigned x : b) s += static_cast<char>(x);
   return s;
 }
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true; // its own memory and time would be measured
-#else
-constexpr bool sanitized = false;
-#endif
 std::size_t rss_bytes() {
   std::ifstream f("/proc/self/statm");
   std::size_t size = 0, resident = 0;
@@ -252,13 +249,17 @@ TEST_CASE("hostile: CAT-15 64 KiB of user properties pass, cheaply; more is refu
   auto& c2 = w.connect("C2", {.edge = 1});
   property_list p;
   while (p.bytes().size() + 7 <= limits::user_properties_bytes_max) p.user("k", "v");
-  const std::clock_t start = std::clock();
-  for (int i = 0; i < 50; ++i) {
-    c1.publish("@/C2", {}, 1, p.bytes());
-    REQUIRE(c1.next_puback().reason == 0);
+  double best =
+      1e9; // seconds of processor time for one; the best of some tries: others use this machine, too
+  for (int tries = 0; tries < 5; ++tries) {
+    const std::clock_t start = std::clock();
+    for (int i = 0; i < 10; ++i) {
+      c1.publish("@/C2", {}, 1, p.bytes());
+      REQUIRE(c1.next_puback().reason == 0);
+    }
+    best = std::min(best, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC / 10);
   }
-  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-  if (!sanitized) REQUIRE(seconds / 50 < 0.05); // linear: about 0.2 ms; quadratic would be seconds
+  if (!sanitized) REQUIRE(best < 0.005); // linear: about 0.2 ms; quadratic would be seconds
   for (int i = 0; i < 50; ++i) REQUIRE(c2.next_publish().properties == p.bytes());
   p.user("k", "one more");
   c1.publish("@/C2", {}, 1, p.bytes());

@@ -20,7 +20,7 @@ using Catch::Matchers::StartsWith;
 namespace {
 
 class raw_client {
- public:
+public:
   explicit raw_client(const admin_server& server) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in to{};
     to.sin_family = AF_INET;
@@ -60,7 +60,7 @@ class raw_client {
     return head + take(length);
   }
 
- private:
+private:
   std::string take(std::size_t n) {
     std::string out = held_.substr(0, n);
     held_.erase(0, n);

@@ -30,7 +30,7 @@ option_set example() {
 }
 
 class temporary_folder {
- public:
+public:
   temporary_folder() {
     std::string name = (std::filesystem::temp_directory_path() / "beeline-XXXXXX").string();
     REQUIRE(::mkdtemp(name.data()));
@@ -45,7 +45,7 @@ class temporary_folder {
   }
   const std::string& path() const { return path_; }
 
- private:
+private:
   std::string path_;
 };
 

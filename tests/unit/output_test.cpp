@@ -39,7 +39,7 @@ std::string frame(char kind, std::uint32_t number, std::size_t filling) {
 
 // Reads a link's byte stream, cut anywhere, and checks that it is whole frames in order.
 class frame_checker {
- public:
+public:
   void feed(const std::string& bytes) {
     pending_ += bytes;
     while (pending_.size() >= 8 && pending_.size() >= load_u24(pending_.data())) {
@@ -58,7 +58,7 @@ class frame_checker {
   std::uint32_t urgent = 0, data = 0; // frames seen
   std::string order;
 
- private:
+private:
   std::string pending_;
 };
 

@@ -2,6 +2,7 @@
 #include "common/base/rng.hpp"
 #include "tests/support/link_shard_tools.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 
@@ -326,7 +327,7 @@ TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exac
       scripted_lane* lane;
       handle h;
       std::string id;
-      bool live = true;
+      bool live = true, kicked = false;
     };
     std::vector<session> all;
     std::map<std::string, std::size_t> newest;
@@ -342,7 +343,7 @@ TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exac
         if (f.type() != frame_type::kick) continue;
         wire::for_each_record<wire::kick>(f.payload(), [&](const wire::kick& k) {
           session& s = all[k.client.index];
-          if (s.live && s.id == k.claimant && !k.ask_only) s.live = false;
+          if (s.id == k.claimant && !k.ask_only) s.live = false, s.kicked = true;
           if (!s.live) l.unregisters(k.client, s.id);
           else l.identifies(k.client, k.claimant, s.id);
         });
@@ -368,18 +369,29 @@ TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exac
     for (const news& n : under_way)
       all[n.session].lane->registers(all[n.session].h, all[n.session].id, n.connected);
     for (int k = 0; k < 6; ++k) answer_kicks(t.e1), answer_kicks(t.e2);
-    std::size_t live = 0, entries = 0, right = 0;
-    for (const session& s : all) live += s.live;
+    // Of each id exactly the newest session lives, and the shard knows it and no other; every loser was
+    // kicked.
+    std::size_t wrong = 0;
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      const bool owner = newest[all[k].id] == k;
+      wrong += all[k].live != owner || all[k].kicked == owner;
+    }
+    CHECK(wrong == 0);
+    std::map<std::string, unsigned> owners;
     t.bench.shard.for_each_entry([&](id_hash, std::string_view edge, std::uint16_t, handle h, bool alive) {
-      ++entries;
       const session& s = all[h.index];
-      right += alive && s.live && s.lane->who.edge_name == edge && newest[s.id] == h.index;
+      CHECK((alive && s.lane->who.edge_name == edge && newest[s.id] == h.index));
+      ++owners[s.id];
     });
-    CHECK(live == newest.size());
-    CHECK(entries == newest.size());
-    CHECK(right == newest.size());
-    CHECK(t.bench.shard.counters.contested.get() ==
-          (bits == 64 ? 0 : t.bench.shard.counters.contested.get()));
+    CHECK(owners.size() == newest.size());
+    for (const auto& [id, count] : owners) CHECK(count == 1);
+    // Contested stays what different ids share, and only that.
+    std::map<id_hash, unsigned> ids_of;
+    for (const auto& [id, which] : newest) ++ids_of[hash_of(id, bits)];
+    const auto shared =
+        std::count_if(ids_of.begin(), ids_of.end(), [](const auto& x) { return x.second > 1; });
+    CHECK(t.bench.shard.counters.contested.get() == static_cast<std::uint64_t>(shared));
+    CHECK((shared != 0) == (bits == 8));
   }
 }
 
