@@ -116,7 +116,7 @@ bool shard::on_heartbeat(peer& p, const_bytes payload, time_point now) {
   if (h.echo == 0 || to_us(now) < h.echo + h.held_us) return true;
   p.round_trip_us = to_us(now) - h.echo - h.held_us;
   p.best_round_trip += p.best_round_trip / 64 + 1; // clocks drift: an old sample counts less and less
-  if (p.round_trip_us <= p.best_round_trip) { // the best sample says best how the clocks differ
+  if (p.round_trip_us <= p.best_round_trip) {      // the best sample says best how the clocks differ
     p.best_round_trip = p.round_trip_us;
     p.clock_offset = static_cast<std::int64_t>(to_us(now)) - static_cast<std::int64_t>(h.sent_at) -
                      static_cast<std::int64_t>(p.round_trip_us / 2);

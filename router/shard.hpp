@@ -235,7 +235,8 @@ private:
   wire::frame_writer writer_;
   time_point started_{}, last_turn_{}, next_check_{}, next_floors_{};
   std::uint64_t lift_ = 0;
-  std::uint64_t since_min_ = 0; // shard time of the newest incomplete start of service: nobody was owner before
+  std::uint64_t since_min_ =
+      0; // shard time of the newest incomplete start of service: nobody was owner before
   bool warming_ = true, any_list_ = false, leaving_ = false;
   time_point last_progress_{};
   struct expected_lane {

@@ -23,7 +23,9 @@ bool inbox::release(std::uint32_t i) {
   if (--r.links) return false;
   released_.emplace_back(i, r.released);
   if (released_.size() > 2 * records_.used() + 64) // lanes that came back since are not in question any more
-    std::erase_if(released_, [&](const auto& x) { return records_[x.first].links || records_[x.first].released != x.second; });
+    std::erase_if(released_, [&](const auto& x) {
+      return records_[x.first].links || records_[x.first].released != x.second;
+    });
   bool forgot = false;
   while (records_.used() > limits::origins_remembered_max && !released_.empty()) forgot |= forget_oldest();
   return forgot;
