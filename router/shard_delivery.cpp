@@ -73,8 +73,7 @@ void shard::answer_message(peer& p, const wire::message_view& m, answer a, drop_
 }
 
 // Answers of an owner, passed on to the origins they name.
-bool shard::on_answers(peer& p, const_bytes payload) {
-  (void)p;
+bool shard::on_answers(peer&, const_bytes payload) {
   return wire::for_each_record<wire::answer_record>(payload, [&](wire::answer_record& r) {
     counters.answers[ix(r.what)].add();
     if (is_final(r.what) && r.what != answer::accepted) counters.refused_by_owner.add();

@@ -56,10 +56,10 @@ void run::connect_all() {
     o.keep_alive = 300;
     c.out = test::encode_connect(o);
     flush(c);
-    if (i % 64 == 63) turn(0, false);
+    if (i % 64 == 63) turn(0);
   }
   while (connected_ < s_.clients) {
-    if (!turn(100, false))
+    if (!turn(100))
       throw std::runtime_error(std::to_string(s_.clients - connected_) + " clients got no CONNACK in time");
     if (r_.disconnects) throw std::runtime_error("an edge refused or dropped a client");
   }
@@ -74,7 +74,7 @@ result run::go() {
     for (client& c : clients_)
       if (c.quota && c.out.size() - c.out_at < 64 * 1024) publish_some(c);
     const bool waiting_for_rate = s_.rate && r_.published < s_.messages;
-    if (!turn(waiting_for_rate ? 1 : 20, true)) break;
+    if (!turn(waiting_for_rate ? 1 : 20)) break;
     if (r_.published == s_.messages && settled_ == settled_when) {
       // Everything is answered; what was accepted is on its way to its reader.
       std::uint64_t open = 0;
@@ -94,7 +94,7 @@ result run::go() {
 }
 
 // One round of events. False: nothing has moved for too long.
-bool run::turn(int timeout_ms, bool publishing) {
+bool run::turn(int timeout_ms) {
   epoll_event events[256];
   const int n = ::epoll_wait(epoll_, events, 256, timeout_ms);
   const time_point now = net::steady_now();
@@ -105,7 +105,6 @@ bool run::turn(int timeout_ms, bool publishing) {
     if (c.fd >= 0 && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable(c);
   }
   if (n > 0) last_progress_ = now;
-  (void)publishing;
   return static_cast<double>((now - last_progress_).count()) < s_.timeout * 1e6;
 }
 

@@ -66,7 +66,7 @@ private:
     bool delivered = false;
   };
   void connect_all();
-  bool turn(int timeout_ms, bool publishing);
+  bool turn(int timeout_ms);
   void publish_some(client& c);
   void publish(client& c);
   void on_readable(client& c);

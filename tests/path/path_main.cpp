@@ -11,8 +11,7 @@ using namespace beeline;
 namespace {
 constexpr unsigned batch = 64;
 
-std::uint64_t carry(test::lane_world& w, test::mqtt_client& c1, test::mqtt_client& c2, std::uint8_t qos,
-                    std::uint64_t messages) {
+std::uint64_t carry(test::mqtt_client& c1, test::mqtt_client& c2, std::uint8_t qos, std::uint64_t messages) {
   const std::string payload(100, 'x');
   std::uint64_t delivered = 0;
   for (std::uint64_t sent = 0; sent < messages; sent += batch) {
@@ -39,7 +38,6 @@ std::uint64_t carry(test::lane_world& w, test::mqtt_client& c1, test::mqtt_clien
     if (qos) c2.send(acks);
     c1.take_bytes();
   }
-  (void)w;
   return delivered;
 }
 } // namespace
@@ -54,7 +52,7 @@ int main(int argc, char** argv) {
   test::lane_world w;
   auto& c1 = w.connect("C1");
   auto& c2 = w.connect("C2", {.edge = 1});
-  const std::uint64_t delivered = carry(w, c1, c2, qos, messages);
+  const std::uint64_t delivered = carry(c1, c2, qos, messages);
   std::printf("%llu messages of 100 bytes at QoS %u delivered\n", static_cast<unsigned long long>(delivered),
               static_cast<unsigned>(qos));
   return delivered == messages ? 0 : 1;
