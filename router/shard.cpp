@@ -4,12 +4,6 @@
 #include <algorithm>
 
 namespace beeline::router {
-namespace {
-constexpr int warm_up_times_max =
-    10; // of config.warm_up, in all: a lane that never gets in sync cannot stop us
-constexpr std::size_t urgent_bytes_max = 2 * limits::link_output_bytes_max; // a lane that takes no answers
-} // namespace
-
 shard::shard(shard_config config, chunk_pool& pool, time_point now)
     : config_(std::move(config)), pool_(pool), hasher_{config_.secret.id_key(), config_.hash_bits},
       table_(config_.first_slot, config_.last_slot), started_(now), last_turn_(now), next_check_(now),
@@ -49,7 +43,7 @@ void shard::end_turn(time_point now) {
     p.kicks.flush(p.urgent());
     p.answers.flush(p.urgent());
     dirty_.mark(*p.c);
-    if (p.urgent().size() > urgent_bytes_max) lose(p, close_reason::out_of_memory, now);
+    if (p.urgent().size() > limits::urgent_bytes_max) lose(p, close_reason::out_of_memory, now);
   }
   touched_.clear();
 }
@@ -484,7 +478,8 @@ void shard::check_warm_up(time_point now) {
     if (!reborn) complete = false;
   }
   if (complete) say_in_service(true, now);
-  else if (now - last_progress_ >= config_.warm_up || now - started_ >= warm_up_times_max * config_.warm_up)
+  else if (now - last_progress_ >= config_.warm_up ||
+           now - started_ >= limits::warm_up_times_max * config_.warm_up)
     say_in_service(false, now);
 }
 

@@ -28,7 +28,10 @@ inline constexpr std::size_t handshake_frame_bytes_max = 1 * KiB; // before the 
 inline constexpr std::size_t link_output_bytes_max = 8 * MiB;  // data queued for one link, then busy / drop
 inline constexpr std::size_t link_output_bytes_high = 4 * MiB; // a lane stops reading publishers here ...
 inline constexpr std::size_t link_output_bytes_low = 1 * MiB;  // ... and resumes here
-inline constexpr std::size_t outputs_bytes_max = 1 * GiB;      // all outputs and windows of one shard or lane
+inline constexpr std::size_t urgent_bytes_max =
+    2 * link_output_bytes_max;                            // answers that a lane does not take
+inline constexpr std::size_t sync_output_max = 256 * KiB; // registrations queued at once for one link
+inline constexpr std::size_t outputs_bytes_max = 1 * GiB; // all outputs and windows of one shard or lane
 inline constexpr std::size_t control_batch_bytes =
     48 * KiB;                                      // registrations and answers are cut into such frames
 inline constexpr std::size_t members_max = 65'000; // link incarnations alive or in quarantine at a shard
@@ -61,9 +64,11 @@ inline constexpr auto silence_max = 3s; // of a link: it is dead
 inline constexpr auto frame_time_max =
     10s; // of a link: bytes come, and no whole frame: its length is damaged
 inline constexpr auto write_stall_max = 10s;  // output queued and the peer takes nothing
+inline constexpr auto client_stall_max = 30s; // output waits for a client and it takes nothing
 inline constexpr auto pause_max = 2s;         // of the own loop: links are stale (shorter than silence_max)
 inline constexpr auto linger = 2s;            // a lost lane's clients stay known, in case it returns
 inline constexpr auto warm_up = 6s;           // beyond the last progress of a linked lane
+inline constexpr int warm_up_times_max = 10;  // of warm_up, in all: a lane never in sync cannot stop us
 inline constexpr auto index_quarantine = 60s; // before a member index names another lane
 inline constexpr auto handshake_max = 3s;
 inline constexpr auto connect_max = 5s;     // TCP accept to whole CONNECT

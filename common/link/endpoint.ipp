@@ -6,8 +6,6 @@
 
 namespace beeline::link {
 
-inline constexpr std::size_t sync_output_max = 256 * limits::KiB; // registrations queued at once for one link
-
 template <class Host>
 endpoint<Host>::endpoint(endpoint_config config, Host& host, chunk_pool&, block_pool& blocks,
                          dirty_list& dirty, time_point now)
@@ -181,7 +179,7 @@ template <class Host> time_point endpoint<Host>::next_deadline() const noexcept 
       if (l.st == state::idle && !l.retired) t = std::min(t, l.next_dial);
   if (syncing_)
     for (const shard_link& l : links_)
-      if (l.st == state::syncing && l.c->link->urgent.size() < sync_output_max) return last_turn_;
+      if (l.st == state::syncing && l.c->link->urgent.size() < limits::sync_output_max) return last_turn_;
   return t;
 }
 
@@ -509,7 +507,7 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
 template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now) {
   shard_link& l = links_[k];
   if (l.announced.empty()) return; // the slot map comes right behind the welcome
-  while (l.sync_cursor < clients_.capacity() && l.urgent().size() < sync_output_max) {
+  while (l.sync_cursor < clients_.capacity() && l.urgent().size() < limits::sync_output_max) {
     const std::uint32_t i = l.sync_cursor++;
     if (const client& c = clients_.at(i); c.used && c.link == k && !plant.no_reregistration)
       put_registration(k, i);

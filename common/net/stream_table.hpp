@@ -54,7 +54,7 @@ struct moved_stream {
 
 struct stream_options {
   int send_buffer = 0, receive_buffer = 0;                 // bytes of kernel buffer; 0: the kernel decides
-  duration client_stall_max = limits::write_stall_max * 3; // output waits and nothing is taken
+  duration client_stall_max = limits::client_stall_max; // output waits and nothing is taken
   duration close_flush_max = limits::close_flush_max;      // for last words, lingering included
   std::function<void(const conn&, close_reason, int fd)> closed; // for the log; fd is still open
 };

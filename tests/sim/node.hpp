@@ -297,7 +297,7 @@ private:
       stream& s = *streams_[i];
       if (s.close_at <= now) finish(s, s.c.why, now);
       else if (s.waiting_out && s.c.kind == conn::kind_t::client &&
-               now - s.progress_at >= limits::write_stall_max * 3)
+               now - s.progress_at >= limits::client_stall_max)
         finish(s, close_reason::client_write_stall, now);
     }
   }
