@@ -1,0 +1,354 @@
+// Links of an endpoint: dialled, greeted, in sync, watched, lost; and what their frames say. Part of
+// endpoint.ipp.
+#pragma once
+#include "common/link/endpoint.hpp"
+
+#include <algorithm>
+
+namespace beeline::link {
+
+// --- links come and go ------------------------------------------------------------------------------
+
+template <class Host> bool endpoint<Host>::take_connect(connect_request& request, time_point now) {
+  if (idle_ == 0 || leaving_) return false;
+  for (std::uint16_t k = 0; k < links_.size(); ++k) {
+    shard_link& l = links_[k];
+    if (l.st != state::idle || l.retired || now < l.next_dial) continue;
+    if (plant.dial_gives_up && l.failures > 3) continue;
+    l.st = state::dialling;
+    --idle_;
+    request = {k, l.host, l.port};
+    return true;
+  }
+  return false;
+}
+
+template <class Host> void endpoint<Host>::become_idle(shard_link& l, time_point now) {
+  if (l.st == state::syncing) --syncing_;
+  l.st = state::idle;
+  ++idle_;
+  ++l.failures;
+  l.next_dial = now + l.retry.next(random_());
+}
+
+template <class Host>
+void endpoint<Host>::on_connect_failed(std::uint32_t k, std::string_view why, time_point now) {
+  shard_link& l = links_[k];
+  if (l.st != state::dialling) return;
+  l.trouble = why;
+  if (l.failures == 0 || l.failures % 60 == 0)
+    host_.on_event(event_level::warning, "cannot connect to router " + label(l) + ": " + std::string(why));
+  become_idle(l, now);
+  update_ready(now);
+}
+
+template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
+  const auto k = static_cast<std::uint16_t>(c.owner);
+  shard_link& l = links_[k];
+  if (l.retired || leaving_ || l.st != state::dialling) {
+    if (l.st == state::dialling) become_idle(l, now); // its router may have more shards again some day
+    c.owner = none;
+    c.close_now = true;
+    c.why = close_reason::shutdown;
+    dirty_.mark(c);
+    return;
+  }
+  l.st = state::handshake;
+  l.c = &c;
+  l.up_at = l.last_heard = l.last_frame = l.progress_at = now;
+  l.progress = c.sent;
+  l.last_heartbeat = time_point{};
+  l.peer_sent_at = 0;
+  l.handshake = lane_handshake{};
+  l.handshake.start(config_.make_nonce(), writer_, l.urgent());
+  dirty_.mark(c);
+}
+
+template <class Host> void endpoint<Host>::on_down(conn& c, close_reason why, time_point now) {
+  if (c.owner == none || links_[c.owner].c != &c) return; // we closed it
+  lose(static_cast<std::uint16_t>(c.owner), why, now);
+}
+
+// The link is lost, or given up by us: everything it stood for is undone at once, whenever the
+// socket itself goes.
+template <class Host>
+void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, bool flush) {
+  shard_link& l = links_[k];
+  conn& c = *l.c;
+  c.owner = none;
+  (flush ? c.close_after_flush : c.close_now) = true;
+  c.why = why;
+  dirty_.mark(c);
+  counters.closes[static_cast<std::size_t>(why)].add();
+  const bool was_linked = l.st == state::up || l.st == state::syncing;
+  if (l.trouble.empty()) l.trouble = text_of(why);
+  if (was_linked) {
+    counters.link_losses.add();
+    if (!leaving_)
+      host_.on_event(event_level::warning,
+                     "link to router " + label(l) + " lost: " + std::string(text_of(why)));
+  }
+  if (l.st == state::up) counters.links_up.sub();
+  become_idle(l, now);
+  l.c = nullptr;
+  l.registers.drop(), l.unregisters.drop(), l.answers.drop(), l.identities.drop();
+  outgoing.link_down(k);
+  for (std::uint32_t i = 0; i < clients_.capacity(); ++i)
+    if (client& x = clients_.at(i); x.link == k) x.registered = false;
+  drain_outcomes(now);
+  if (std::exchange(l.blocked, false)) host_.on_link_drained(k, now);
+  update_ready(now);
+}
+
+template <class Host>
+void endpoint<Host>::fail(std::uint16_t k, wire::error_code code, close_reason why, std::string_view text,
+                          time_point now) {
+  shard_link& l = links_[k];
+  l.trouble = text;
+  host_.on_event(event_level::error, "link to router " + label(l) + ": " + std::string(text));
+  wire::error e;
+  e.code = code;
+  e.text = text;
+  wire::send(writer_, l.urgent(), e);
+  lose(k, why, now, true);
+}
+
+template <class Host> void endpoint<Host>::on_drained(conn& c, time_point now) {
+  if (c.owner == none || links_[c.owner].c != &c) return;
+  const auto k = static_cast<std::uint16_t>(c.owner);
+  shard_link& l = links_[k];
+  if (l.st != state::up) return;
+  outgoing.on_drained(k, now);
+  drain_outcomes(now);
+  release_senders(k, now);
+}
+
+template <class Host> void endpoint<Host>::say_goodbye(time_point now) {
+  end_turn(now); // answers that were given still go out
+  leaving_ = true;
+  for (std::uint16_t k = 0; k < links_.size(); ++k) {
+    shard_link& l = links_[k];
+    if (!l.c) continue;
+    if (l.st == state::up || l.st == state::syncing) {
+      wire::go_away g;
+      g.text = "edge shuts down";
+      wire::send(writer_, l.urgent(), g);
+    }
+    lose(k, close_reason::shutdown, now, true);
+  }
+}
+
+template <class Host> std::size_t endpoint<Host>::output_bytes() const noexcept {
+  std::size_t n = 0;
+  for (const shard_link& l : links_)
+    if (l.c) n += l.c->output_bytes();
+  return n;
+}
+
+template <class Host> void endpoint<Host>::update_ready(time_point now) {
+  problem_ = map_problem_;
+  for (const shard_link& l : links_)
+    if (!l.retired && l.st != state::up) {
+      if (problem_.empty()) problem_ = "not in sync with router " + label(l);
+      else if (!l.trouble.empty()) problem_ += "; router " + label(l);
+      if (l.trouble.empty()) continue;
+      problem_ += ": " + l.trouble;
+      break;
+    }
+  if (problem_.empty() == ready_) return;
+  ready_ = problem_.empty();
+  host_.on_ready(ready_, now);
+}
+
+template <class Host> auto endpoint<Host>::links() const -> std::vector<link_info> {
+  static constexpr const char* names[] = {"idle", "dialling", "handshake", "syncing", "up"};
+  std::vector<link_info> all;
+  for (const shard_link& l : links_)
+    if (!l.retired)
+      all.push_back(
+          {label(l), names[static_cast<int>(l.st)], l.c ? l.c->output_bytes() : 0, l.round_trip_us});
+  return all;
+}
+
+// --- frames -----------------------------------------------------------------------------------------
+
+template <class Host> std::size_t endpoint<Host>::on_bytes(conn& c, mutable_bytes in, time_point now) {
+  if (c.owner == none || links_[c.owner].c != &c) return in.size();
+  const auto k = static_cast<std::uint16_t>(c.owner);
+  shard_link& l = links_[k];
+  l.last_heard = now;
+  std::size_t at = 0;
+  while (l.c == &c) {
+    wire::frame f;
+    const bool greeting = l.st == state::handshake;
+    const auto r = wire::next_frame(
+        in.subspan(at), greeting ? limits::handshake_frame_bytes_max : limits::frame_bytes_max, f);
+    if (r == wire::parse::need_more) return at;
+    if (r == wire::parse::malformed) {
+      fail(k, wire::error_code::malformed, close_reason::link_bad_frame, "malformed or damaged frame", now);
+      break;
+    }
+    at += f.bytes.size();
+    counters.frames_in.add();
+    l.last_frame = now;
+    if (!on_frame(k, f, now) && l.c == &c)
+      fail(k, wire::error_code::malformed, close_reason::link_bad_frame,
+           "malformed '" + std::string(wire::name_of(f.type)) + "' frame", now);
+  }
+  return in.size();
+}
+
+// False: malformed.
+template <class Host> bool endpoint<Host>::on_frame(std::uint16_t k, wire::frame& f, time_point now) {
+  shard_link& l = links_[k];
+  if (l.st == state::handshake) return on_handshake(k, f, now);
+  const const_bytes payload = f.payload();
+  using enum wire::frame_type;
+  switch (f.type) {
+  case message_qos0:
+  case message_qos1: on_message(k, wire::message_view(f.bytes), now); return true;
+  case answers: {
+    const bool ok = wire::for_each_record<wire::answer_record>(
+        payload, [&](const wire::answer_record& a) { outgoing.on_answer(k, a, now); });
+    drain_outcomes(now);
+    return ok;
+  }
+  case heartbeat: return on_heartbeat(k, payload, now);
+  case registered: return on_registered(k, payload, now);
+  case kick: return on_kicks(k, payload, now);
+  case members: return on_members(l, payload, now);
+  case slot_map: return on_slot_map(k, payload, now);
+  case floors: return on_floors(l, payload);
+  case in_service: return on_in_service(k, payload, now);
+  case path_lost:
+  case back:
+  case gone: {
+    wire::lane_event e;
+    if (!e.get(payload)) return false;
+    if (f.type == path_lost) outgoing.on_path_lost(k, now);
+    else outgoing.on_lane_settled(k, e.index, now);
+    drain_outcomes(now);
+    return true;
+  }
+  case error: {
+    wire::error e;
+    if (!e.get(payload)) return false;
+    l.trouble = e.text;
+    host_.on_event(event_level::error, "router " + label(l) + " says: " + std::string(e.text));
+    lose(k, close_reason::link_error, now);
+    return true;
+  }
+  case go_away: {
+    wire::go_away g;
+    if (!g.get(payload)) return false;
+    lose(k, close_reason::link_went_away, now);
+    return true;
+  }
+  default:
+    fail(k, wire::error_code::not_allowed, close_reason::link_bad_state,
+         "frame '" + std::string(wire::name_of(f.type)) + "' is not for a lane", now);
+    return true;
+  }
+}
+
+template <class Host>
+bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_point now) {
+  shard_link& l = links_[k];
+  if (!l.handshake.on_frame(f, config_.secret, config_.who, to_us(now), l.shard_time, writer_, l.urgent())) {
+    l.trouble = l.handshake.why();
+    if (l.failures % 60 <= 1)
+      host_.on_event(event_level::error, "link to router " + label(l) + ": " + l.trouble);
+    lose(k, close_reason::link_refused, now, true);
+    return true;
+  }
+  dirty_.mark(*l.c);
+  if (l.handshake.now() != lane_handshake::state::done) return true;
+  const wire::welcome& w = l.handshake.welcome();
+  if (w.shard_number != l.shard) {
+    map_problem_ = "router address " + l.host + ":" + std::to_string(l.port) + " is its shard " +
+                   std::to_string(w.shard_number) + ", not shard " + std::to_string(l.shard) +
+                   ": give the address of shard 0";
+    wrong_shard_ = true;
+    host_.on_event(event_level::error, map_problem_);
+    lose(k, close_reason::map_changed, now, true);
+    return true;
+  }
+  if (std::exchange(wrong_shard_, false)) rebuild_slots(now); // says what else is wrong, or nothing
+  l.shard_time = w.shard_time;
+  outgoing.set_shard_time(k, l.shard_time);
+  // What the shard's last life told us, for its warm-up; then forget it, a new list follows.
+  for (known_member& m : l.members) {
+    std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
+    l.remembered.push_back(std::move(m));
+  }
+  wire::batch_writer seen(wire::frame_type::members_seen);
+  for (const known_member& m : l.remembered)
+    wire::member{m.index, l.whole_list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
+  seen.flush(l.urgent());
+  if (!w.warming_up) l.remembered.clear(), l.whole_list = true;
+  forget_members(l);
+  l.st = state::syncing;
+  ++syncing_;
+  l.sync_cursor = 0;
+  counters.link_connects.add();
+  send_heartbeat(l, now);
+  return true;
+}
+
+template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now) {
+  shard_link& l = links_[k];
+  if (l.announced.empty()) return; // the slot map comes right behind the welcome
+  while (l.sync_cursor < clients_.capacity() && l.urgent().size() < limits::sync_output_max) {
+    const std::uint32_t i = l.sync_cursor++;
+    if (const client& c = clients_.at(i); c.used && c.link == k && !plant.no_reregistration)
+      put_registration(k, i);
+  }
+  l.registers.flush(l.urgent());
+  dirty_.mark(*l.c);
+  if (l.sync_cursor < clients_.capacity()) return;
+  writer_.begin(wire::frame_type::in_sync);
+  writer_.finish(l.urgent());
+  --syncing_;
+  l.st = state::up;
+  l.failures = 0;
+  l.trouble.clear();
+  l.retry.reset();
+  counters.links_up.add();
+  host_.on_event(event_level::info, "in sync with router " + label(l));
+  outgoing.link_up(k, *l.c, now);
+  drain_outcomes(now);
+  update_ready(now);
+}
+
+template <class Host>
+bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_point now) {
+  wire::heartbeat h;
+  if (!h.get(payload)) return false;
+  shard_link& l = links_[k];
+  l.peer_sent_at = h.sent_at;
+  l.peer_heard = now;
+  l.shard_time = h.value;
+  outgoing.set_shard_time(k, l.shard_time);
+  if (h.echo && to_us(now) >= h.echo + h.held_us) l.round_trip_us = to_us(now) - h.echo - h.held_us;
+  std::uint64_t slowest = 0;
+  for (const shard_link& x : links_) slowest = std::max(slowest, x.round_trip_us);
+  counters.round_trip_us.set(slowest);
+  return true;
+}
+
+template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_bytes payload, time_point) {
+  wire::in_service s;
+  if (!s.get(payload)) return false;
+  for (std::uint32_t i = 0; i < clients_.capacity(); ++i) {
+    client& c = clients_.at(i);
+    if (!c.used || c.link != k || c.since == 0) continue;
+    if (c.since == wire::since_warm_up || !s.complete) c.since = s.shard_time;
+  }
+  links_[k].remembered.clear();
+  links_[k].whole_list = true;
+  outgoing.on_in_service(k, last_turn_);
+  drain_outcomes(last_turn_);
+  return true;
+}
+
+} // namespace beeline::link

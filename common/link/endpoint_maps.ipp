@@ -1,0 +1,144 @@
+// Which shard serves which slots, and which lanes are linked to it. Part of endpoint.ipp.
+#pragma once
+#include "common/link/endpoint.hpp"
+
+#include <algorithm>
+
+namespace beeline::link {
+
+// --- slot maps and members --------------------------------------------------------------------------
+
+template <class Host> bool endpoint<Host>::on_slot_map(std::uint16_t k, const_bytes payload, time_point now) {
+  shard_link& l = links_[k];
+  router_map map;
+  const bool ok = wire::for_each_record<wire::slot_range>(payload, [&](const wire::slot_range& s) {
+    map.push_back({s.first, s.last, s.host.empty() ? l.host : std::string(s.host), s.port});
+  });
+  if (!ok || map.empty() || map.size() > limits::shards_per_router_max) return false;
+  l.announced = map;
+  router& r = routers_[l.router];
+  if (r.map == map) return true;
+  if (l.shard == 0) {
+    adopt_map(l.router, std::move(map), now);
+  } else {
+    host_.on_event(event_level::warning, "router " + label(l) + " announces other slots than its shard 0");
+    lose(k, close_reason::map_changed, now, true);
+  }
+  return true;
+}
+
+// The router's shard 0 announces a map that is new to us: link its other shards, re-home clients
+// and messages. Shards that went away are retired.
+template <class Host> void endpoint<Host>::adopt_map(std::uint16_t ri, router_map map, time_point now) {
+  router& r = routers_[ri];
+  for (std::size_t s = 1; s < map.size(); ++s) {
+    if (s >= r.links.size()) {
+      r.links.push_back(add_link(ri, static_cast<std::uint16_t>(s), map[s].host, map[s].port));
+      continue;
+    }
+    const std::uint16_t k = r.links[s];
+    shard_link& l = links_[k];
+    const bool moved = l.host != map[s].host || l.port != map[s].port || l.retired;
+    if (l.c && (moved || l.announced != map)) lose(k, close_reason::map_changed, now);
+    l.host = map[s].host;
+    l.port = map[s].port;
+    l.retired = false;
+    l.next_dial = now;
+  }
+  for (std::size_t s = map.size(); s < r.links.size(); ++s) {
+    shard_link& l = links_[r.links[s]];
+    if (l.c) lose(r.links[s], close_reason::map_changed, now);
+    l.retired = true;
+  }
+  r.map = std::move(map);
+  rebuild_slots(now);
+}
+
+template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
+  std::vector<slot_table::part> parts;
+  for (std::size_t r = 0; r < routers_.size(); ++r)
+    if (!routers_[r].map.empty())
+      parts.push_back({config_.routers[r].host + ":" + std::to_string(config_.routers[r].port),
+                       &routers_[r].map, &routers_[r].links});
+  slots_.build(parts);
+  map_problem_.clear();
+  for (std::size_t r = 0; r < routers_.size() && map_problem_.empty(); ++r)
+    if (routers_[r].map.empty())
+      map_problem_ = "router " + config_.routers[r].host + ":" + std::to_string(config_.routers[r].port) +
+                     " has not announced its slots yet";
+  if (map_problem_.empty()) {
+    map_problem_ = slots_.problem();
+    if (!map_problem_.empty()) host_.on_event(event_level::error, map_problem_);
+  }
+  for (std::uint32_t i = 0; i < clients_.capacity(); ++i) {
+    client& c = clients_.at(i);
+    const std::uint16_t k = c.used ? slots_.link_of(c.hash) : c.link;
+    if (!c.used || k == c.link) continue;
+    c.link = k;
+    c.registered = false;
+    c.since = 0; // the old shard's time means nothing to the new one
+    if (k != slot_table::no_link &&
+        (links_[k].st == state::up || (links_[k].st == state::syncing && i < links_[k].sync_cursor)))
+      put_registration(k, i);
+  }
+  outgoing.rehome(slots_, now);
+  drain_outcomes(now);
+  update_ready(now);
+}
+
+template <class Host> bool endpoint<Host>::on_members(shard_link& l, const_bytes payload, time_point now) {
+  return wire::for_each_record<wire::member>(payload, [&](const wire::member& m) {
+    if (m.index == no_member) { // the shard waits for it
+      std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
+      l.remembered.push_back({m.index, m.lane, m.lane_number, std::string(m.edge_name)});
+      return;
+    }
+    if (m.index >= l.origins.size()) l.origins.resize(m.index + 1u, none);
+    std::erase_if(l.members, [&](const known_member& x) { return x.index == m.index; });
+    if (!m.joined) {
+      std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
+      if (l.origins[m.index] != none) l.left.push_back({now, m.index, l.origins[m.index]});
+      return;
+    }
+    const std::uint32_t record = incoming.acquire(m.lane);
+    if (l.origins[m.index] != none && std::none_of(l.left.begin(), l.left.end(), [&](const auto& x) {
+          return x.index == m.index && x.record == l.origins[m.index];
+        }))
+      release_origin(l, l.origins[m.index]);
+    l.origins[m.index] = record;
+    l.members.push_back({m.index, m.lane, m.lane_number, std::string(m.edge_name)});
+  });
+}
+
+template <class Host> void endpoint<Host>::release_origin(shard_link&, std::uint32_t record) {
+  if (!incoming.release(record)) return;
+  for (shard_link& l : links_) l.forgotten_until = l.shard_time;
+}
+
+// Lanes that left: frames that name them may have been overtaken by that news, so they stay for a while.
+template <class Host> void endpoint<Host>::release_left(shard_link& l, time_point until) {
+  while (!l.left.empty() && l.left.front().at <= until) {
+    const auto x = l.left.front();
+    l.left.pop_front();
+    if (l.origins[x.index] == x.record) l.origins[x.index] = none;
+    release_origin(l, x.record);
+  }
+}
+
+template <class Host> void endpoint<Host>::forget_members(shard_link& l) {
+  release_left(l, never);
+  for (std::uint32_t record : l.origins)
+    if (record != none) release_origin(l, record);
+  l.origins.clear();
+  l.members.clear();
+  l.announced.clear();
+}
+
+template <class Host> bool endpoint<Host>::on_floors(shard_link& l, const_bytes payload) {
+  return wire::for_each_record<wire::floor_record>(payload, [&](const wire::floor_record& f) {
+    if (f.origin < l.origins.size() && l.origins[f.origin] != none)
+      incoming.raise_floor(l.origins[f.origin], f.floor);
+  });
+}
+
+} // namespace beeline::link
