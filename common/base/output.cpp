@@ -123,12 +123,14 @@ void link_output::consume(std::size_t n) noexcept {
   if (n == size()) return clear();
   const std::size_t first = std::min(n, frame_left_);
   data.consume(first);
+  data_sent_ += first;
   frame_left_ -= first;
   n -= first;
   const std::size_t second = std::min(n, urgent.size());
   urgent.consume(second);
   n -= second;
   if (n == 0) return;
+  data_sent_ += n;
   // The kernel took part of the data: frame by frame from the head, to see where in one it stopped.
   while (n) {
     unsigned char length[3];

@@ -83,11 +83,16 @@ public:
   explicit link_output(chunk_pool& pool) noexcept : urgent(pool), data(pool) {}
   output_chain urgent, data;
   std::size_t size() const noexcept { return urgent.size() + data.size(); }
+  // Positions in the stream of data, ever: what was appended last ends at data_end(), and has left when
+  // data_sent() is there.
+  std::uint64_t data_sent() const noexcept { return data_sent_; }
+  std::uint64_t data_end() const noexcept { return data_sent_ + data.size(); }
   std::size_t gather(iovec* iov, std::size_t max) const noexcept;
   void consume(std::size_t n) noexcept;
-  void clear() noexcept { urgent.clear(), data.clear(), frame_left_ = 0; }
+  void clear() noexcept { data_sent_ += data.size(), urgent.clear(), data.clear(), frame_left_ = 0; }
 
 private:
+  std::uint64_t data_sent_ = 0;
   std::size_t frame_left_ = 0; // bytes of a partly sent data frame at the head of `data`
 };
 

@@ -14,6 +14,8 @@
 //     none is marked `again`, no copy exists anywhere: their numbers are given up, so that a held
 //     flow does not keep the floor, and with it the whole lane, from moving on.
 //  5. In flight on one link: at most limits::link_window_bytes_max, so that a whole resend fits.
+//  6. Flows that find no room wait in one queue for each link, and take turns; nothing new passes them.
+//     Only what has a number already goes first: it is older than all that has none.
 //
 // Final answers are pushed to `outcomes`, which the caller drains. No I/O, no clock.
 // Owner: one lane's thread.
@@ -99,6 +101,7 @@ private:
   enum class hold : std::uint8_t { no, warm_up, lane };
   struct item {
     std::uint64_t number = 0, first_sent = 0, token = 0;
+    std::uint64_t data_end = 0; // of its newest copy, in the link's stream of data
     std::byte* block = nullptr;
     std::uint32_t size = 0, flow = none, prev = none, next = none;
     time_point sent_at{}, expires = never;
@@ -126,6 +129,7 @@ private:
     bool resend_due = false;
     std::vector<std::uint32_t> waiting; // flows that found no room, a queue from `next_waiting` on
     std::size_t next_waiting = 0;
+    unsigned turn_left = 0; // messages that the first of them may still send before the next has its turn
   };
   struct key {
     std::uint64_t sender, which;
@@ -147,13 +151,16 @@ private:
   static std::uint64_t sender_key(handle h) noexcept { return std::uint64_t{h.index} << 16 | h.generation; }
   std::uint32_t flow_of(handle sender, const wire::message_parts& m, std::uint16_t link);
   void free_flow(std::uint32_t f);
-  void pump(std::uint32_t f, time_point now);
+  enum class pumped : std::uint8_t { done, turn_over, no_room };
+  pumped pump(std::uint32_t f, time_point now, bool in_turn = false);
+  void wait_for_turn(std::uint32_t f);
   void pump_waiting(std::uint16_t link, time_point now);
   void pump_all_waiting(time_point now);
   void unpin(time_point now);
   void give_up_late(time_point now);
   bool numbers_used_up() const noexcept { return next_number_ - floor_ >= ring_.size(); }
   bool has_room(const link_state& l, const item& m) const noexcept;
+  void safety_resend(std::uint32_t f, time_point now);
   bool send(std::uint32_t i, time_point now);
   void write_copy(std::uint32_t i, std::uint16_t prev, time_point now);
   bool prev_of(const item& m, std::uint16_t& out) const noexcept;
@@ -169,7 +176,10 @@ private:
   void resend_all(std::uint16_t link, time_point now);
   void flow_link_lost(std::uint32_t f);
   std::uint32_t find(std::uint32_t number_low) const noexcept;
-  template <class F> void for_each_flow(F&& f);
+  template <class F> void for_each_flow(F&& f) {
+    for (std::uint32_t i = 0; i < flows_.capacity(); ++i)
+      if (flows_[i].used) f(i);
+  }
 
   block_pool& blocks_;
   dirty_list& dirty_;

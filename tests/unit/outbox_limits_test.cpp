@@ -166,3 +166,43 @@ TEST_CASE("outbox_limits: with a full window the flows that wait go in their ord
   CHECK(o.sends().size() == 2);
   CHECK(o.tokens() == "7 8");
 }
+
+TEST_CASE("outbox_limits: flows that wait for room take turns, so that none waits for all of another") {
+  outbox::settings s;
+  s.link_window_bytes = 300;
+  origin o(s);
+  std::uint32_t token = 0;
+  for (; token < 4; ++token) o.submit(token, "in" + std::to_string(token));
+  CHECK(o.sends().size() == 4);
+  for (int i = 0; i < 100; ++i) o.submit(100, "busy");
+  for (int i = 0; i < 3; ++i) o.submit(200, "calm", eve);
+  o.submit(300, "busy"); // and more of the first flow does not pass the second
+  std::string order;
+  for (std::uint32_t n = 1; !o.box.idle(); ++n) {
+    REQUIRE(n < 1000);
+    o.hears(n, answer::accepted);
+    o.sends();
+    if (!o.copies.empty()) order += (order.empty() ? "" : " ") + o.tokens();
+  }
+  const std::size_t first = order.find("200");
+  REQUIRE(first != std::string::npos);
+  CHECK(first == 16 * 4);                    // after one turn of the other flow
+  CHECK(order.find("200 200 200") == first); // its own turn is not cut short
+  CHECK(order.ends_with(" 300"));            // last of its flow
+}
+
+TEST_CASE("outbox_limits: small messages of new flows do not pass a big one that waits for room") {
+  outbox::settings s;
+  s.link_window_bytes = 300;
+  origin o(s);
+  for (std::uint64_t t = 1; t <= 3; ++t) o.submit(t, "in" + std::to_string(t));
+  o.padding = std::string(100, 'x');
+  o.submit(4, "big");
+  o.padding.clear();
+  CHECK(o.sends().size() == 3);
+  o.submit(5, "new");
+  CHECK(o.sends().empty()); // there is room for it
+  for (std::uint32_t n = 1; n <= 3; ++n) o.hears(n, answer::accepted);
+  CHECK(o.sends().size() == 2);
+  CHECK(o.tokens() == "4" + std::string(100, 'x') + " 5");
+}

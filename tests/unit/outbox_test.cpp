@@ -336,6 +336,18 @@ TEST_CASE("outbox: the safety timer sends only a flow's oldest again, rarely, an
   CHECK(o.sends() == lines{"1 again"});
 }
 
+TEST_CASE("outbox: the safety timer begins when the message has left the link's own output") {
+  origin o;
+  o.submit(1);
+  for (int i = 0; i < 60; ++i) o.wait(1s);
+  CHECK(o.box.counters.safety_resends.get() == 0);
+  CHECK(o.sends() == lines{"1"});
+  for (int i = 0; i < 9; ++i) o.wait(1s);
+  CHECK(o.sends().empty());
+  for (int i = 0; i < 2; ++i) o.wait(1s);
+  CHECK(o.sends() == lines{"1 again"});
+}
+
 TEST_CASE("outbox: a moved slot takes its flows to the new link, marked again, in order") {
   origin o({}, 2);
   o.submit(1);
