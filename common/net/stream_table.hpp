@@ -53,9 +53,9 @@ struct moved_stream {
 };
 
 struct stream_options {
-  int send_buffer = 0, receive_buffer = 0;                 // bytes of kernel buffer; 0: the kernel decides
+  int send_buffer = 0, receive_buffer = 0;              // bytes of kernel buffer; 0: the kernel decides
   duration client_stall_max = limits::client_stall_max; // output waits and nothing is taken
-  duration close_flush_max = limits::close_flush_max;      // for last words, lingering included
+  duration close_flush_max = limits::close_flush_max;   // for last words, lingering included
   std::function<void(const conn&, close_reason, int fd)> closed; // for the log; fd is still open
 };
 

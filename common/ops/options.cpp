@@ -266,7 +266,7 @@ duration option_values::time(const std::string& name, duration min, duration max
 }
 
 std::string option_values::choice(const std::string& name, const std::vector<std::string>& allowed) const {
-  const auto given = needed(name);
+  auto given = needed(name);
   if (std::find(allowed.begin(), allowed.end(), given) != allowed.end()) return given;
   std::string names;
   for (const auto& a : allowed) names.append(names.empty() ? "" : ", ").append(a);

@@ -62,7 +62,7 @@ temporary_folder::~temporary_folder() {
   if (!keep_) std::filesystem::remove_all(path_, ignored);
 }
 std::string temporary_folder::write(const std::string& name, const std::string& text, unsigned mode) const {
-  const std::string path = path_ + "/" + name;
+  std::string path = path_ + "/" + name;
   std::ofstream(path, std::ios::binary) << text;
   if (::chmod(path.c_str(), mode) != 0) throw std::system_error(errno, std::generic_category(), path);
   return path;
