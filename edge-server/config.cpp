@@ -19,23 +19,30 @@ ops::option_set options() {
       ("router", ops::values("HOST:PORT"), "a router's first shard; several routers: give each one")    //
       ("name", value("NAME"), "of this edge server, its own in the cluster (default: the host's name)") //
       ("lanes", value("N"), "threads that share the clients (default: one a processor)");
-  clients.add_options()                                                                        //
-      ("connect-timeout", value("TIME", "5s"), "from the TCP connection to the whole CONNECT") //
-      ("keep-alive-max", value("TIME", "600s"), "longest keep-alive; MQTT 5 clients are told") //
+  clients.add_options() //
+      ("connect-timeout", value("TIME", ops::duration_text(limits::connect_max)),
+       "from the TCP connection to the whole CONNECT") //
+      ("keep-alive-max", value("TIME", ops::duration_text(limits::keep_alive_max)),
+       "longest keep-alive; MQTT 5 clients are told") //
       ("v311-refused", value("WHAT", "puback"),
        "a refused publish of a 3.1.1 client: puback (says nothing) or disconnect");
-  limits_group.add_options()                                                            //
-      ("max-connections", value("N", "100000"), "MQTT connections, all lanes together") //
-      ("max-packet-size", value("SIZE", "1MiB"), "one MQTT packet")                     //
-      ("max-connect-size", value("SIZE", "64KiB"), "one CONNECT packet")                //
-      ("max-prelogin-bytes", value("SIZE", "8MiB"),
-       "bytes of connections that are not logged in, of one lane in all")                               //
-      ("max-inflight", value("N", "1024"), "QoS 1 messages of one client without an answer, each way")  //
-      ("max-inflight-bytes", value("SIZE", "1MiB"), "likewise, bytes")                                  //
-      ("max-pending", value("N", "1000"), "messages that wait for one recipient")                       //
-      ("max-pending-bytes", value("SIZE", "1MiB"), "likewise, bytes")                                   //
-      ("max-client-output", value("SIZE", "1MiB"), "unsent bytes of one client, then QoS 0 is dropped") //
-      ("max-memory", value("SIZE", "1GiB"), "outputs and waiting messages of one lane");
+  limits_group.add_options() //
+      ("max-connections", value("N", std::to_string(limits::connections_max)),
+       "MQTT connections, all lanes together")                                                             //
+      ("max-packet-size", value("SIZE", ops::size_text(limits::packet_bytes_max)), "one MQTT packet")      //
+      ("max-connect-size", value("SIZE", ops::size_text(limits::connect_bytes_max)), "one CONNECT packet") //
+      ("max-prelogin-bytes", value("SIZE", ops::size_text(limits::prelogin_bytes_max)),
+       "bytes of connections that are not logged in, of one lane in all") //
+      ("max-inflight", value("N", std::to_string(limits::inflight_messages_max)),
+       "QoS 1 messages of one client without an answer, each way")                                         //
+      ("max-inflight-bytes", value("SIZE", ops::size_text(limits::inflight_bytes_max)), "likewise, bytes") //
+      ("max-pending", value("N", std::to_string(limits::pending_messages_max)),
+       "messages that wait for one recipient")                                                           //
+      ("max-pending-bytes", value("SIZE", ops::size_text(limits::pending_bytes_max)), "likewise, bytes") //
+      ("max-client-output", value("SIZE", ops::size_text(limits::client_output_bytes_max)),
+       "unsent bytes of one client, then QoS 0 is dropped") //
+      ("max-memory", value("SIZE", ops::size_text(limits::outputs_bytes_max)),
+       "outputs and waiting messages of one lane");
   return {"beeline-edge",
           "Takes MQTT clients in and passes their messages to the routers, and back.",
           {network, ops::secret_options(), clients, limits_group, ops::operation_options("127.0.0.1:7481")}};

@@ -22,13 +22,14 @@ ops::log_level level_of(link::event_level l) {
 }
 
 void log_event(std::uint32_t k, link::event_level level, std::string_view line) {
-  static ops::log_site sites[] = {ops::log_site("link news", 50), ops::log_site("link warnings", 50),
-                                  ops::log_site("link errors", 50)};
+  constexpr unsigned most = limits::log_link_lines_per_second_max;
+  static ops::log_site sites[] = {ops::log_site("link news", most), ops::log_site("link warnings", most),
+                                  ops::log_site("link errors", most)};
   ops::log_limited(sites[static_cast<std::size_t>(level)], level_of(level), "lane {}: {}", k, line);
 }
 
 void log_close(std::uint32_t k, const conn& c, close_reason why, int fd) {
-  static ops::log_site site("client closed", 1000);
+  static ops::log_site site("client closed", limits::log_close_lines_per_second_max);
   if (c.kind == conn::kind_t::link || why == close_reason::moved_lane || !ops::log_on(ops::log_level::debug))
     return;
   ops::log_limited(site, ops::log_level::debug, "lane {}: client at {} closed: {}", k, net::peer_name(fd),

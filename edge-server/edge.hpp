@@ -37,7 +37,7 @@ public:
 
   void start(std::function<void()> opened); // called in the control loop once the MQTT port is open
   void stop();                              // says good-bye to clients and shards, waits for the threads
-  void beat();                              // from the control loop, every pulse_interval
+  void beat();                              // from the control loop, every limits::pulse_interval
 
   const edge_config& config() const noexcept { return config_; }
   const std::string& mqtt_address() const noexcept { return mqtt_address_; }

@@ -8,8 +8,6 @@
 namespace beeline::edge {
 namespace {
 
-constexpr std::uint64_t descriptors_spare = 64; // for what is no client connection, besides the links
-
 void say(const std::string& line) {
   std::fprintf(stdout, "beeline-edge %s\n", line.c_str());
   std::fflush(stdout);
@@ -17,7 +15,7 @@ void say(const std::string& line) {
 
 void check_descriptors(const edge_config& c) {
   const std::uint64_t have = ops::raise_descriptor_limit();
-  const std::uint64_t wanted = c.connections_max + descriptors_spare + 16 * c.lanes;
+  const std::uint64_t wanted = c.connections_max + limits::descriptors_spare + 16 * c.lanes;
   if (have < wanted)
     ops::log_warning("only {} file descriptors for --max-connections {}: raise the limit to {} (ulimit -n, "
                      "LimitNOFILE) or lower --max-connections",
@@ -41,7 +39,7 @@ int run(int argc, const char* const* argv) {
     say("listening for MQTT at " + edge.mqtt_address());
     say("ready");
   });
-  control.every(ops::pulse_interval, [&edge] { edge.beat(); });
+  control.every(limits::pulse_interval, [&edge] { edge.beat(); });
   control.every(std::chrono::seconds(10), [] { ops::log_all_suppressed(); });
   control.run();
   admin->stop(); // before what its handlers name

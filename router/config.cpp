@@ -20,13 +20,16 @@ ops::option_set options() {
       ("advertise", value("HOST"), "host under which edge servers reach the shards (default: as dialled)") //
       ("shards", value("N"), "threads that share the slots (default: one a processor)")                    //
       ("slots", value("FIRST-LAST", "0-4095"), "this router's part, where several share the work")         //
-      ("warm-up", value("TIME", "6s"), "after a start without news of missing edge servers, wait so long") //
-      ("linger", value("TIME", "2s"), "clients of a lost edge server stay known so long");
-  limits_group.add_options()                                  //
-      ("links-max", value("N", "4096"), "links of one shard") //
-      ("link-output-max", value("SIZE", "8MiB"),
+      ("warm-up", value("TIME", ops::duration_text(limits::warm_up)),
+       "after a start without news of missing edge servers, wait so long") //
+      ("linger", value("TIME", ops::duration_text(limits::linger)),
+       "clients of a lost edge server stay known so long");
+  limits_group.add_options()                                                             //
+      ("links-max", value("N", std::to_string(limits::links_max)), "links of one shard") //
+      ("link-output-max", value("SIZE", ops::size_text(limits::link_output_bytes_max)),
        "waiting for one link; then QoS 1 is told to wait, QoS 0 dropped") //
-      ("outputs-max", value("SIZE", "1GiB"), "waiting for all links of one shard");
+      ("outputs-max", value("SIZE", ops::size_text(limits::outputs_bytes_max)),
+       "waiting for all links of one shard");
   return {"beeline-router",
           "Knows which edge server has which client, and passes each message to that one alone.",
           {network, ops::secret_options(), limits_group, ops::operation_options("127.0.0.1:7480")}};
@@ -42,7 +45,8 @@ void check(const router_config& c, const ops::option_values& given) {
     throw start_error(given.origin("listen") + " " + ops::to_string(c.listen) + ": the ports of " +
                           std::to_string(c.shards) + " shards end above 65535; give a lower port",
                       exit_usage);
-  if (c.advertise.size() > 255 || c.advertise.find_first_of(" /,") != c.advertise.npos)
+  if (c.advertise.size() > limits::host_name_bytes_max ||
+      c.advertise.find_first_of(" /,") != c.advertise.npos)
     throw start_error(given.origin("advertise") + " " + ops::quoted(c.advertise) +
                           ": must be a host name or an address, without a port",
                       exit_usage);

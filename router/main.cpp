@@ -32,7 +32,7 @@ int run(int argc, const char* const* argv) {
   }
   say("admin at http://" + ops::to_string(admin->local_endpoint()));
   say("ready");
-  control.every(ops::pulse_interval, [&r] { r.beat(); });
+  control.every(limits::pulse_interval, [&r] { r.beat(); });
   control.every(std::chrono::seconds(10), [] { ops::log_all_suppressed(); });
   control.run();
   admin->stop(); // before what its handlers name

@@ -32,7 +32,7 @@ public:
 
   void start(); // listens
   void stop();  // says good-bye to the lanes, waits for the threads
-  void beat();  // from the control loop, every pulse_interval
+  void beat();  // from the control loop, every limits::pulse_interval
 
   const router_config& config() const noexcept { return config_; }
   const std::vector<std::unique_ptr<shard_place>>& shards() const noexcept { return shards_; }

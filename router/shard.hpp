@@ -39,7 +39,7 @@ struct shard_config {
   std::size_t link_output_max = limits::link_output_bytes_max;
   std::size_t outputs_max = limits::outputs_bytes_max;
   duration linger = limits::linger, warm_up = limits::warm_up;
-  std::size_t links_max = 4096;
+  std::size_t links_max = limits::links_max, contested_max = limits::claims_contested_max;
 };
 
 struct shard_counters {

@@ -89,7 +89,7 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
   auto [it, fresh] = contests_.try_emplace(h);
   contest& all = it->second;
   if (fresh) {
-    if (contests_.size() > limits::claims_contested_max) {
+    if (contests_.size() > config_.contested_max) {
       contests_.erase(it);
       counters.claims_refused.add();
       return kick(h, mine, mine.id);

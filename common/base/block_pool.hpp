@@ -3,6 +3,8 @@
 // Sizes up to 16 KiB come from free lists of powers of two, so that the hot path never calls
 // malloc once it is warm; larger ones go to malloc. Owner: one thread.
 #pragma once
+#include "common/base/limits.hpp"
+
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -40,7 +42,7 @@ public:
   void give(std::byte* p, std::size_t size) noexcept {
     in_use_ -= size;
     const unsigned k = class_of(size);
-    if (k >= classes || (smallest << k) * kept_[k] >= kept_bytes_max) return std::free(p);
+    if (k >= classes || (smallest << k) * kept_[k] >= limits::pool_kept_bytes_max) return std::free(p);
     free_[k] = new (p) node{free_[k]};
     ++kept_[k];
   }
@@ -50,7 +52,7 @@ private:
   struct node {
     node* next;
   };
-  static constexpr std::size_t smallest = 64, kept_bytes_max = std::size_t{8} << 20;
+  static constexpr std::size_t smallest = 64;
   static constexpr unsigned classes = 9; // 64 B to 16 KiB
   static constexpr unsigned class_of(std::size_t size) noexcept {
     return size <= smallest ? 0 : static_cast<unsigned>(std::bit_width((size - 1) / smallest));

@@ -1,7 +1,11 @@
 // Every limit of Beeline, with its unit and the reason for its value.
 //
 // A limit that an operator may want to change has an option of the same name (see
-// docs/operations.md); the constant is then the default. Every limit is counted when it is hit.
+// docs/operations.md); the constant is then the default, and the option's own range stands with the
+// option (config.cpp of each program). Every limit is counted when it is hit.
+//
+// Elsewhere stand only what a format demands (lengths in MQTT, in frames), shapes and steps of data
+// structures and loops, and what follows from limits here: link::accepted_window::limit is two windows.
 // Owner: nobody, constants only.
 #pragma once
 #include <chrono>
@@ -33,7 +37,8 @@ inline constexpr std::size_t urgent_bytes_max =
 inline constexpr std::size_t sync_output_max = 256 * KiB; // registrations queued at once for one link
 inline constexpr std::size_t outputs_bytes_max = 1 * GiB; // all outputs and windows of one shard or lane
 inline constexpr std::size_t control_batch_bytes =
-    48 * KiB;                                      // registrations and answers are cut into such frames
+    48 * KiB;                                   // registrations and answers are cut into such frames
+inline constexpr std::size_t links_max = 4'096; // of one shard: lanes of all edges, and some that reconnect
 inline constexpr std::size_t members_max = 65'000; // link incarnations alive or in quarantine at a shard
 inline constexpr std::size_t shards_per_router_max = 256;
 inline constexpr std::size_t routers_max = 64;
@@ -44,6 +49,7 @@ inline constexpr std::size_t link_window_bytes_max =
     4 * MiB; // in flight on one link; resent whole after a cut
 inline constexpr std::size_t origins_remembered_max = 16'384; // lanes whose accepted identities a lane keeps
 inline constexpr std::size_t claims_contested_max = 262'144;  // client ids claimed twice at one moment
+inline constexpr std::size_t pool_kept_bytes_max = 8 * MiB;   // free blocks of one size that a lane keeps
 
 // --- clients ----------------------------------------------------------------------------------------
 inline constexpr std::size_t connections_max = 100'000; // of one edge server; the file limit is usually lower
@@ -58,6 +64,18 @@ inline constexpr std::size_t client_output_bytes_max =
 inline constexpr std::size_t subscriptions_max = 100; // filters of one client
 inline constexpr std::uint16_t topic_alias_max = 16;
 
+// --- sockets, and one turn of a loop: a busy socket leaves room for the others ----------------------
+inline constexpr int loop_events_max = 512;              // sockets handled in one turn
+inline constexpr int accepts_max = 64;                   // of one listener in one turn
+inline constexpr int stream_reads_max = 4;               // of one socket in one turn
+inline constexpr int stream_writes_max = 8;              // of one socket in one turn
+inline constexpr std::size_t read_bytes_max = 256 * KiB; // of one read
+inline constexpr std::size_t write_pieces_max = 64;      // of one gather write: 1 MiB of large chunks
+inline constexpr std::size_t link_notsent_bytes_max =
+    128 * KiB; // of a link in the kernel: urgent frames cannot pass what is there
+inline constexpr int listen_backlog = 4'096; // connections in the kernel that wait to be accepted
+inline constexpr auto accept_pause = 100ms;  // after an accept that failed, for descriptors to free up
+
 // --- time -------------------------------------------------------------------------------------------
 inline constexpr auto heartbeat_interval = 500ms;
 inline constexpr auto silence_max = 3s; // of a link: it is dead
@@ -65,11 +83,14 @@ inline constexpr auto frame_time_max =
     10s; // of a link: bytes come, and no whole frame: its length is damaged
 inline constexpr auto write_stall_max = 10s;  // output queued and the peer takes nothing
 inline constexpr auto client_stall_max = 30s; // output waits for a client and it takes nothing
+inline constexpr auto link_unacknowledged_max =
+    10s; // bytes of a link that the peer's kernel does not acknowledge: TCP gives the link up
 inline constexpr auto pause_max = 2s;         // of the own loop: links are stale (shorter than silence_max)
 inline constexpr auto linger = 2s;            // a lost lane's clients stay known, in case it returns
 inline constexpr auto warm_up = 6s;           // beyond the last progress of a linked lane
 inline constexpr int warm_up_times_max = 10;  // of warm_up, in all: a lane never in sync cannot stop us
 inline constexpr auto index_quarantine = 60s; // before a member index names another lane
+inline constexpr auto link_connect_max = 3s;  // a link's name resolved and TCP up, all its addresses together
 inline constexpr auto handshake_max = 3s;
 inline constexpr auto connect_max = 5s;     // TCP accept to whole CONNECT
 inline constexpr auto registered_max = 5s;  // CONNECT to registered, else CONNACK 0x88
@@ -83,22 +104,36 @@ inline constexpr unsigned resends_max = 48; // retry / not here / busy for one m
 inline constexpr auto keep_alive_max = 600s;
 
 // --- operations -------------------------------------------------------------------------------------
-inline constexpr std::size_t admin_connections_max = 64;       // HTTP connections, then 503
-inline constexpr std::size_t admin_header_bytes_max = 8 * KiB; // of one request, then 431
-inline constexpr std::size_t admin_body_bytes_max = 64 * KiB;  // of one request, then 413
-inline constexpr std::size_t admin_query_parameters_max = 32;  // of one request, then 400
-inline constexpr auto admin_idle_max = 10s;                    // one whole request, or one whole answer
-inline constexpr auto admin_answer_max = 3s;                   // another thread's answer, then 504
-inline constexpr std::size_t secret_bytes_max = 4 * KiB;       // a secret file; bigger is the wrong file
-inline constexpr std::size_t config_bytes_max = 1 * MiB;       // a configuration file; likewise
-inline constexpr std::size_t log_line_bytes_max = 4 * KiB;     // longer log messages are cut
-inline constexpr unsigned log_lines_per_second_max = 5;        // of one log site that peers can trigger
+inline constexpr std::size_t admin_connections_max = 64;        // HTTP connections, then 503
+inline constexpr std::size_t admin_header_bytes_max = 8 * KiB;  // of one request, then 431
+inline constexpr std::size_t admin_body_bytes_max = 64 * KiB;   // of one request, then 413
+inline constexpr std::size_t admin_query_parameters_max = 32;   // of one request, then 400
+inline constexpr auto admin_idle_max = 10s;                     // one whole request, or one whole answer
+inline constexpr auto admin_answer_max = 3s;                    // another thread's answer, then 504
+inline constexpr std::size_t admin_refusals_max = 16;           // connections that are being told 503
+inline constexpr auto admin_drain_max = 1s;                     // for a peer to read our last words ...
+inline constexpr std::size_t admin_drain_bytes_max = 256 * KiB; // ... while it still sends so much
+inline constexpr auto pulse_interval = 250ms; // between questions whether a lane or shard still turns
+inline constexpr auto pulse_silence_max = 1s; // without an answer: it is stalled, /healthz says 503
+inline constexpr std::uint64_t descriptors_spare = 64;     // for what is neither a client nor a link
+inline constexpr std::size_t host_name_bytes_max = 253;    // of DNS
+inline constexpr std::size_t quoted_bytes_max = 120;       // of an operator's wrong word in an error message
+inline constexpr std::size_t secret_bytes_max = 4 * KiB;   // a secret file; bigger is the wrong file
+inline constexpr std::size_t config_bytes_max = 1 * MiB;   // a configuration file; likewise
+inline constexpr std::size_t log_line_bytes_max = 4 * KiB; // longer log messages are cut
+inline constexpr unsigned log_lines_per_second_max = 5;    // of one log site that peers can trigger
+inline constexpr unsigned log_link_lines_per_second_max = 50; // news of links: one each in a large cluster
+inline constexpr unsigned log_close_lines_per_second_max = 1'000; // ends of clients, at level debug only
+inline constexpr auto log_accept_interval = 5s;                   // between lines that accepts fail
 
 static_assert(link_output_bytes_low < link_output_bytes_high &&
               link_output_bytes_high < link_output_bytes_max);
 static_assert(2 * link_window_bytes_max <= link_output_bytes_max, "a whole window may be queued twice");
 static_assert((window_messages_max & (window_messages_max - 1)) == 0);
 static_assert(pause_max < silence_max && heartbeat_interval * 3 < silence_max);
+static_assert(write_pieces_max <= 1'024, "IOV_MAX");
+static_assert(links_max <= members_max && host_name_bytes_max < 256);
+static_assert(pulse_interval < pulse_silence_max);
 static_assert(frame_bytes_max < (1u << 24), "the frame length has 24 bits");
 static_assert(connect_bytes_max <= packet_bytes_max && client_id_bytes_max < 256);
 

@@ -5,6 +5,7 @@
 //
 // Owner: the loop's thread.
 #pragma once
+#include "common/base/limits.hpp"
 #include "common/net/event_loop.hpp"
 #include "common/net/unique_fd.hpp"
 
@@ -19,11 +20,10 @@ public:
   // The fd is non-blocking, or empty: then `why` says in words what went wrong and where.
   using done_fn = std::function<void(unique_fd fd, std::string_view why)>;
 
-  static constexpr duration connect_max = std::chrono::seconds(3); // with resolving, all addresses together
-
   explicit connector(event_loop& loop);
   ~connector(); // gives up what is under way, without calls
-  void dial(const std::string& host, std::uint16_t port, done_fn done, duration timeout = connect_max);
+  void dial(const std::string& host, std::uint16_t port, done_fn done,
+            duration timeout = limits::link_connect_max);
 
 private:
   struct attempt;

@@ -1,6 +1,7 @@
 #include "common/net/event_loop.hpp"
 
 #include "common/base/check.hpp"
+#include "common/base/limits.hpp"
 #include "common/net/unique_fd.hpp"
 
 #include <algorithm>
@@ -20,7 +21,6 @@ namespace beeline::net {
 namespace asio = boost::asio;
 namespace {
 
-constexpr int events_max = 512;                                // handled in one turn
 constexpr auto wait_max = std::chrono::seconds(10);            // keeps `never` far from the clock's end
 constexpr auto poll_interval = std::chrono::microseconds(100); // of Asio, while data sockets stay busy
 
@@ -45,7 +45,7 @@ struct event_loop::impl {
   int epoll = -1;
   std::atomic<bool> stop{false};
   std::atomic<std::thread::id> owner{};
-  std::array<epoll_event, events_max> events;
+  std::array<epoll_event, limits::loop_events_max> events;
   std::vector<task> deferred, running;
   time_point polled_at{};
   bool armed = false; // Asio awaits the set
@@ -53,7 +53,7 @@ struct event_loop::impl {
 
   int look() noexcept {
     int n;
-    do n = ::epoll_wait(epoll, events.data(), events_max, 0);
+    do n = ::epoll_wait(epoll, events.data(), limits::loop_events_max, 0);
     while (n < 0 && errno == EINTR);
     for (int i = 0; i < n; ++i) {
       if (events[i].data.ptr != this) continue;

@@ -16,10 +16,6 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 namespace {
 
-constexpr int accepts_max = 64; // in one turn
-constexpr auto accept_pause = std::chrono::milliseconds(100);
-constexpr duration log_interval = std::chrono::seconds(5);
-
 struct resolved {
   explicit resolved(const std::string& host, std::uint16_t port) {
     addrinfo hints{};
@@ -127,7 +123,7 @@ struct listener::impl : std::enable_shared_from_this<impl> {
   }
 
   void accept_batch() {
-    for (int i = 0; i < accepts_max && !stopped; ++i) {
+    for (int i = 0; i < limits::accepts_max && !stopped; ++i) {
       unique_fd s(::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (s) {
         take(std::move(s));
@@ -154,7 +150,7 @@ struct listener::impl : std::enable_shared_from_this<impl> {
   }
 
   void rest() {
-    pause.expires_after(accept_pause);
+    pause.expires_after(limits::accept_pause);
     pause.async_wait([self = shared_from_this()](const boost::system::error_code& e) {
       if (!e && !self->stopped) self->await();
     });
@@ -167,7 +163,7 @@ struct listener::impl : std::enable_shared_from_this<impl> {
     log("cannot accept at " + bound.address + ": " + std::strerror(e) +
         (out_of_resources(e) ? "; raise the file limit or lower the number of connections" : "") + " (" +
         std::to_string(std::exchange(unlogged, 0)) + " times)");
-    log_after = now + log_interval;
+    log_after = now + limits::log_accept_interval;
   }
 };
 

@@ -6,6 +6,7 @@
 //
 // Owner: the loop's thread, from construction to destruction.
 #pragma once
+#include "common/base/limits.hpp"
 #include "common/net/event_loop.hpp"
 #include "common/net/io_counters.hpp"
 #include "common/net/unique_fd.hpp"
@@ -30,7 +31,7 @@ bound_socket bind_tcp(const std::string& host, std::uint16_t port);
 std::vector<bound_socket> bind_tcp_shared(const std::string& host, std::uint16_t port, std::size_t n);
 
 // Any thread; throws std::system_error. From here on connections queue in the kernel.
-void start_listening(const bound_socket& s, int backlog = 4096);
+void start_listening(const bound_socket& s, int backlog = limits::listen_backlog);
 
 class listener {
 public:

@@ -71,7 +71,6 @@ public:
   bool empty() const noexcept { return table_.all.empty(); }
 
 private:
-  static constexpr int reads_max = 4; // for one stream in one turn
   static constexpr duration sweep_interval = std::chrono::milliseconds(250);
 
   static bool wants(const stream& s) noexcept { return s.c.want_read && !s.c.closing() && s.c.move_to < 0; }
@@ -96,7 +95,7 @@ private:
   }
 
   void read(stream& s, time_point now) {
-    for (int i = 0; i < reads_max; ++i) {
+    for (int i = 0; i < limits::stream_reads_max; ++i) {
       const auto r = table_.receive(s);
       if (r.state == stream_table::io::again) return;
       if (r.state == stream_table::io::ended) return finish(s, close_reason::peer_closed, now);
@@ -170,7 +169,7 @@ private:
 
   // While closing or lingering: what still comes is thrown away.
   void drain(stream& s, time_point now) {
-    for (int i = 0; i < reads_max; ++i) {
+    for (int i = 0; i < limits::stream_reads_max; ++i) {
       const auto state = table_.discard(s);
       if (state == stream_table::io::ok) continue;
       if (state == stream_table::io::failed) return end(s, close_reason::network_error, now);

@@ -17,11 +17,6 @@
 namespace beeline::net {
 namespace {
 
-constexpr std::size_t iovecs_max = 64;               // 1 MiB of large chunks; IOV_MAX is 1,024
-constexpr int writes_max = 8;                        // for one stream in one turn
-constexpr int link_notsent_bytes = 128 * 1024;       // so that urgent frames do not queue in the kernel
-constexpr unsigned link_user_timeout_ms = 10 * 1000; // unacknowledged for so long: dead
-
 template <class T> void set_option(int fd, int level, int name, T value) noexcept {
   // Failure is no fault: the option is an improvement, and AF_UNIX sockets in tests have none.
   (void)::setsockopt(fd, level, name, &value, sizeof value);
@@ -49,7 +44,7 @@ std::string peer_name(int fd) {
 
 stream_table::stream_table(int epoll_fd, stream_options o, dirty_list& d, chunk_pool& pool, io_counters& n)
     : options(std::move(o)), dirty(d), counters(n), epoll_(epoll_fd), pool_(pool),
-      scratch_(std::make_unique_for_overwrite<std::byte[]>(scratch_bytes)) {}
+      scratch_(std::make_unique_for_overwrite<std::byte[]>(limits::read_bytes_max)) {}
 
 stream_table::~stream_table() {
   while (!all.empty()) bury(*all.back());
@@ -62,8 +57,9 @@ void stream_table::set_options(const stream& s) noexcept {
   if (options.receive_buffer) set_option(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
   if (s.c.kind != conn::kind_t::link) return;
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, link_notsent_bytes);
-  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, link_user_timeout_ms);
+  set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(limits::link_notsent_bytes_max));
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+             static_cast<unsigned>(std::chrono::milliseconds(limits::link_unacknowledged_max).count()));
 }
 
 stream* stream_table::open(conn::kind_t kind, unique_fd fd, budget_slot slot) {
@@ -83,7 +79,7 @@ stream* stream_table::open(conn::kind_t kind, unique_fd fd, budget_slot slot) {
 auto stream_table::receive(stream& s) -> received {
   const std::size_t before = s.rest.size();
   const bool in_front = before <= short_rest;
-  const std::size_t at = in_front ? before : 0, room = scratch_bytes - at;
+  const std::size_t at = in_front ? before : 0, room = limits::read_bytes_max - at;
   ssize_t n;
   do n = ::recv(s.fd.get(), scratch_.get() + at, room, MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
@@ -133,7 +129,7 @@ void stream_table::drop_rest(stream& s) noexcept {
 }
 
 stream_table::io stream_table::discard(stream& s) {
-  const auto n = ::recv(s.fd.get(), scratch_.get(), scratch_bytes, MSG_DONTWAIT);
+  const auto n = ::recv(s.fd.get(), scratch_.get(), limits::read_bytes_max, MSG_DONTWAIT);
   if (n > 0) {
     counters.reads.add();
     counters.bytes_in.add(static_cast<std::size_t>(n));
@@ -145,11 +141,11 @@ stream_table::io stream_table::discard(stream& s) {
 
 stream_table::written stream_table::write(stream& s, time_point now) {
   written w{false, false};
-  iovec iov[iovecs_max];
-  for (int i = 0; i < writes_max && !s.waiting_out; ++i) {
+  iovec iov[limits::write_pieces_max];
+  for (int i = 0; i < limits::stream_writes_max && !s.waiting_out; ++i) {
     msghdr m{};
     m.msg_iov = iov;
-    m.msg_iovlen = s.c.gather(iov, iovecs_max);
+    m.msg_iovlen = s.c.gather(iov, limits::write_pieces_max);
     if (m.msg_iovlen == 0) break;
     std::size_t offered = 0;
     for (std::size_t k = 0; k < m.msg_iovlen; ++k) offered += iov[k].iov_len;

@@ -101,7 +101,6 @@ public:
   io_counters& counters;
 
 private:
-  static constexpr std::size_t scratch_bytes = 256 * limits::KiB;
   static constexpr std::size_t short_rest = 4 * limits::KiB; // copied in front of the scratch each read
 
   void set_options(const stream& s) noexcept;

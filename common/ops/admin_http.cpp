@@ -38,11 +38,6 @@ using acceptor_type = asio::basic_socket_acceptor<tcp, executor>;
 using timer_type = asio::basic_waitable_timer<std::chrono::steady_clock,
                                               asio::wait_traits<std::chrono::steady_clock>, executor>;
 
-constexpr auto drain_max = std::chrono::seconds(1);           // for the peer to read our last words
-constexpr std::size_t drain_bytes_max = 256 * limits::KiB;    // of what it still sends meanwhile
-constexpr std::size_t refusals_max = 16;                      // connections that are being told 503
-constexpr auto accept_pause = std::chrono::milliseconds(100); // after a failure, for descriptors to free up
-
 // The way back to the admin thread; outlives the server in the hands of responders.
 struct mailbox {
   std::mutex lock;
@@ -277,7 +272,7 @@ void connection::on_write(const error_code& ec) {
 void connection::finish() {
   error_code ignored;
   stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-  stream_.expires_after(drain_max);
+  stream_.expires_after(limits::admin_drain_max);
   drain();
 }
 
@@ -285,7 +280,7 @@ void connection::drain() {
   stream_.async_read_some(asio::buffer(scratch_),
                           [self = shared_from_this()](const error_code& ec, std::size_t n) {
                             self->drained_ += n;
-                            if (!ec && self->drained_ < drain_bytes_max) self->drain();
+                            if (!ec && self->drained_ < limits::admin_drain_bytes_max) self->drain();
                           });
 }
 
@@ -335,7 +330,7 @@ void admin_server::impl::accept() {
     }
     if (ec == asio::error::operation_aborted) return;
     state.counters.accept_failures.add();
-    pause.expires_after(accept_pause);
+    pause.expires_after(limits::accept_pause);
     pause.async_wait([this](const error_code& stopped) {
       if (!stopped) accept();
     });
@@ -345,7 +340,7 @@ void admin_server::impl::accept() {
 void admin_server::impl::welcome(socket_type socket) try {
   if (state.open < state.limits.connections_max)
     std::make_shared<connection>(std::move(socket), state, state.open)->read();
-  else if (state.refusing < refusals_max)
+  else if (state.refusing < limits::admin_refusals_max)
     std::make_shared<connection>(std::move(socket), state, state.refusing)->refuse();
   else state.counters.connections_refused.add();
 } catch (const std::bad_alloc&) { // this connection is closed, the next is accepted all the same

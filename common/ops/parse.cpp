@@ -1,6 +1,7 @@
 #include "common/ops/parse.hpp"
 
 #include "common/base/ids.hpp"
+#include "common/base/limits.hpp"
 #include "common/ops/start_error.hpp"
 
 #include <algorithm>
@@ -20,20 +21,6 @@ std::optional<std::uint64_t> take_number(std::string_view& text) noexcept {
   if (error != std::errc()) return std::nullopt;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return n;
-}
-
-std::string size_text(std::uint64_t n) {
-  constexpr const char* units[] = {"", "KiB", "MiB", "GiB"};
-  std::size_t u = 0;
-  while (u < 3 && n != 0 && n % 1024 == 0) n /= 1024, ++u;
-  return std::to_string(n) + units[u];
-}
-
-std::string duration_text(duration d) {
-  const auto us = d.count();
-  if (us % 1'000'000 == 0) return std::to_string(us / 1'000'000) + "s";
-  if (us % 1'000 == 0) return std::to_string(us / 1'000) + "ms";
-  return std::to_string(us) + "us";
 }
 
 bool host_char(char c) noexcept {
@@ -73,6 +60,20 @@ std::string to_string(const host_port& a) {
   return (v6 ? "[" + a.host + "]" : a.host) + ":" + std::to_string(a.port);
 }
 
+std::string size_text(std::uint64_t n) {
+  constexpr const char* units[] = {"", "KiB", "MiB", "GiB"};
+  std::size_t u = 0;
+  while (u < 3 && n != 0 && n % 1024 == 0) n /= 1024, ++u;
+  return std::to_string(n) + units[u];
+}
+
+std::string duration_text(duration d) {
+  const auto us = d.count();
+  if (us % 1'000'000 == 0) return std::to_string(us / 1'000'000) + "s";
+  if (us % 1'000 == 0) return std::to_string(us / 1'000) + "ms";
+  return std::to_string(us) + "us";
+}
+
 std::optional<std::int64_t> to_integer(std::string_view text, std::int64_t min, std::int64_t max) noexcept {
   std::int64_t n = 0;
   const auto end = text.data() + text.size();
@@ -82,10 +83,9 @@ std::optional<std::int64_t> to_integer(std::string_view text, std::int64_t min, 
 }
 
 host_port parse_host_port(std::string_view what, std::string_view text, port_zero zero) {
-  constexpr std::size_t name_bytes_max = 253; // of DNS
   std::string_view rest = text;
   const auto host = take_host(what, rest);
-  if (host.size() > name_bytes_max) bad(what, text, "the host name is too long");
+  if (host.size() > limits::host_name_bytes_max) bad(what, text, "the host name is too long");
   if (!rest.starts_with(':')) bad(what, text, "the port is missing; write HOST:PORT, like [::1]:1883");
   const bool any = zero == port_zero::allowed;
   const auto port = to_integer(rest.substr(1), any ? 0 : 1, 65535);

@@ -43,4 +43,8 @@ duration parse_duration(std::string_view what, std::string_view text, duration m
                         duration max = std::chrono::hours(24 * 365));
 std::uint64_t parse_count(std::string_view what, std::string_view text, std::uint64_t min, std::uint64_t max);
 
+// The other way round, in the largest unit that is exact: "8MiB", "500ms".
+std::string size_text(std::uint64_t n);
+std::string duration_text(duration d);
+
 } // namespace beeline::ops

@@ -3,14 +3,12 @@
 //
 // beat() is for one thread (the control loop), stalled_for() for any. A pulse outlives its thread.
 #pragma once
+#include "common/base/limits.hpp"
 #include "common/net/core_thread.hpp"
 
 #include <atomic>
 
 namespace beeline::ops {
-
-inline constexpr auto pulse_interval = std::chrono::milliseconds(250);
-inline constexpr duration pulse_silence_max = std::chrono::seconds(1); // then the thread counts as stalled
 
 class pulse {
 public:
@@ -23,7 +21,7 @@ public:
     const std::uint64_t asked = asked_.load(std::memory_order_acquire), now = to_us(net::steady_now());
     return duration(asked == 0 || asked > now ? 0 : static_cast<std::int64_t>(now - asked));
   }
-  bool stalled() const noexcept { return stalled_for() > pulse_silence_max; }
+  bool stalled() const noexcept { return stalled_for() > limits::pulse_silence_max; }
 
 private:
   std::atomic<std::uint64_t> asked_{0}; // when, µs; 0: no question waits

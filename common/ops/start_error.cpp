@@ -1,12 +1,12 @@
 #include "common/ops/start_error.hpp"
 
+#include "common/base/limits.hpp"
+
 #include <cstdio>
 #include <new>
 
 namespace beeline::ops {
 namespace {
-
-constexpr std::size_t quoted_bytes_max = 120;
 
 int complain(std::string_view program, std::string_view message, int code) noexcept {
   // One line, whatever a library put into its message.
@@ -31,7 +31,7 @@ start_error cannot_listen(std::string_view option, std::string_view address, con
 
 std::string quoted(std::string_view text) {
   std::string out = "'";
-  for (char c : text.substr(0, quoted_bytes_max)) {
+  for (char c : text.substr(0, limits::quoted_bytes_max)) {
     const auto b = static_cast<unsigned char>(c);
     if (b >= 0x20 && b != 0x7f) {
       out += c;
@@ -40,7 +40,7 @@ std::string quoted(std::string_view text) {
     constexpr char hex[] = "0123456789abcdef";
     out.append("\\x").append({hex[b >> 4], hex[b & 15]});
   }
-  if (text.size() > quoted_bytes_max) out += "...";
+  if (text.size() > limits::quoted_bytes_max) out += "...";
   return out += '\'';
 }
 
