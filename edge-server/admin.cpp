@@ -12,68 +12,87 @@ using nlohmann::json;
 using ops::http_responder;
 constexpr std::string_view prefix = "beeline_edge_";
 
+constexpr auto gauge = ops::stat_kind::gauge, greatest = ops::stat_kind::greatest;
+
+constexpr ops::stat<lane_counters> client_rows[] = {
+    {"ready", "1 while in sync with every shard", &lane_counters::ready, gauge},
+    {"connections", "MQTT connections", &lane_counters::connections, gauge},
+    {"clients", "Clients that have their CONNACK", &lane_counters::sessions, gauge},
+    {"prelogin_bytes", "Bytes kept of connections without CONNECT", &lane_counters::prelogin_bytes, gauge},
+    {"queue_bytes", "Memory of outputs", &lane_counters::output_bytes, gauge},
+    {"waiting_bytes", "Memory of messages that wait for their answer or recipient",
+     &lane_counters::waiting_bytes, gauge},
+    {"connects", "CONNECT packets", &lane_counters::connects},
+    {"connects_refused", "CONNECT packets refused", &lane_counters::connects_refused},
+    {"session_takeovers", "Sessions ended by a newer one on the same lane", &lane_counters::takeovers},
+    {"publish_bytes", "Payload bytes from clients", &lane_counters::publish_bytes},
+    {"delivery_bytes", "Payload bytes to clients", &lane_counters::delivery_bytes},
+    {"outcomes_untold", "Refusals that MQTT 3.1.1 has no way to tell", &lane_counters::outcomes_untold},
+    {"pubacks_in", "PUBACK packets from clients", &lane_counters::pubacks_in},
+    {"pubacks_unknown", "PUBACK packets for nothing that was sent", &lane_counters::pubacks_unknown},
+    {"pending_messages", "Messages that wait for recipients", &lane_counters::pending, gauge},
+    {"pending_bytes", "Bytes of messages that wait for recipients", &lane_counters::pending_bytes, gauge},
+    {"subscribes", "SUBSCRIBE packets", &lane_counters::subscribes},
+    {"subscriptions_refused", "Filters refused", &lane_counters::subscriptions_refused},
+    {"reads_paused", "Times a client was not read for back pressure", &lane_counters::reads_paused},
+    {"malformed_packets", "Malformed packets", &lane_counters::malformed},
+};
+
+constexpr ops::stat<link::endpoint_counters> link_rows[] = {
+    {"links", "Links to shards, wanted", &link::endpoint_counters::links, gauge},
+    {"links_up", "Links to shards in sync", &link::endpoint_counters::links_up, gauge},
+    {"link_connects", "Links made", &link::endpoint_counters::link_connects},
+    {"link_losses", "Links lost", &link::endpoint_counters::link_losses},
+    {"link_round_trip_us", "Newest round trip of the slowest link", &link::endpoint_counters::round_trip_us,
+     greatest},
+    {"registrations", "Registrations of clients sent", &link::endpoint_counters::registrations},
+    {"takeovers", "Sessions that lost their id to another lane", &link::endpoint_counters::takeovers},
+    {"link_frames_in", "Frames from shards", &link::endpoint_counters::frames_in},
+    {"messages_in", "Messages from shards for our clients", &link::endpoint_counters::messages_in},
+    {"message_bytes_in", "Payload bytes of messages from shards", &link::endpoint_counters::bytes_in},
+    {"messages_accepted", "QoS 1 messages taken by a session", &link::endpoint_counters::accepted},
+    {"messages_accepted_qos0", "QoS 0 messages taken by a session", &link::endpoint_counters::accepted_qos0},
+    {"messages_out_qos0", "QoS 0 messages sent to shards", &link::endpoint_counters::frames_out_qos0},
+};
+
+constexpr ops::stat<link::outbox_counters> outbox_rows[] = {
+    {"unanswered_messages", "QoS 1 messages of our clients without an answer",
+     &link::outbox_counters::messages, gauge},
+    {"unanswered_bytes", "Bytes of QoS 1 messages of our clients without an answer",
+     &link::outbox_counters::bytes, gauge},
+    {"messages_out", "QoS 1 messages sent to shards, first copies", &link::outbox_counters::sent},
+    {"messages_resent", "QoS 1 messages sent again", &link::outbox_counters::resent},
+    {"safety_resends", "Of these, by the slow safety timer", &link::outbox_counters::safety_resends},
+    {"late_answers", "Answers to messages that had theirs", &link::outbox_counters::late_answers},
+};
+
+constexpr ops::stat<link::inbox_counters> inbox_rows[] = {
+    {"origins", "Lanes whose accepted messages are remembered", &link::inbox_counters::origins, gauge},
+    {"accepted_window_bytes", "Memory of accepted numbers", &link::inbox_counters::memory_bytes, gauge},
+    {"duplicates", "Copies of accepted messages", &link::inbox_counters::duplicates},
+    {"late_copies", "Copies of settled messages, dropped", &link::inbox_counters::late_copies},
+    {"retries", "Messages answered retry", &link::inbox_counters::retries},
+    {"not_here", "Messages answered not here", &link::inbox_counters::not_here},
+    {"unknown", "Messages answered unknown", &link::inbox_counters::unknown},
+};
+
 void tell_clients(ops::stats_part& p, const lane_counters& c) {
-  p.gauge("ready", "1 while in sync with every shard", c.ready);
-  p.gauge("connections", "MQTT connections", c.connections);
-  p.gauge("clients", "Clients that have their CONNACK", c.sessions);
-  p.gauge("prelogin_bytes", "Bytes kept of connections without CONNECT", c.prelogin_bytes);
-  p.gauge("queue_bytes", "Memory of outputs", c.output_bytes);
-  p.gauge("waiting_bytes", "Memory of messages that wait for their answer or recipient", c.waiting_bytes);
-  p.counter("connects", "CONNECT packets", c.connects);
-  p.counter("connects_refused", "CONNECT packets refused", c.connects_refused);
-  p.counter("session_takeovers", "Sessions ended by a newer one on the same lane", c.takeovers);
+  p.table(c, client_rows);
   p.by_qos("publishes", "PUBLISH packets from clients", c.publishes);
-  p.counter("publish_bytes", "Payload bytes from clients", c.publish_bytes);
   p.by_qos("deliveries", "PUBLISH packets to clients", c.deliveries);
-  p.counter("delivery_bytes", "Payload bytes to clients", c.delivery_bytes);
   p.family("outcomes", "What QoS 1 publishers were told", "kind", answer_names, c.outcomes);
-  p.counter("outcomes_untold", "Refusals that MQTT 3.1.1 has no way to tell", c.outcomes_untold);
-  p.counter("pubacks_in", "PUBACK packets from clients", c.pubacks_in);
-  p.counter("pubacks_unknown", "PUBACK packets for nothing that was sent", c.pubacks_unknown);
-  p.gauge("pending_messages", "Messages that wait for recipients", c.pending);
-  p.gauge("pending_bytes", "Bytes of messages that wait for recipients", c.pending_bytes);
-  p.counter("subscribes", "SUBSCRIBE packets", c.subscribes);
-  p.counter("subscriptions_refused", "Filters refused", c.subscriptions_refused);
-  p.counter("reads_paused", "Times a client was not read for back pressure", c.reads_paused);
-  p.counter("malformed_packets", "Malformed packets", c.malformed);
   p.family("client_closes", "Client connections ended, by reason", "reason", close_reason_names, c.closes);
 }
 
-void tell_links(ops::stats_part& p, const link::endpoint<lane>& e) {
-  const link::endpoint_counters& c = e.counters;
-  p.gauge("links", "Links to shards, wanted", c.links);
-  p.gauge("links_up", "Links to shards in sync", c.links_up);
-  p.counter("link_connects", "Links made", c.link_connects);
-  p.counter("link_losses", "Links lost", c.link_losses);
+void tell_links(ops::stats_part& p, const link::endpoint_counters& c) {
+  p.table(c, link_rows);
   p.family("link_closes", "Links closed, by reason", "reason", close_reason_names, c.closes);
-  p.greatest("link_round_trip_us", "Newest round trip of the slowest link", c.round_trip_us);
-  p.counter("registrations", "Registrations of clients sent", c.registrations);
-  p.counter("takeovers", "Sessions that lost their id to another lane", c.takeovers);
-  p.counter("link_frames_in", "Frames from shards", c.frames_in);
-  p.counter("messages_in", "Messages from shards for our clients", c.messages_in);
-  p.counter("message_bytes_in", "Payload bytes of messages from shards", c.bytes_in);
-  p.counter("messages_accepted", "QoS 1 messages taken by a session", c.accepted);
-  p.counter("messages_accepted_qos0", "QoS 0 messages taken by a session", c.accepted_qos0);
-  p.counter("messages_out_qos0", "QoS 0 messages sent to shards", c.frames_out_qos0);
 }
 
-void tell_windows(ops::stats_part& p, const link::endpoint<lane>& e) {
-  const link::outbox_counters& o = e.outgoing.counters;
-  p.gauge("unanswered_messages", "QoS 1 messages of our clients without an answer", o.messages);
-  p.gauge("unanswered_bytes", "Bytes of QoS 1 messages of our clients without an answer", o.bytes);
+void tell_windows(ops::stats_part& p, const link::outbox_counters& o, const link::inbox_counters& i) {
+  p.table(o, outbox_rows);
   p.family("answers", "Answers received, by kind", "kind", answer_names, o.answers);
-  p.counter("messages_out", "QoS 1 messages sent to shards, first copies", o.sent);
-  p.counter("messages_resent", "QoS 1 messages sent again", o.resent);
-  p.counter("safety_resends", "Of these, by the slow safety timer", o.safety_resends);
-  p.counter("late_answers", "Answers to messages that had theirs", o.late_answers);
-  const link::inbox_counters& i = e.incoming.counters;
-  p.gauge("origins", "Lanes whose accepted messages are remembered", i.origins);
-  p.gauge("accepted_window_bytes", "Memory of accepted numbers", i.memory_bytes);
-  p.counter("duplicates", "Copies of accepted messages", i.duplicates);
-  p.counter("late_copies", "Copies of settled messages, dropped", i.late_copies);
-  p.counter("retries", "Messages answered retry", i.retries);
-  p.counter("not_here", "Messages answered not here", i.not_here);
-  p.counter("unknown", "Messages answered unknown", i.unknown);
+  p.table(i, inbox_rows);
 }
 
 ops::stats_part tell(const lane_place& place) {
@@ -81,8 +100,8 @@ ops::stats_part tell(const lane_place& place) {
   const link::endpoint<lane>& e = l.endpoint();
   ops::stats_part p;
   tell_clients(p, l.counters);
-  tell_links(p, e);
-  tell_windows(p, e);
+  tell_links(p, e.counters);
+  tell_windows(p, e.outgoing.counters, e.incoming.counters);
   for (const auto* drops : {&l.counters.drops, &e.counters.drops, &e.outgoing.counters.drops})
     p.family("drops", "Messages that went no further, by reason", "reason", drop_reason_names, *drops);
   ops::add_io(p, place.thread->counters());

@@ -13,40 +13,48 @@ using nlohmann::json;
 using ops::http_responder;
 constexpr std::string_view prefix = "beeline_router_";
 
+constexpr auto gauge = ops::stat_kind::gauge, greatest = ops::stat_kind::greatest;
+
+constexpr ops::stat<shard_counters> shard_rows[] = {
+    {"warming_up", "1 while the shard does not yet know who is offline", &shard_counters::warming_up, gauge},
+    {"clients", "Client ids registered", &shard_counters::clients, gauge},
+    {"clients_contested", "Client ids or hashes that two sessions claim", &shard_counters::contested, gauge},
+    {"links", "Links of lanes that are up", &shard_counters::links, gauge},
+    {"lanes", "Lanes known, lingering ones included", &shard_counters::members, gauge},
+    {"table_bytes", "Memory of the presence table", &shard_counters::table_bytes, gauge},
+    {"queue_bytes", "Memory of outputs that wait for links", &shard_counters::output_bytes, gauge},
+    {"messages_resent_in", "QoS 1 messages from lanes that had been sent before", &shard_counters::resent_in},
+    {"messages_resent_out", "Of the messages written to owner links, those that had been sent before",
+     &shard_counters::resent_out},
+    {"messages_refused_by_owner", "Final answers of owners other than accepted",
+     &shard_counters::refused_by_owner},
+    {"registrations", "Registrations of clients", &shard_counters::registrations},
+    {"unregistrations", "Ends of sessions told by lanes", &shard_counters::unregistrations},
+    {"takeovers", "Sessions kicked because their client connected elsewhere", &shard_counters::takeovers},
+    {"hash_collisions", "Different ids with one hash", &shard_counters::collisions},
+    {"claims_refused", "Registrations refused at a limit", &shard_counters::claims_refused},
+    {"paths_lost", "Owner links that ended with messages perhaps on them", &shard_counters::path_lost},
+    {"lingers_expired", "Lost lanes that did not come back in time", &shard_counters::linger_expired},
+    {"warm_ups_incomplete", "Warm-ups that ended with a lane missing", &shard_counters::warm_ups_incomplete},
+    {"clock_lifts", "Times that shard time was moved past that of an earlier life",
+     &shard_counters::clock_lifts},
+    {"handshakes", "Links let in", &shard_counters::handshakes},
+    {"handshakes_refused", "Links refused", &shard_counters::handshakes_refused},
+    {"link_round_trip_us", "Newest round trip of the slowest link", &shard_counters::round_trip_us, greatest},
+};
+
 ops::stats_part tell(const shard_place& place) {
   const shard_counters& c = place.core->counters;
   ops::stats_part p;
-  p.gauge("warming_up", "1 while the shard does not yet know who is offline", c.warming_up);
-  p.gauge("clients", "Client ids registered", c.clients);
-  p.gauge("clients_contested", "Client ids or hashes that two sessions claim", c.contested);
-  p.gauge("links", "Links of lanes that are up", c.links);
-  p.gauge("lanes", "Lanes known, lingering ones included", c.members);
-  p.gauge("table_bytes", "Memory of the presence table", c.table_bytes);
-  p.gauge("queue_bytes", "Memory of outputs that wait for links", c.output_bytes);
+  p.table(c, shard_rows);
   p.by_qos("messages_in", "Messages from lanes", c.messages_in);
   p.by_qos("message_bytes_in", "Bytes of messages from lanes, whole frames", c.bytes_in);
   p.by_qos("messages_out", "Messages written to owner links", c.messages_out);
   p.by_qos("message_bytes_out", "Bytes of messages written to owner links, whole frames", c.bytes_out);
-  p.counter("messages_resent_in", "QoS 1 messages from lanes that had been sent before", c.resent_in);
-  p.counter("messages_resent_out", "Of the messages written to owner links, those that had been sent before",
-            c.resent_out);
   p.family("answers", "Answers to QoS 1 messages, the shard's own and those passed on", "kind", answer_names,
            c.answers);
-  p.counter("messages_refused_by_owner", "Final answers of owners other than accepted", c.refused_by_owner);
   p.family("drops", "QoS 0 messages that went no further", "reason", drop_reason_names, c.drops);
   p.family("link_closes", "Links closed, by reason", "reason", close_reason_names, c.closes);
-  p.counter("registrations", "Registrations of clients", c.registrations);
-  p.counter("unregistrations", "Ends of sessions told by lanes", c.unregistrations);
-  p.counter("takeovers", "Sessions kicked because their client connected elsewhere", c.takeovers);
-  p.counter("hash_collisions", "Different ids with one hash", c.collisions);
-  p.counter("claims_refused", "Registrations refused at a limit", c.claims_refused);
-  p.counter("paths_lost", "Owner links that ended with messages perhaps on them", c.path_lost);
-  p.counter("lingers_expired", "Lost lanes that did not come back in time", c.linger_expired);
-  p.counter("warm_ups_incomplete", "Warm-ups that ended with a lane missing", c.warm_ups_incomplete);
-  p.counter("clock_lifts", "Times that shard time was moved past that of an earlier life", c.clock_lifts);
-  p.counter("handshakes", "Links let in", c.handshakes);
-  p.counter("handshakes_refused", "Links refused", c.handshakes_refused);
-  p.greatest("link_round_trip_us", "Newest round trip of the slowest link", c.round_trip_us);
   ops::add_io(p, place.thread->counters());
   return p;
 }

@@ -27,6 +27,13 @@ enum class stat_kind : std::uint8_t {
   greatest
 }; // greatest: a gauge; totals take the highest
 
+// One row of a table of counters: what a struct's counter is called on the pages.
+template <class Counters> struct stat {
+  std::string_view name, help;
+  beeline::counter Counters::*value;
+  stat_kind kind = stat_kind::counter;
+};
+
 class stats_part {
 public:
   struct sample {
@@ -45,6 +52,10 @@ public:
   }
   void greatest(std::string_view name, std::string_view help, const beeline::counter& c) {
     samples_.push_back({stat_kind::greatest, name, help, {}, {}, {}, c.get()});
+  }
+  template <class Counters, std::size_t N> void table(const Counters& c, const stat<Counters> (&rows)[N]) {
+    for (const stat<Counters>& r : rows)
+      samples_.push_back({r.kind, r.name, r.help, {}, {}, {}, (c.*r.value).get()});
   }
   // One counter for each of `keys`, e.g. for each close_reason. Samples of one name and key add up.
   void family(std::string_view name, std::string_view help, std::string_view label,
