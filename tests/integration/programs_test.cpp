@@ -1,5 +1,6 @@
 // The two programs as an operator meets them: options, exit codes, what they say, their pages.
 #include "tests/support/cluster.hpp"
+#include "tests/support/raw_mqtt.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -33,6 +34,15 @@ struct taken_port {
   boost::asio::ip::tcp::acceptor acceptor{io, {boost::asio::ip::address_v4::loopback(), 0}};
   std::string address() const { return "127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()); }
 };
+
+bool logs_in(std::uint16_t port, const std::string& id) {
+  try {
+    raw_mqtt c(port, id);
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
 
 bool connects(std::uint16_t port) {
   boost::asio::io_context io;
@@ -323,4 +333,43 @@ TEST_CASE("an edge with a wrong secret is refused on both sides and told so") {
   CHECK(r.json("/stats")["totals"]["handshakes"] == 0);
   edge_process right("e1", {r.address()}, {"--cluster-secret-file", folder.path() + "/right"});
   CHECK(right.mqtt() != 0);
+}
+
+TEST_CASE(
+    "--max-connections: one more is closed and counted, the others stay, and a place that is free serves") {
+  router_process r;
+  edge_process e("e1", {r.address()}, {"--lanes", "2", "--max-connections", "2"});
+  REQUIRE(e.mqtt() != 0);
+  auto first = std::make_unique<raw_mqtt>(e.mqtt(), "C1");
+  raw_mqtt second(e.mqtt(), "C2");
+  CHECK_FALSE(logs_in(e.mqtt(), "C3"));
+  const auto stats = e.json("/stats");
+  CHECK(stats["mqtt"]["connections"] == 2);
+  CHECK(stats["mqtt"]["connections_max"] == 2);
+  CHECK(stats["totals"]["clients"] == 2);
+  CHECK(stats["totals"]["socket_closes"]["connection_limit"] == 1);
+  CHECK(second.publish("@/C1", "still here") == 0);
+  first.reset();
+  CHECK(eventually([&] { return logs_in(e.mqtt(), "C3"); }));
+}
+
+TEST_CASE(
+    "--advertise: edges reach the shards at the host that is told, without it at the one they dialled") {
+  const auto [advertise, host] = GENERATE(table<arguments, std::string>({
+      {arguments{"--advertise", "127.0.0.2"}, "127.0.0.2"},
+      {arguments{}, "127.0.0.1"},
+  }));
+  const temporary_folder folder;
+  const arguments secret{"--cluster-secret-file", folder.write("secret", "swordfish\n")};
+  router_process r(advertise + arguments{"--shards", "3"} + secret,
+                   {"--listen", "0.0.0.0:0", "--admin", "127.0.0.1:0"});
+  edge_process e("e1", {r.address()}, arguments{"--lanes", "1"} + secret);
+  REQUIRE(e.mqtt() != 0);
+  REQUIRE(e.becomes_ready());
+  CHECK(e.json("/stats")["totals"]["links_up"] == 3);
+  for (const std::string shard : {"shard 1", "shard 2"}) { // shard 0 is the one whose address is given
+    const std::string line = r.os().line_with(shard + " listening at ").value();
+    const auto port = std::to_string(port_at_end(line.substr(0, line.find(" for slots"))));
+    CHECK_THAT(e.os().err(), Contains("in sync with router " + host + ":" + port + " (" + shard + ")"));
+  }
 }

@@ -1,5 +1,7 @@
 #include "tests/support/lane_world.hpp"
 
+#include "tests/support/reason_counters.hpp"
+
 #include <algorithm>
 
 namespace beeline::test {
@@ -302,7 +304,7 @@ bool lane_world::into_shard_link(std::size_t edge, std::string_view bytes) {
 
 std::uint64_t lane_world::total(drop_reason r) const {
   std::uint64_t n = 0;
-  for (const auto& l : lanes_) n += l->core->counters.drops[static_cast<std::size_t>(r)].get();
+  for (const auto& l : lanes_) n += counter_of(l->core->counters.drops, r);
   return n;
 }
 

@@ -74,6 +74,10 @@ void shard_bench::wait(duration d) {
   }
 }
 
+two_lanes::two_lanes(router::shard_config c) : bench(std::move(c)) {
+  e1.hash_bits = e2.hash_bits = bench.shard.config().hash_bits;
+}
+
 scripted_lane::scripted_lane(shard_bench& b, std::string edge, std::uint64_t id, std::uint16_t number)
     : bench(b), who{lane_id{id}, std::move(edge), number, static_cast<std::uint16_t>(number + 1)} {
   bench.lanes.push_back(this);

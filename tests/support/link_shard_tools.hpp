@@ -5,6 +5,7 @@
 #pragma once
 #include "router/shard.hpp"
 #include "tests/support/link_test_tools.hpp"
+#include "tests/support/reason_counters.hpp"
 
 namespace beeline::test {
 
@@ -83,6 +84,38 @@ private:
   output_chain out_{pool_};
   wire::frame_writer writer_;
   std::vector<wire::registered_client> registered_;
+};
+
+// A shard and two lanes of two edges, not connected yet.
+struct two_lanes {
+  explicit two_lanes(router::shard_config c = shard_bench::in_service());
+  void join() { e1.joins(), e2.joins(); }
+  std::string owner(std::string_view id) const { return bench.shard.where(id, bench.now).edge; }
+  bool online(std::string_view id) const { return bench.shard.where(id, bench.now).online; }
+  std::uint64_t closes(close_reason r) const { return counter_of(bench.shard.counters.closes, r); }
+  std::uint64_t answers(answer a) const { return counter_of(bench.shard.counters.answers, a); }
+  std::uint64_t drops(drop_reason r) const { return counter_of(bench.shard.counters.drops, r); }
+
+  shard_bench bench;
+  scripted_lane e1{bench, "e1", 1}, e2{bench, "e2", 2};
+};
+
+// They are in sync, and have heard of each other.
+struct two_joined_lanes : two_lanes {
+  explicit two_joined_lanes(router::shard_config c = shard_bench::in_service()) : two_lanes(std::move(c)) {
+    join();
+    e1.hears();
+  }
+};
+
+// Likewise, and e2 has bob.
+struct two_lanes_with_bob : two_joined_lanes {
+  explicit two_lanes_with_bob(router::shard_config c = shard_bench::in_service())
+      : two_joined_lanes(std::move(c)) {
+    e2.registers(bob, "bob");
+    e2.hears();
+  }
+  static constexpr handle bob{2, 1};
 };
 
 } // namespace beeline::test

@@ -133,8 +133,8 @@ std::string encode_connect(const connect_options& o) {
 }
 
 void append_publish(std::string& out, const publish_options& o) {
-  const bool v5 = o.version == protocol_version::v5;
-  const std::size_t block = v5 ? mqtt::varint_bytes(o.properties.size()) + o.properties.size() : 0;
+  const std::size_t block =
+      o.version == v5 ? mqtt::varint_bytes(o.properties.size()) + o.properties.size() : 0;
   put8(out,
        first_byte(packet_type::publish, (o.dup ? 8u : 0u) | unsigned(o.qos) << 1 | (o.retain ? 1u : 0u)));
   put_varint(out, 2 + o.topic.size() + (o.qos ? 2 : 0) + block + o.payload.size());

@@ -20,6 +20,9 @@ using mqtt::protocol_version;
 using mqtt::reason;
 
 // A property block under construction, without its length.
+inline constexpr auto v311 = protocol_version::v311;
+inline constexpr auto v5 = protocol_version::v5;
+
 class property_list {
 public:
   property_list& byte(property id, std::uint8_t v);

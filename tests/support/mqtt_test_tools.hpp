@@ -7,9 +7,6 @@
 
 namespace beeline::test {
 
-inline constexpr auto v311 = protocol_version::v311;
-inline constexpr auto v5 = protocol_version::v5;
-
 class exact_bytes {
 public:
   explicit exact_bytes(std::string_view s) : bytes_(new std::byte[s.size()]), size_(s.size()) {

@@ -26,12 +26,12 @@ bool is_free(std::uint16_t port) {
 }
 } // namespace
 
-raw_mqtt::raw_mqtt(std::uint16_t port, const std::string& id, protocol_version v) : v_(v) {
-  fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+raw_mqtt::raw_mqtt(std::uint16_t port, const std::string& id, protocol_version v)
+    : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), v_(v) {
   const timeval patience{20, 0};
-  ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   const sockaddr_in a = loopback(port);
-  if (::connect(fd_, reinterpret_cast<const sockaddr*>(&a), sizeof a) != 0)
+  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) != 0)
     throw std::runtime_error("cannot connect");
   connect_options o;
   o.version = v;
@@ -41,11 +41,9 @@ raw_mqtt::raw_mqtt(std::uint16_t port, const std::string& id, protocol_version v
   if (decode_connack(next(), v_, c) != reason::success || c.code != 0) throw std::runtime_error("no CONNACK");
 }
 
-raw_mqtt::~raw_mqtt() { ::close(fd_); }
-
 void raw_mqtt::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n <= 0) throw std::runtime_error("the server takes no bytes");
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
@@ -57,7 +55,7 @@ mqtt::packet raw_mqtt::next() {
   mqtt::packet p;
   while (mqtt::next_packet(as_bytes(in_), SIZE_MAX, p) != mqtt::parse::done) {
     char buffer[4096];
-    const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+    const ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, 0);
     if (n < 0 && errno != ECONNRESET) throw std::runtime_error("the server says nothing");
     if (n <= 0) return {};
     in_.append(buffer, static_cast<std::size_t>(n));

@@ -1,6 +1,7 @@
 // A blocking MQTT client of a few lines, for what client libraries hide: bytes and time.
 // Owner: one thread. Throws std::runtime_error when the server does not answer within 20 s.
 #pragma once
+#include "common/net/unique_fd.hpp"
 #include "tests/support/mqtt_client_codec.hpp"
 
 #include <string>
@@ -10,7 +11,6 @@ namespace beeline::test {
 class raw_mqtt {
 public:
   raw_mqtt(std::uint16_t port, const std::string& id, protocol_version v = protocol_version::v5);
-  ~raw_mqtt();
   raw_mqtt(const raw_mqtt&) = delete;
   raw_mqtt& operator=(const raw_mqtt&) = delete;
 
@@ -19,7 +19,7 @@ public:
   unsigned publish(std::string_view topic, std::string_view payload); // QoS 1: the reason of its PUBACK
 
 private:
-  int fd_ = -1;
+  net::unique_fd fd_;
   protocol_version v_;
   std::string in_;
   std::size_t taken_ = 0;

@@ -1,4 +1,5 @@
-// Whether this build runs under a sanitizer: then its own memory and time would be measured.
+// What a test may ask of this build. Under a sanitizer that one's own memory and time would be measured;
+// there, and without optimisation, long tests are shorter.
 #pragma once
 
 namespace beeline::test {
@@ -7,6 +8,12 @@ namespace beeline::test {
 inline constexpr bool sanitized = true;
 #else
 inline constexpr bool sanitized = false;
+#endif
+
+#ifdef NDEBUG
+inline constexpr bool fast_build = !sanitized;
+#else
+inline constexpr bool fast_build = false;
 #endif
 
 } // namespace beeline::test

@@ -1,5 +1,5 @@
 // Back pressure: who stops being read, who does not, and that it ends by itself. Limits of memory.
-#include "tests/support/lane_world.hpp"
+#include "tests/support/lane_test.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -7,14 +7,8 @@
 
 using namespace beeline;
 using namespace beeline::test;
-using namespace std::chrono_literals;
 
 namespace {
-constexpr auto v311 = protocol_version::v311;
-constexpr auto v5 = protocol_version::v5;
-std::uint64_t drops(lane_world& w, std::size_t edge, drop_reason r) {
-  return w.lane(edge).counters.drops[static_cast<std::size_t>(r)].get();
-}
 void low_link_marks(edge::lane_config& c) {
   c.link.link_output_high = 20'000, c.link.link_output_low = 5'000;
 }
@@ -80,7 +74,7 @@ TEST_CASE("back pressure: when the full link is lost, its senders are read again
   REQUIRE(feeder.is_read());
   feeder.publish("@/nobody", "x", 0); // dropped and counted
   const auto& e = w.lane(0).endpoint().counters;
-  REQUIRE(e.drops[static_cast<std::size_t>(drop_reason::link_down)].get() == 1);
+  REQUIRE(counter_of(e.drops, drop_reason::link_down) == 1);
   w.router_up();
   w.advance(3s);
   feeder.publish("@/feeder", "y", 0);
@@ -160,7 +154,7 @@ TEST_CASE(
   auto& c1 = w.connect("C1");
   auto& local = w.connect("local", {.edge = 1});
   std::vector<mqtt_client*> slow;
-  const std::string one = property_list().two_bytes(property::receive_maximum, 1).bytes();
+  const std::string one = receive_maximum(1);
   for (int i = 0; i < 10; ++i)
     slow.push_back(&w.connect(numbered("slow", i), {.edge = 1, .properties = one}));
   unsigned full = 0;
@@ -171,7 +165,7 @@ TEST_CASE(
       w.advance(30ms);
     }
   REQUIRE(full > 100);
-  REQUIRE(drops(w, 1, drop_reason::memory_limit) == full);
+  REQUIRE(drops(w, drop_reason::memory_limit, 1) == full);
   REQUIRE(w.lane(1).counters.waiting_bytes.get() < 600 * limits::KiB);
   c1.publish("@/local", "still reached");
   REQUIRE(local.next_publish().payload == "still reached");
@@ -195,7 +189,7 @@ TEST_CASE("back pressure: QoS 0 for slow readers is dropped above the memory for
   for (int i = 0; i < 40; ++i) c1.publish("@/slow", std::string(10'000, 'x'), 0);
   w.advance(500ms);
   c1.publish("@/slow", "x", 0);
-  REQUIRE(drops(w, 1, drop_reason::memory_limit) == 1);
+  REQUIRE(drops(w, drop_reason::memory_limit, 1) == 1);
   slow.resume();
   w.advance(500ms);
   slow.take_bytes();
@@ -238,7 +232,7 @@ TEST_CASE("back pressure: CAT-56 a dead peer's queue is bounded at the link, its
   to_edge2->takes = 0; // edge 2 takes nothing from its link
   for (int i = 0; i < 100; ++i) c1.publish("@/sink", std::string(2'000, 'x'));
   REQUIRE(to_edge2->c.link->data.size() <= 50'000);
-  REQUIRE(w.shard().counters.answers[static_cast<std::size_t>(answer::busy)].get() > 0);
+  REQUIRE(counter_of(w.shard().counters.answers, answer::busy) > 0);
   c1.publish("@/near", "not held up");
   REQUIRE(near.next_publish().payload == "not held up");
   w.advance(1s);

@@ -1,19 +1,10 @@
 // CONNECT and what is announced; who may have an id; the ways in which a session ends.
-#include "tests/support/lane_world.hpp"
+#include "tests/support/lane_test.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace beeline;
 using namespace beeline::test;
-using namespace std::chrono_literals;
-
-namespace {
-constexpr auto v311 = protocol_version::v311;
-constexpr auto v5 = protocol_version::v5;
-std::uint64_t closes(lane_world& w, close_reason r, std::size_t edge = 0) {
-  return w.lane(edge).counters.closes[static_cast<std::size_t>(r)].get();
-}
-} // namespace
 
 TEST_CASE("connect: 3.1.1 and 5 come in on one port", "[lane]") {
   lane_world w;
@@ -35,8 +26,7 @@ TEST_CASE("connect: 3.1.1 and 5 come in on one port", "[lane]") {
 TEST_CASE("connect: CONNACK announces what is not offered and what is limited", "[lane]") {
   lane_world w;
   auto& c = w.open(v5);
-  c.connect({.client_id = "C",
-             .properties = property_list().four_bytes(property::session_expiry_interval, 3600).bytes()});
+  c.connect({.client_id = "C", .properties = session_expiry(3600)});
   const auto a = c.next_connack();
   REQUIRE(a.code == 0);
   REQUIRE(a.assigned_id.empty());
@@ -140,6 +130,18 @@ TEST_CASE("connect: keep-alive is enforced at 1.5 times, in both versions", "[la
   }
 }
 
+TEST_CASE("connect: any byte counts for the keep-alive", "[lane]") {
+  lane_world w;
+  auto& c = w.connect("C", {.keep_alive = 10});
+  const std::string packet = encode_publish({.topic = "@/C", .payload = "whole"});
+  for (std::size_t i = 0; i < packet.size(); ++i) {
+    REQUIRE_FALSE(c.closed());
+    c.send(packet.substr(i, 1));
+    w.advance(14s);
+  }
+  REQUIRE(c.next_publish().payload == "whole");
+}
+
 TEST_CASE("connect: a keep-alive that is too long or none is replaced, and the client told", "[lane]") {
   lane_world w({.lane = [](edge::lane_config& c) { c.keep_alive_max = 20s; }});
   for (std::uint16_t asked : {0, 21, 65'535}) {
@@ -151,8 +153,14 @@ TEST_CASE("connect: a keep-alive that is too long or none is replaced, and the c
     w.advance(3s);
     REQUIRE(c.closed_with(0x8d));
   }
-  auto& none = w.connect("N", {.v = v311, .keep_alive = 0}); // cannot be told
-  w.advance(120s);
+  // 3.1.1 cannot be told: 0 is off, as its specification says, and a long one is as long as asked.
+  auto& none = w.connect("N", {.v = v311, .keep_alive = 0});
+  auto& longer = w.connect("L", {.v = v311, .keep_alive = 100});
+  w.advance(149s);
+  REQUIRE_FALSE(longer.closed());
+  w.advance(3s);
+  REQUIRE(longer.closed());
+  w.advance(3600s);
   REQUIRE_FALSE(none.closed());
 }
 
@@ -347,11 +355,10 @@ TEST_CASE("connect: DISCONNECT ends the session at once; 0x04 and expiry are jud
   }
   REQUIRE(closes(w, close_reason::client_disconnect) == 3);
   auto& raise = w.connect("C"); // from 0 it may not be raised
-  raise.disconnect(reason::success,
-                   property_list().four_bytes(property::session_expiry_interval, 60).bytes());
+  raise.disconnect(reason::success, session_expiry(60));
   REQUIRE(raise.closed_with(0x82));
   auto& zero = w.connect("C");
-  zero.disconnect(reason::success, property_list().four_bytes(property::session_expiry_interval, 0).bytes());
+  zero.disconnect(reason::success, session_expiry(0));
   REQUIRE(zero.closed());
   REQUIRE(zero.nothing());
   auto& gone = w.connect("C");
@@ -392,8 +399,7 @@ TEST_CASE("connect: an edge that shuts down says so, and its clients are gone at
 TEST_CASE("connect: a Maximum Packet Size below CONNACK ends the connection without a word", "[lane]") {
   lane_world w;
   auto& c = w.open();
-  c.connect(
-      {.client_id = "C", .properties = property_list().four_bytes(property::maximum_packet_size, 4).bytes()});
+  c.connect({.client_id = "C", .properties = packet_max(4)});
   REQUIRE(c.nothing());
   REQUIRE(c.closed());
   REQUIRE(closes(w, close_reason::packet_too_large) == 1);

@@ -1,5 +1,5 @@
 // Messages to clients: windows, queues, properties, expiry, the client's Maximum Packet Size.
-#include "tests/support/lane_world.hpp"
+#include "tests/support/lane_test.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -7,24 +7,6 @@
 
 using namespace beeline;
 using namespace beeline::test;
-using namespace std::chrono_literals;
-
-namespace {
-constexpr auto v311 = protocol_version::v311;
-constexpr auto v5 = protocol_version::v5;
-std::uint64_t drops(lane_world& w, std::size_t edge, drop_reason r) {
-  return w.lane(edge).counters.drops[static_cast<std::size_t>(r)].get();
-}
-std::string receive_maximum(unsigned n) {
-  return property_list().two_bytes(property::receive_maximum, static_cast<std::uint16_t>(n)).bytes();
-}
-std::string expiry(std::uint32_t seconds) {
-  return property_list().four_bytes(property::message_expiry_interval, seconds).bytes();
-}
-std::string packet_max(std::uint32_t n) {
-  return property_list().four_bytes(property::maximum_packet_size, n).bytes();
-}
-} // namespace
 
 TEST_CASE("delivery: never more in flight than the client's Receive Maximum", "[lane]") {
   lane_world w;
@@ -108,7 +90,7 @@ TEST_CASE("delivery: 1,000 messages wait for a client with a full window, then 0
   REQUIRE(w.lane(1).counters.pending.get() == limits::pending_messages_max);
   c1.publish("@/C2", "one too many");
   REQUIRE(c1.next_puback().reason == 0x97);
-  REQUIRE(drops(w, 1, drop_reason::recipient_full) == 1);
+  REQUIRE(drops(w, drop_reason::recipient_full, 1) == 1);
   for (int i = 0; i < 1'001; ++i) {
     const auto m = c2.next_publish();
     REQUIRE(m.payload == std::to_string(i));
@@ -173,11 +155,11 @@ TEST_CASE("delivery: CAT-65 a recipient that takes no bytes blocks nobody else, 
     REQUIRE(good.next_publish().payload == "g");
   }
   REQUIRE(stuck.connection().out.size() < limits::client_output_bytes_max + 11'000);
-  REQUIRE(drops(w, 1, drop_reason::recipient_slow) > 150);
+  REQUIRE(drops(w, drop_reason::recipient_slow, 1) > 150);
   stuck.resume();
   std::size_t got = 0;
   for (; !stuck.nothing(); ++got) REQUIRE(stuck.next_publish().payload == payload);
-  REQUIRE(got + drops(w, 1, drop_reason::recipient_slow) == 300);
+  REQUIRE(got + drops(w, drop_reason::recipient_slow, 1) == 300);
   c1.publish("@/stuck", "again", 0);
   REQUIRE(stuck.next_publish().payload == "again");
 }
@@ -213,7 +195,7 @@ TEST_CASE("delivery: properties come through unchanged and in order; 3.1.1 gets 
                             .user("", "")
                             .user("a", "\xc3\xa9")
                             .bytes();
-  const std::string hop = property_list().two_bytes(property::topic_alias, 3).bytes();
+  const std::string hop = alias(3);
   for (unsigned qos : {0u, 1u}) {
     c1.publish("@/C2", "text", qos, a + hop + b + expiry(100) + c);
     const auto m = c2.next_publish();
@@ -265,7 +247,17 @@ TEST_CASE("delivery: message expiry counts down, and what has expired is not del
     c2.puback(m.id);
   }
   REQUIRE(c2.nothing());
-  REQUIRE(drops(w, 1, drop_reason::expired) == 1);
+  REQUIRE(drops(w, drop_reason::expired, 1) == 1);
+}
+
+TEST_CASE("delivery: a message expiry above 49 days becomes 49 days", "[lane]") {
+  lane_world w;
+  auto& c1 = w.connect("C1");
+  auto& c2 = w.connect("C2", {.edge = 1});
+  c1.publish("@/C2", {}, 1, expiry(0xffff'ffff));
+  const auto seconds = c2.next_publish().expiry;
+  REQUIRE(seconds > 49u * 86'400);
+  REQUIRE(seconds < 50u * 86'400);
 }
 
 TEST_CASE("delivery: what expires while its shard is away is answered so", "[lane]") {
@@ -303,7 +295,7 @@ TEST_CASE("delivery: a client's Maximum Packet Size is respected", "[lane]") {
   c1.publish("@/C2", fits + "xxx", 0);
   REQUIRE(c2.nothing());
   REQUIRE_FALSE(c2.closed());
-  REQUIRE(drops(w, 1, drop_reason::too_large_for_recipient) == 2);
+  REQUIRE(drops(w, drop_reason::too_large_for_recipient, 1) == 2);
   c2.send(std::string("\x20\x00", 2)); // even the last word fits
   REQUIRE(c2.closed_with(0x82));
 }
@@ -323,11 +315,10 @@ TEST_CASE("delivery: a packet of 1 MiB goes through, one byte more is 0x95", "[l
   // The longest names on top of it still fit one frame.
   auto& longest = w.connect(std::string(128, 's'));
   const std::string topic = "@/C2/" + std::string(1'019, 'c');
-  longest.publish(topic, "alias", 1, property_list().two_bytes(property::topic_alias, 1).bytes());
+  longest.publish(topic, "alias", 1, alias(1));
   c2.next_publish();
   longest.next_puback();
-  longest.publish("", std::string(limits::packet_bytes_max - 1 - 3 - 2 - 2 - 4, 'y'), 1,
-                  property_list().two_bytes(property::topic_alias, 1).bytes());
+  longest.publish("", std::string(limits::packet_bytes_max - 1 - 3 - 2 - 2 - 4, 'y'), 1, alias(1));
   REQUIRE(longest.next_puback().reason == 0);
   REQUIRE(c2.next_publish().topic == "@/" + std::string(128, 's') + "/" + std::string(1'019, 'c'));
 }
@@ -339,7 +330,7 @@ TEST_CASE("delivery: a session's end drops what waits for it, counted; nothing i
   auto& c2 = w.connect("C2", {.edge = 1, .properties = receive_maximum(1)});
   for (int i = 0; i < 5; ++i) c1.publish("@/C2", "x");
   c2.hang_up();
-  REQUIRE(drops(w, 1, drop_reason::recipient_gone) == 4);
+  REQUIRE(drops(w, drop_reason::recipient_gone, 1) == 4);
   REQUIRE(w.lane(1).counters.pending.get() == 0);
   auto& again = w.connect("C2", {.edge = 1});
   REQUIRE(again.nothing());

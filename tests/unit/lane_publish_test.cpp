@@ -1,22 +1,10 @@
 // PUBLISH and its receipts, addresses, topic aliases, SUBSCRIBE, and what is refused with which code.
-#include "tests/support/lane_world.hpp"
+#include "tests/support/lane_test.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace beeline;
 using namespace beeline::test;
-using namespace std::chrono_literals;
-
-namespace {
-constexpr auto v311 = protocol_version::v311;
-constexpr auto v5 = protocol_version::v5;
-std::uint64_t outcomes(lane_world& w, answer a) {
-  return w.lane(0).counters.outcomes[static_cast<std::size_t>(a)].get();
-}
-std::string alias(unsigned n) {
-  return property_list().two_bytes(property::topic_alias, static_cast<std::uint16_t>(n)).bytes();
-}
-} // namespace
 
 TEST_CASE("publish: QoS 1 reaches the other edge, the receipt says success, the reply finds its way",
           "[lane]") {
@@ -74,7 +62,7 @@ TEST_CASE("publish: a receipt of nobody, at once", "[lane]") {
   old.next_puback(); // settled; what was refused is counted
   REQUIRE(w.lane(0).counters.outcomes_untold.get() == 1);
   REQUIRE(outcomes(w, answer::nobody) == 2);
-  REQUIRE(w.shard().counters.drops[static_cast<std::size_t>(drop_reason::nobody)].get() == 1);
+  REQUIRE(counter_of(w.shard().counters.drops, drop_reason::nobody) == 1);
 }
 
 TEST_CASE("publish: a receipt of full when the recipient's queue is", "[lane]") {
@@ -129,7 +117,7 @@ TEST_CASE("publish: --v311-refused=disconnect ends the connection of one who can
   auto& c3 = w.connect("C3", {.v = v311});
   c3.publish("no/address");
   REQUIRE(c3.closed());
-  REQUIRE(w.lane(0).counters.closes[static_cast<std::size_t>(close_reason::message_refused)].get() == 2);
+  REQUIRE(closes(w, close_reason::message_refused) == 2);
 }
 
 TEST_CASE("publish: unknown is said when the owner was lost with the message in flight", "[lane]") {
@@ -175,8 +163,7 @@ TEST_CASE("publish: CAT-13 the edges of topics", "[lane]") {
     c1.publish(topic, "x", 0);
     REQUIRE_FALSE(c1.closed());
   }
-  REQUIRE(w.lane(0).counters.drops[static_cast<std::size_t>(drop_reason::bad_topic)].get() ==
-          2 * no_address.size());
+  REQUIRE(drops(w, drop_reason::bad_topic) == 2 * no_address.size());
   c1.publish(kib, "longest");
   REQUIRE(c1.next_puback().reason == 0);
   REQUIRE(c2.next_publish().payload == "longest");
@@ -260,7 +247,7 @@ TEST_CASE("publish: QoS 2 and retain are refused as announced", "[lane]") {
   old.next_puback();
   REQUIRE_FALSE(old.closed());
   REQUIRE(c2.nothing());
-  REQUIRE(w.lane(0).counters.closes[static_cast<std::size_t>(close_reason::unsupported)].get() == 3);
+  REQUIRE(closes(w, close_reason::unsupported) == 3);
 }
 
 TEST_CASE("publish: more than the Receive Maximum without an answer is 0x93; 3.1.1 is just not read",
@@ -285,8 +272,36 @@ TEST_CASE("publish: more than the Receive Maximum without an answer is 0x93; 3.1
   w.stall_link(0, true);
   for (int i = 0; i < 5; ++i) c1.publish("@/C2");
   REQUIRE(c1.closed_with(0x93));
-  REQUIRE(w.lane(0).counters.closes[static_cast<std::size_t>(close_reason::receive_maximum_exceeded)].get() ==
-          1);
+  REQUIRE(closes(w, close_reason::receive_maximum_exceeded) == 1);
+}
+
+TEST_CASE("publish: a packet id that is used again before its PUBACK is another message with its own PUBACK",
+          "[lane]") {
+  for (protocol_version v : {v311, v5}) {
+    lane_world w;
+    auto& c1 = w.connect("C1", {.v = v});
+    auto& c2 = w.connect("C2", {.edge = 1});
+    w.stall_link(0, true);
+    const std::string payloads[] = {"first", "second", "sent again"};
+    for (const std::string& p : payloads)
+      c1.send(encode_publish({.version = v,
+                              .topic = "@/C2",
+                              .payload = p,
+                              .qos = 1,
+                              .packet_id = 7,
+                              .dup = p == payloads[2]})); // DUP is not looked at
+    REQUIRE(c1.nothing());
+    w.stall_link(0, false);
+    for (const std::string& p : payloads) {
+      REQUIRE(c2.next_publish().payload == p);
+      const auto a = c1.next_puback();
+      REQUIRE(a.id == 7);
+      REQUIRE(a.reason == 0);
+    }
+    REQUIRE(c1.nothing());
+    REQUIRE_FALSE(c1.closed());
+    REQUIRE(w.lane(0).endpoint().outgoing.idle());
+  }
 }
 
 TEST_CASE("subscribe: @/ filters are granted and change nothing, others are refused one by one", "[lane]") {

@@ -79,7 +79,7 @@ TEST_CASE("net: stopping while a connect hangs ends at once and leaks nothing", 
   const int base = open_descriptors();
   {
     auto t = dialler("192.0.2.1", 9);
-    std::this_thread::sleep_for(20ms);
+    CHECK(eventually([&] { return t->ask([](scripted_core& c) { return c.wanted.empty(); }).get(); }));
   }
   CHECK(open_descriptors() == base);
 }

@@ -111,7 +111,6 @@ TEST_CASE("net: a slow reader gets everything, and the core hears when it draine
   REQUIRE(eventually([&] { return s.counters().partial_writes.get() > 0; }));
   for (std::size_t i = 0; i < total; i += block.size()) {
     REQUIRE(peer.receive(block.size()) == block);
-    std::this_thread::sleep_for(1ms);
   }
   CHECK(eventually([&] { return s.ask([](scripted_core& c) { return c.drains; }) > 0; }));
   CHECK(s.ask([](scripted_core& c) { return (*c.open.begin())->output_bytes(); }) == 0);
@@ -147,10 +146,8 @@ TEST_CASE("net: an idle connection costs no turns once its output has drained", 
   const auto f = frame_of(100, 1);
   peer.send(f);
   REQUIRE(peer.receive(f.size()) == f);
-  std::this_thread::sleep_for(20ms);
-  const auto before = s.counters().turns.get();
-  std::this_thread::sleep_for(300ms);
-  CHECK(s.counters().turns.get() - before < 5);
+  const auto settled = s.turns_at_tick(20ms);
+  CHECK(s.turns_at_tick(300ms) - settled < 5);
 }
 
 TEST_CASE("net: back pressure stops reading, and whole frames held back come without new bytes", "[net]") {
@@ -175,9 +172,9 @@ TEST_CASE("net: back pressure stops reading, and whole frames held back come wit
   const auto turns = s.counters().turns.get();
   const auto more = frame_of(4 * limits::MiB, 11); // does not fit anywhere
   std::thread sender([&] { peer.send(more); });
-  std::this_thread::sleep_for(100ms);
+  const auto turns_later = s.turns_at_tick(100ms);
   CHECK(s.counters().bytes_in.get() <= ten.size() + 256 * limits::KiB);
-  CHECK(s.counters().turns.get() - turns < 10); // readable all the time, and no spinning
+  CHECK(turns_later - turns < 10); // readable all the time, and no spinning
   const auto resume = [&] {
     s.ask([](scripted_core& c) {
       (*c.open.begin())->want_read = true;
@@ -280,7 +277,7 @@ TEST_CASE("net: a client that takes nothing is closed, one that takes little is 
   socket_end stalled(s.port, 4096), slow(s.port, 4096);
   for (int i = 0; i < 30 && s.downs(close_reason::client_write_stall) == 0; ++i) {
     CHECK(slow.receive(4096).size() == 4096);
-    std::this_thread::sleep_for(100ms);
+    std::this_thread::sleep_for(100ms); // a reader that is slow, and not dead
   }
   CHECK(s.goes_down(close_reason::client_write_stall));
   CHECK(s.ask([](scripted_core& c) { return c.open.size(); }) == 1);

@@ -1,6 +1,7 @@
 // For the net tests: a scripted core, and blocking sockets that play the peer.
 #pragma once
 #include "common/net/core_thread.hpp"
+#include "tests/support/process.hpp"
 
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
@@ -14,18 +15,9 @@ namespace net_test {
 using namespace beeline;
 using namespace std::chrono_literals;
 using bytes = std::vector<std::byte>;
+using beeline::test::eventually;
 
 inline bytes bytes_of(std::string_view s) { return {as_bytes(s).begin(), as_bytes(s).end()}; }
-
-// Waits for what another thread brings about.
-template <class F> bool eventually(F f, std::chrono::milliseconds max = 10s) {
-  const auto end = std::chrono::steady_clock::now() + max;
-  while (!f()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
 
 // The peer.
 class socket_end {
@@ -88,6 +80,7 @@ struct scripted_core {
 
   frame_fn on_frame = [](scripted_core& self, conn& c, const_bytes f) { self.say(c, f); };
   conn_fn up, drained;
+  std::function<void()> ticked = [] {};
   std::function<bool(const conn&)> hold = [](const conn&) { return false; }; // leave whole frames unconsumed
   bool raw = false; // no frames: on_frame gets what came
 
@@ -140,6 +133,7 @@ struct scripted_core {
     note(now == turn && tick_at <= now);
     ++ticks;
     tick_at = never;
+    ticked();
   }
   time_point next_deadline() const { return tick_at; }
   bool take_connect(connect_request& out) {
@@ -179,6 +173,18 @@ struct server {
     thread->start();
   }
   template <class F> auto ask(F f) { return thread->ask(std::move(f)).get(); }
+  // Turns that the loop had made when a timer of so long from now came.
+  std::uint64_t turns_at_tick(duration d) {
+    std::promise<std::uint64_t> turns;
+    auto answer = turns.get_future();
+    ask([&](scripted_core& c) {
+      c.ticked = [&] { turns.set_value(counters().turns.get()); };
+      c.tick_at = c.turn + d;
+      return 0;
+    });
+    if (answer.wait_for(10s) != std::future_status::ready) throw std::runtime_error("no tick");
+    return answer.get();
+  }
   int bad_calls() {
     return ask([](scripted_core& c) { return c.bad_calls; });
   }

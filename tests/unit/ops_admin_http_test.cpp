@@ -2,6 +2,7 @@
 #include "common/ops/admin_http.hpp"
 
 #include "common/ops/start_error.hpp"
+#include "tests/support/process.hpp"
 
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
@@ -104,7 +105,6 @@ struct fixture {
         {"/later",
          [this](const http_request&, http_responder r) {
            threads.emplace_back([r] {
-             std::this_thread::sleep_for(20ms);
              r({200, "text/plain", "late"});
              r({200, "text/plain", "twice"});
            });
@@ -223,9 +223,10 @@ TEST_CASE("requests may come cut at any byte, or several at once") {
     c.send(text.substr(cut));
     CHECK(c.until_closed().ends_with("id=ab limit=3"));
   }
-  raw_client slow(f.server);
+  raw_client slow(f.server), other(f.server);
+  slow.get("/stats");
   slow.send(text.substr(0, 20));
-  std::this_thread::sleep_for(20ms); // so that the server has seen the first part alone
+  other.get("/stats"); // its thread serves one after the other: it has seen the first part alone
   slow.send(text.substr(20));
   CHECK(slow.until_closed().ends_with("id=ab limit=3"));
 
@@ -272,12 +273,7 @@ TEST_CASE("the 65th connection is told 503, and there is room again when one end
   CHECK_THAT(ask(f, once("GET /stats")), StartsWith("HTTP/1.1 503 "));
   CHECK(f.server.counters().connections_refused.get() == 1);
   clients.pop_back();
-  std::string answer;
-  for (int i = 0; i < 200 && !answer.starts_with("HTTP/1.1 200"); ++i) {
-    answer = ask(f, once("GET /stats"));
-    std::this_thread::sleep_for(5ms);
-  }
-  CHECK_THAT(answer, StartsWith("HTTP/1.1 200"));
+  CHECK(test::eventually([&] { return ask(f, once("GET /stats")).starts_with("HTTP/1.1 200"); }));
 }
 
 TEST_CASE("a connection that says nothing, or too slowly, is closed") {
@@ -289,8 +285,7 @@ TEST_CASE("a connection that says nothing, or too slowly, is closed") {
   CHECK(quiet.until_closed().empty());
   CHECK(half.until_closed().empty());
   // The socket is closed by the timer, the count comes with the read that this ends.
-  for (int i = 0; i < 2000 && f.server.counters().timeouts.get() < 2; ++i) std::this_thread::sleep_for(1ms);
-  CHECK(f.server.counters().timeouts.get() == 2);
+  CHECK(test::eventually([&] { return f.server.counters().timeouts.get() == 2; }));
 }
 
 TEST_CASE("an address in use is a start error that names the option") {

@@ -7,21 +7,6 @@ using namespace beeline;
 using namespace beeline::test;
 
 namespace {
-constexpr handle at_e2{7, 1};
-
-struct two_lanes {
-  explicit two_lanes(router::shard_config config) : bench(std::move(config)) {
-    e1.joins(), e2.joins();
-    e2.registers(at_e2, "bob");
-    e1.hears(), e2.hears();
-  }
-  std::uint64_t closes(close_reason r) {
-    return bench.shard.counters.closes[static_cast<std::size_t>(r)].get();
-  }
-  shard_bench bench;
-  scripted_lane e1{bench, "e1", 1}, e2{bench, "e2", 2};
-};
-
 test_message to_bob(std::uint64_t number, std::size_t bytes) {
   test_message m;
   m.to = "bob";
@@ -34,16 +19,16 @@ test_message to_bob(std::uint64_t number, std::size_t bytes) {
 TEST_CASE("shard: when all its outputs together are full, QoS 1 is told busy and QoS 0 is dropped [P6]") {
   auto config = shard_bench::in_service();
   config.outputs_max = 64 * limits::KiB;
-  two_lanes t(config);
+  two_lanes_with_bob t(config);
   t.e2.reads = false;
   std::uint64_t sent = 0;
   while (sent < 200 && t.e1.hears().empty()) t.e1.sends(to_bob(++sent, 4000));
   CHECK(sent < 40); // far from the limit of one link
-  CHECK(t.bench.shard.counters.answers[static_cast<std::size_t>(answer::busy)].get() == 1);
+  CHECK(t.answers(answer::busy) == 1);
   test_message m = to_bob(0, 4000);
   m.qos1 = false;
   t.e1.sends(m);
-  CHECK(t.bench.shard.counters.drops[static_cast<std::size_t>(drop_reason::link_full)].get() == 1);
+  CHECK(t.drops(drop_reason::link_full) == 1);
   CHECK(t.bench.pool.bytes_in_use() < 2 * config.outputs_max);
   t.e2.reads = true;
   t.e2.beats_once();
@@ -57,7 +42,7 @@ TEST_CASE(
     "shard: more links than its limit are closed at once and counted; a place that is free again serves") {
   auto config = shard_bench::in_service();
   config.links_max = 2;
-  two_lanes t(config);
+  two_lanes_with_bob t(config);
   CHECK(t.bench.open().close_now);
   t.bench.turn_ends();
   CHECK(t.closes(close_reason::connection_limit) == 1);
@@ -69,7 +54,7 @@ TEST_CASE(
 }
 
 TEST_CASE("shard: a lane that takes no answers loses its link before they fill the memory [P6]") {
-  two_lanes t(shard_bench::in_service());
+  two_lanes_with_bob t(shard_bench::in_service());
   t.e1.reads = false;
   byte_vector thousand;
   for (std::uint64_t n = 1; n <= 1000; ++n) {
@@ -83,4 +68,31 @@ TEST_CASE("shard: a lane that takes no answers loses its link before they fill t
   CHECK(t.closes(close_reason::out_of_memory) == 1);
   CHECK(rounds > 1000); // not before two whole outputs of a link
   CHECK(t.e2.c != nullptr);
+}
+
+TEST_CASE("shard: above its limit of contested ids a claim is refused, counted and kicked; the owner stays") {
+  auto config = shard_bench::in_service();
+  config.contested_max = 1;
+  two_lanes_with_bob t(config);
+  const handle cid{3, 1}, bob_at_e1{4, 1}, cid_at_e1{5, 1};
+  t.e2.registers(cid, "cid");
+  t.e2.hears();
+  t.bench.wait(std::chrono::milliseconds(10));
+  t.e1.registers(bob_at_e1, "bob"); // open until e2 has said what its bob is
+  CHECK(t.e1.hears() == lines{"registered 4.1"});
+  CHECK(t.e2.hears() == lines{"kick 2.1 for bob"});
+  t.e1.registers(cid_at_e1, "cid");
+  CHECK(t.e1.hears() == lines{"kick 5.1 for cid"});
+  CHECK(t.e2.hears().empty());
+  CHECK(t.bench.shard.counters.claims_refused.get() == 1);
+  CHECK(t.bench.shard.counters.contested.get() == 1);
+  CHECK(t.owner("cid") == "e2");
+
+  t.e2.unregisters(t.bob, "bob"); // there is room again
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+  CHECK(t.owner("bob") == "e1");
+  t.e1.registers(cid_at_e1, "cid");
+  CHECK(t.e1.hears() == lines{"registered 5.1"});
+  CHECK(t.e2.hears() == lines{"kick 3.1 for cid"});
+  CHECK(t.bench.shard.counters.claims_refused.get() == 1);
 }

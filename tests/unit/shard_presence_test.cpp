@@ -15,17 +15,6 @@ namespace {
 
 const handle h1{1, 1}, h2{2, 1};
 
-struct two_lanes {
-  explicit two_lanes(router::shard_config c = shard_bench::in_service()) : bench(std::move(c)) {
-    for (scripted_lane* l : {&e1, &e2}) l->hash_bits = bench.shard.config().hash_bits, l->joins();
-    e1.hears();
-  }
-  // A lane that was kicked closes the session and says so.
-  void closes(scripted_lane& l, handle h, std::string_view id) { l.unregisters(h, id); }
-  std::string owner(std::string_view id) { return bench.shard.where(id, bench.now).edge; }
-  shard_bench bench;
-  scripted_lane e1{bench, "e1", 1}, e2{bench, "e2", 2};
-};
 router::shard_config with_bits(unsigned bits) {
   auto c = shard_bench::in_service();
   c.hash_bits = bits;
@@ -47,14 +36,14 @@ wire::member seen(const scripted_lane& l) { return {0, 1, l.who.id, l.who.number
 } // namespace
 
 TEST_CASE("shard_presence: the newer of two sessions wins, the older is kicked by the claimant's id") {
-  two_lanes t;
+  two_joined_lanes t;
   t.e1.registers(h1, "ann");
   t.e1.hears();
   t.bench.wait(10ms);
   t.e2.registers(h2, "ann");
   CHECK(t.e2.hears() == lines{"registered 2.1"});
   CHECK(t.e1.hears() == lines{"kick 1.1 for ann"});
-  t.closes(t.e1, h1, "ann");
+  t.e1.unregisters(h1, "ann");
   CHECK(t.owner("ann") == "e2");
   CHECK(t.bench.shard.counters.takeovers.get() == 1);
   CHECK(t.bench.shard.counters.contested.get() == 0);
@@ -63,7 +52,7 @@ TEST_CASE("shard_presence: the newer of two sessions wins, the older is kicked b
 }
 
 TEST_CASE("shard_presence: the newer session wins also when the older registers later") {
-  two_lanes t;
+  two_joined_lanes t;
   const time_point early = t.bench.now;
   t.bench.wait(100ms);
   t.e2.registers(h2, "ann");
@@ -75,13 +64,13 @@ TEST_CASE("shard_presence: the newer session wins also when the older registers 
   t.e2.identifies(h2, "ann", "ann");
   CHECK(t.e1.hears() == lines{"kick 1.1 for ann"});
   CHECK(t.owner("ann") == "e2");
-  t.closes(t.e1, h1, "ann");
+  t.e1.unregisters(h1, "ann");
   CHECK(t.owner("ann") == "e2");
   CHECK(t.bench.shard.counters.contested.get() == 0);
 }
 
 TEST_CASE("shard_presence: age counts by each lane's own clock, corrected by its link") {
-  two_lanes t;
+  two_joined_lanes t;
   scripted_lane e3(t.bench, "e3", 3);
   e3.clock_behind = 500s; // started later than the others
   e3.joins();
@@ -98,19 +87,19 @@ TEST_CASE("shard_presence: age counts by each lane's own clock, corrected by its
 }
 
 TEST_CASE("shard_presence: a session of the same lane replaces its own older one") {
-  two_lanes t;
+  two_joined_lanes t;
   t.e1.registers(h1, "ann");
   t.bench.wait(10ms);
   t.e1.hears();
   t.e1.registers(h2, "ann");
   CHECK(t.e1.hears() == lines{"registered 2.1", "kick 1.1 for ann"});
-  t.closes(t.e1, h1, "ann");
+  t.e1.unregisters(h1, "ann");
   t.e2.sends(to("ann", 64));
   CHECK(t.e1.hears() == lines{"message 1 to 2.1 from 1: hi"});
 }
 
 TEST_CASE("shard_presence: only the owner's own words remove an entry (CAT-45)") {
-  two_lanes t;
+  two_joined_lanes t;
   t.e1.registers({1, 7}, "ann");
   t.e1.unregisters({1, 6}, "ann"); // an old generation
   CHECK(t.owner("ann") == "e1");
@@ -124,7 +113,7 @@ TEST_CASE("shard_presence: only the owner's own words remove an entry (CAT-45)")
 }
 
 TEST_CASE("shard_presence: an unregister that crossed a takeover has no effect on the new owner (CAT-45)") {
-  two_lanes t;
+  two_joined_lanes t;
   t.e1.registers(h1, "ann");
   t.bench.wait(10ms);
   t.e2.registers(h2, "ann");
@@ -136,7 +125,7 @@ TEST_CASE("shard_presence: an unregister that crossed a takeover has no effect o
 
 TEST_CASE("shard_presence: different ids with one hash are both kept and both reached") {
   const unsigned bits = 8;
-  two_lanes t(with_bits(bits));
+  two_joined_lanes t(with_bits(bits));
   const std::string bob = twin_of("ann", bits);
   t.e1.registers(h1, "ann");
   t.e1.hears();
@@ -163,7 +152,7 @@ TEST_CASE("shard_presence: different ids with one hash are both kept and both re
 
 TEST_CASE("shard_presence: a takeover among ids with one hash kicks the right one") {
   const unsigned bits = 8;
-  two_lanes t(with_bits(bits));
+  two_joined_lanes t(with_bits(bits));
   const std::string bob = twin_of("ann", bits);
   t.e1.registers(h1, "ann");
   t.e1.registers(h2, bob);
@@ -182,7 +171,7 @@ TEST_CASE("shard_presence: a takeover among ids with one hash kicks the right on
 
 TEST_CASE("shard_presence: when a lane goes, what it claimed of a contested hash goes with it") {
   const unsigned bits = 8;
-  two_lanes t(with_bits(bits));
+  two_joined_lanes t(with_bits(bits));
   const std::string bob = twin_of("ann", bits);
   t.e1.registers(h1, "ann");
   t.bench.wait(10ms);
@@ -196,7 +185,7 @@ TEST_CASE("shard_presence: when a lane goes, what it claimed of a contested hash
 }
 
 TEST_CASE("shard_presence: an older claim waits for a lingering owner, and has the id when that is gone") {
-  two_lanes t;
+  two_joined_lanes t;
   const time_point early = t.bench.now;
   t.bench.wait(100ms);
   t.e2.registers(h2, "ann");
@@ -211,7 +200,7 @@ TEST_CASE("shard_presence: an older claim waits for a lingering owner, and has t
 }
 
 TEST_CASE("shard_presence: a newer claim has the id at once though the old owner's lane lingers") {
-  two_lanes t;
+  two_joined_lanes t;
   t.e1.registers(h1, "ann");
   t.bench.wait(100ms);
   t.e1.drops();
@@ -230,7 +219,7 @@ TEST_CASE("shard_presence: a newer claim has the id at once though the old owner
 }
 
 TEST_CASE("shard_presence: while warming up every message is answered later, known or not") {
-  two_lanes t(shard_bench::warming());
+  two_joined_lanes t(shard_bench::warming());
   CHECK(t.bench.shard.warming_up());
   t.e1.registers(h1, "ann");
   CHECK(t.e1.hears() == lines{"registered 1.1"});
@@ -241,7 +230,7 @@ TEST_CASE("shard_presence: while warming up every message is answered later, kno
   test_message quick = to("ann", 64);
   quick.qos1 = false;
   t.e2.sends(quick);
-  CHECK(t.bench.shard.counters.drops[static_cast<std::size_t>(drop_reason::warming_up)].get() == 1);
+  CHECK(t.drops(drop_reason::warming_up) == 1);
 }
 
 TEST_CASE("shard_presence: in service as soon as every lane that anybody remembers is in sync") {
@@ -307,7 +296,7 @@ TEST_CASE("shard_presence: with no list at all the warm-up lasts six seconds") {
 }
 
 TEST_CASE("shard_presence: a lane that saw a later shard time lifts the clock, and sessions count as new") {
-  two_lanes t;
+  two_joined_lanes t;
   t.e1.registers(h1, "ann");
   t.e1.hears();
   t.e2.drops();
@@ -321,7 +310,7 @@ TEST_CASE("shard_presence: a lane that saw a later shard time lifts the clock, a
 TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exactly one owner each (CAT-48, "
           "CAT-49, F9)") {
   for (unsigned bits : {64u, 8u}) {
-    two_lanes t(with_bits(bits));
+    two_joined_lanes t(with_bits(bits));
     rng r(bits);
     struct session {
       scripted_lane* lane;
@@ -397,7 +386,7 @@ TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exac
 
 TEST_CASE(
     "shard_presence: entries of a lane that is gone are swept, and its index rests before it is used again") {
-  two_lanes t;
+  two_joined_lanes t;
   for (std::uint32_t i = 0; i < 1000; ++i) t.e2.registers({i, 1}, "c" + std::to_string(i));
   t.bench.wait(200ms);
   CHECK(t.bench.shard.counters.clients.get() == 1000);

@@ -12,9 +12,8 @@ namespace {
 
 const handle h1{1, 1}, h2{2, 1};
 
-struct two_lanes {
-  explicit two_lanes(router::shard_config c) : bench(std::move(c)) {}
-  void join() { e1.joins(), e2.joins(); }
+struct lanes_in_time : two_lanes {
+  using two_lanes::two_lanes;
   // The whole process stood still.
   void pause(duration d) {
     bench.now += d;
@@ -29,21 +28,18 @@ struct two_lanes {
     return bench.now - start;
   }
   std::uint64_t incomplete() const { return bench.shard.counters.warm_ups_incomplete.get(); }
-  bool online(std::string_view id) const { return bench.shard.where(id, bench.now).online; }
   std::vector<wire::member> both() const {
     std::vector<wire::member> all;
     for (const scripted_lane* l : {&e1, &e2})
       all.push_back({0, 1, l->who.id, l->who.number, l->who.edge_name});
     return all;
   }
-  shard_bench bench;
-  scripted_lane e1{bench, "e1", 1}, e2{bench, "e2", 2};
 };
 
 } // namespace
 
 TEST_CASE("shard_since: a session that is back within linger keeps its since") {
-  two_lanes t(shard_bench::in_service());
+  lanes_in_time t(shard_bench::in_service());
   t.join();
   t.e2.registers(h2, "ann");
   const std::uint64_t since = t.e2.since_of(h2);
@@ -55,7 +51,7 @@ TEST_CASE("shard_since: a session that is back within linger keeps its since") {
 }
 
 TEST_CASE("shard_since: a session that is back after linger is a new owner: another may have been it") {
-  two_lanes t(shard_bench::in_service());
+  lanes_in_time t(shard_bench::in_service());
   t.join();
   t.e2.registers(h2, "ann");
   const std::uint64_t since = t.e2.since_of(h2);
@@ -72,7 +68,7 @@ TEST_CASE("shard_since: a session that is back after linger is a new owner: anot
 }
 
 TEST_CASE("shard_since: a second claimant is not believed that it was the owner, in a warm-up it is") {
-  two_lanes t(shard_bench::in_service());
+  lanes_in_time t(shard_bench::in_service());
   t.join();
   t.e1.registers(h1, "ann");
   t.bench.wait(100ms);
@@ -81,7 +77,7 @@ TEST_CASE("shard_since: a second claimant is not believed that it was the owner,
   t.bench.wait(100ms);
   t.e1.registers({3, 1}, "ann", t.bench.now, 10); // a third while the id is contested
   CHECK(t.e1.since_of({3, 1}) == to_us(t.bench.now));
-  two_lanes w(shard_bench::warming());
+  lanes_in_time w(shard_bench::warming());
   w.join();
   w.e1.registers(h1, "ann", w.bench.now, 10);
   CHECK(w.e1.since_of(h1) == 10);
@@ -89,7 +85,7 @@ TEST_CASE("shard_since: a second claimant is not believed that it was the owner,
 
 TEST_CASE(
     "shard_since: after an incomplete start no since lies before it, that of a lingering lane neither") {
-  two_lanes t(shard_bench::warming());
+  lanes_in_time t(shard_bench::warming());
   t.join();
   t.e1.registers(h1, "bob", t.bench.now - 10s, 10);
   t.e2.registers(h2, "ann", t.bench.now - 10s, 10);
@@ -108,7 +104,7 @@ TEST_CASE(
 }
 
 TEST_CASE("shard_since: a shard that was paused in its warm-up goes on warming up") {
-  two_lanes t(shard_bench::warming());
+  lanes_in_time t(shard_bench::warming());
   t.bench.wait(500ms);
   t.e1.connects();
   t.pause(100s); // longer than any warm-up may last
@@ -120,7 +116,7 @@ TEST_CASE("shard_since: a shard that was paused in its warm-up goes on warming u
 }
 
 TEST_CASE("shard_since: a lane that lingered when the shard was paused has the rest of its time left") {
-  two_lanes t(shard_bench::in_service());
+  lanes_in_time t(shard_bench::in_service());
   t.join();
   t.e2.registers(h2, "ann");
   t.e2.drops();
@@ -134,7 +130,7 @@ TEST_CASE("shard_since: a lane that lingered when the shard was paused has the r
 }
 
 TEST_CASE("shard_since: a lane whose linger ends during the warm-up is still waited for") {
-  two_lanes t(shard_bench::warming());
+  lanes_in_time t(shard_bench::warming());
   t.e2.connects();
   t.e2.remembers(t.both());
   t.e2.drops();
@@ -149,7 +145,7 @@ TEST_CASE("shard_since: a lane whose linger ends during the warm-up is still wai
 }
 
 TEST_CASE("shard_since: a lane that nobody named is waited for, too, when its linger ends in the warm-up") {
-  two_lanes t(shard_bench::warming());
+  lanes_in_time t(shard_bench::warming());
   t.e2.joins();
   t.e2.drops();
   t.e1.connects();
@@ -163,7 +159,7 @@ TEST_CASE("shard_since: a lane that nobody named is waited for, too, when its li
 }
 
 TEST_CASE("shard_since: a lane that said good-bye in the warm-up is not waited for, whoever names it later") {
-  two_lanes t(shard_bench::warming());
+  lanes_in_time t(shard_bench::warming());
   t.e2.connects();
   t.e2.leaves();
   t.e1.connects();
@@ -174,7 +170,7 @@ TEST_CASE("shard_since: a lane that said good-bye in the warm-up is not waited f
 }
 
 TEST_CASE("shard_since: the age of a session is right on a lane whose clock drifts") {
-  two_lanes t(shard_bench::in_service());
+  lanes_in_time t(shard_bench::in_service());
   t.join(); // the shake of hands took no time: no later sample is as good
   t.e2.beats = false;
   t.e2.clock_behind = 500ms; // as after days of drift

@@ -13,18 +13,6 @@ namespace {
 
 const handle h1{1, 1}, h2{2, 1};
 
-// Two lanes of two edges in sync; e2 has bob.
-struct two_lanes {
-  explicit two_lanes(router::shard_config c = shard_bench::in_service()) : bench(std::move(c)) {
-    e1.joins();
-    e2.joins();
-    e2.registers(h2, "bob");
-    e1.hears(), e2.hears();
-  }
-  shard_bench bench;
-  scripted_lane e1{bench, "e1", 1}, e2{bench, "e2", 2};
-};
-
 } // namespace
 
 TEST_CASE("shard: a lane that shakes hands gets the slot map and the members, and the others hear of it") {
@@ -59,7 +47,7 @@ TEST_CASE("shard: a registration is confirmed, with the time since when it count
 
 TEST_CASE("shard: a message goes to its owner alone, only handle, origin and check are patched") {
   for (bool qos1 : {false, true}) {
-    two_lanes t;
+    two_lanes_with_bob t;
     scripted_lane e3(t.bench, "e3", 3);
     e3.joins();
     t.e1.hears(), t.e2.hears();
@@ -84,7 +72,7 @@ TEST_CASE("shard: a message goes to its owner alone, only handle, origin and che
 }
 
 TEST_CASE("shard: the owner's answer reaches the origin, and nobody else") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.e1.sends({});
   t.e2.hears();
   t.e2.answers(1, t.e1.index, answer::accepted);
@@ -98,7 +86,7 @@ TEST_CASE("shard: the owner's answer reaches the origin, and nobody else") {
 }
 
 TEST_CASE("shard: nobody has it: QoS 1 is told, QoS 0 is dropped and counted") {
-  two_lanes t;
+  two_lanes_with_bob t;
   test_message m;
   m.to = "carol";
   t.e1.sends(m);
@@ -106,13 +94,13 @@ TEST_CASE("shard: nobody has it: QoS 1 is told, QoS 0 is dropped and counted") {
   m.qos1 = false;
   t.e1.sends(m);
   CHECK(t.e1.hears().empty());
-  CHECK(t.bench.shard.counters.drops[static_cast<std::size_t>(drop_reason::nobody)].get() == 1);
+  CHECK(t.drops(drop_reason::nobody) == 1);
 }
 
 TEST_CASE("shard: a slot of another shard is answered moved, and its registration is refused") {
   auto config = shard_bench::in_service();
   config.first_slot = config.last_slot = (slot_of(hash_of("bob")) + 1) % slot_count;
-  two_lanes t(config);
+  two_lanes_with_bob t(config);
   CHECK(t.bench.shard.counters.claims_refused.get() == 1);
   t.e1.sends({});
   CHECK(t.e1.hears() == lines{"answer 1 moved"});
@@ -124,7 +112,7 @@ TEST_CASE("shard: a slot of another shard is answered moved, and its registratio
 TEST_CASE("shard: when an owner's link is full QoS 1 is told busy, QoS 0 is dropped and counted") {
   auto config = shard_bench::in_service();
   config.link_output_max = 1000;
-  two_lanes t(config);
+  two_lanes_with_bob t(config);
   t.e2.reads = false;
   test_message m;
   m.payload = std::string(400, 'x');
@@ -138,7 +126,7 @@ TEST_CASE("shard: when an owner's link is full QoS 1 is told busy, QoS 0 is drop
   m.qos1 = false;
   t.e1.sends(m);
   CHECK(t.e1.hears().empty());
-  CHECK(t.bench.shard.counters.drops[static_cast<std::size_t>(drop_reason::link_full)].get() == 1);
+  CHECK(t.drops(drop_reason::link_full) == 1);
   t.e2.reads = true;
   m.qos1 = true;
   t.e2.beats_once();
@@ -148,7 +136,7 @@ TEST_CASE("shard: when an owner's link is full QoS 1 is told busy, QoS 0 is drop
 }
 
 TEST_CASE("shard: when an owner's link ends every lane is told once, behind the answers") {
-  two_lanes t;
+  two_lanes_with_bob t;
   scripted_lane e3(t.bench, "e3", 3);
   e3.joins();
   t.e1.hears(), t.e2.hears();
@@ -161,7 +149,7 @@ TEST_CASE("shard: when an owner's link ends every lane is told once, behind the 
 }
 
 TEST_CASE("shard: a lost lane's clients are answered later, then it is back") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.e2.drops();
   t.e1.hears();
   t.e1.sends({});
@@ -183,7 +171,7 @@ TEST_CASE("shard: a lost lane's clients are answered later, then it is back") {
 }
 
 TEST_CASE("shard: a lost lane that does not return is gone after the linger, its clients are nobody") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.e2.drops();
   t.e1.sends({});
   t.bench.wait(1900ms);
@@ -197,7 +185,7 @@ TEST_CASE("shard: a lost lane that does not return is gone after the linger, its
 }
 
 TEST_CASE("shard: a client that did not come back with its lane is nobody once that is in sync") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.e2.drops();
   t.e2.joins();
   t.e1.hears();
@@ -206,7 +194,7 @@ TEST_CASE("shard: a client that did not come back with its lane is nobody once t
 }
 
 TEST_CASE("shard: a lane that says good-bye for good is gone at once") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.e2.leaves();
   CHECK(t.e1.hears() == lines{"path-lost 1", "gone 1", "left 1 e2/0"});
   CHECK(t.e2.closed == close_reason::link_went_away);
@@ -215,7 +203,7 @@ TEST_CASE("shard: a lane that says good-bye for good is gone at once") {
 }
 
 TEST_CASE("shard: a newer link of a lane replaces the older, whose unread bytes have no effect (F8)") {
-  two_lanes t;
+  two_lanes_with_bob t;
   conn* old = std::exchange(t.e2.c, nullptr);
   t.bench.stuck = old; // its socket is not closed yet
   scripted_lane again(t.bench, "e2", 2);
@@ -233,7 +221,7 @@ TEST_CASE("shard: a newer link of a lane replaces the older, whose unread bytes 
 }
 
 TEST_CASE("shard: a new life of an edge replaces what the old one left at once (CAT-50)") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.e2.drops();
   scripted_lane reborn(t.bench, "e2", 22);
   reborn.connects();
@@ -246,7 +234,7 @@ TEST_CASE("shard: a new life of an edge replaces what the old one left at once (
 }
 
 TEST_CASE("shard: a name in use by a lane that is alive is refused, in words") {
-  two_lanes t;
+  two_lanes_with_bob t;
   scripted_lane other(t.bench, "e2", 22);
   other.connects();
   CHECK(
@@ -262,7 +250,7 @@ TEST_CASE("shard: a name in use by a lane that is alive is refused, in words") {
 }
 
 TEST_CASE("shard: a silent lane is given up after three seconds, any byte is life") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.e2.beats = false;
   t.bench.wait(2s);
   const byte_vector beat = make(wire::heartbeat{});
@@ -284,7 +272,7 @@ TEST_CASE("shard: a connection that does not shake hands is closed in time") {
 }
 
 TEST_CASE("shard: after a pause of its own it closes its links before it reads what waits in them") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.bench.now += limits::pause_max + 100ms;
   t.e1.registers(h1, "eve");
   CHECK(t.e1.closed == close_reason::link_paused);
@@ -293,7 +281,7 @@ TEST_CASE("shard: after a pause of its own it closes its links before it reads w
 }
 
 TEST_CASE("shard: floors are told to every lane, as they rise") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.e1.floor = 42;
   t.bench.wait(1s);
   bool told = false;
@@ -304,7 +292,7 @@ TEST_CASE("shard: floors are told to every lane, as they rise") {
 }
 
 TEST_CASE("shard: heartbeats are sent, busy or idle, and answered with what the peer sent") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.bench.wait(1200ms);
   std::size_t beats = 0;
   wire::heartbeat last;
@@ -316,7 +304,7 @@ TEST_CASE("shard: heartbeats are sent, busy or idle, and answered with what the 
 }
 
 TEST_CASE("shard: shutting down says so to every lane") {
-  two_lanes t;
+  two_lanes_with_bob t;
   t.bench.shard.shutdown(t.bench.now);
   t.bench.turn_ends();
   CHECK(t.e1.closed == close_reason::shutdown);
