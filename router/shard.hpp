@@ -7,7 +7,13 @@
 //   syncing / in_sync   the lane's link that is up: entries are good
 //   superseded          the lane has a newer link that is not in sync yet: `later`
 //   lingering           the lane's link is lost: `later`, for limits::linger
-//   dead                its entries count as absent; swept away little by little
+//   dead                its entries count as absent and are swept away little by little; when all are
+//                       gone the index rests for limits::index_quarantine, then it may be used anew
+//
+// Invariant: the indexes that name a lane are its `current` and its `former`, and no others.
+// Nothing walks all indexes. A message, an answer, a claim and a new index walk nothing; lane_gone and
+// on_in_sync that lane's former indexes, all contests and, to tell them, the links; lanes(), lane_of
+// and on_time the lanes and links that there are.
 //
 // Sans-I/O: see conn.hpp for the calls of the shell. Owner: the shard's thread, for everything but
 // the counters. The table stores no ids; ids are kept only where two claims meet (contest).
@@ -18,6 +24,7 @@
 #include "common/link/handshake.hpp"
 #include "common/link/slot_table.hpp"
 #include "common/wire/message.hpp"
+#include "router/contest.hpp"
 #include "router/presence_table.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -40,6 +47,7 @@ struct shard_config {
   std::size_t outputs_max = limits::outputs_bytes_max;
   duration linger = limits::linger, warm_up = limits::warm_up;
   std::size_t links_max = limits::links_max, contested_max = limits::claims_contested_max;
+  std::size_t members_max = limits::members_max; // indexes in use or in quarantine
 };
 
 struct shard_counters {
@@ -108,9 +116,10 @@ public:
   shard_plants plant;
 
 private:
-  enum class index_state : std::uint8_t { free, syncing, in_sync, superseded, lingering, dead };
+  enum class index_state : std::uint8_t { syncing, in_sync, superseded, lingering, dead };
   enum class peer_state : std::uint8_t { handshake, linked };
   static constexpr member_index contested_mark = 0xfffe; // in the table: look at the contest
+  static_assert(limits::members_max <= contested_mark && contested_mark != no_member);
 
   struct lane;
   struct peer { // one connection
@@ -140,23 +149,22 @@ private:
     std::uint64_t floor = 0, floor_told = 0;
   };
   struct member_slot { // by member index
-    index_state st = index_state::free;
-    peer* p = nullptr; // while the link is up
-    lane* of = nullptr;
+    index_state st = index_state::dead;
+    peer* p = nullptr;  // while the link is up
+    lane* of = nullptr; // null: dead
     std::uint64_t entries = 0;
   };
-  struct claim {    // one session that claims a hash, where two do
-    std::string id; // empty: not known yet
-    member_index link = no_member;
-    handle h;
-    std::uint64_t connected = 0;
-    std::uint64_t since = 0;
-    bool waits = false; // for a word of the owner whose id we do not know: not registered yet
-  };
-  using contest = std::vector<claim>;
 
-  // shard.cpp: links
+  // shard.cpp: frames, warm-up
   bool on_frame(peer& p, wire::frame& f, time_point now);
+  bool on_members_seen(const_bytes payload);
+  void check_warm_up(time_point now);
+  bool all_in_sync() const;
+  void lift_clock(std::uint64_t seen, time_point now);
+  void say_in_service(bool complete, time_point now);
+  std::uint64_t shard_time(time_point now) const noexcept { return to_us(now) + lift_; }
+
+  // shard_links.cpp: links
   bool on_handshake(peer& p, const wire::frame& f, time_point now);
   bool let_in(peer& p, time_point now);
   lane* lane_of(const link::lane_identity& who, time_point now, std::string& refusal);
@@ -168,19 +176,14 @@ private:
   void on_in_sync(peer& p, time_point now);
   void tell_all(wire::frame_type t, member_index about, const peer* except = nullptr);
   bool on_heartbeat(peer& p, const_bytes payload, time_point now);
-  bool on_members_seen(const_bytes payload);
   void tell_floors();
   void check_peer(peer& p, time_point now);
-  void check_warm_up(time_point now);
-  void lift_clock(std::uint64_t seen, time_point now);
-  void say_in_service(bool complete, time_point now);
   void touch(peer& p) {
     if (p.touched) return;
     p.touched = true;
     touched_.push_back(&p);
   }
   template <class F> void for_each_linked(F&& f);
-  std::uint64_t shard_time(time_point now) const noexcept { return to_us(now) + lift_; }
 
   // shard_delivery.cpp: messages and answers
   void on_message(peer& p, wire::message_view m, time_point now);
@@ -207,6 +210,7 @@ private:
   void set_entry(id_hash h, const presence_entry& e);
   void erase_entry(id_hash h);
   void settle_lane(const lane& l, time_point now);
+  std::vector<member_index> bury_former(lane& l, time_point now);
   void start_dying(member_index i);
   void sweep(time_point now);
   bool absent(member_index i) const noexcept {
@@ -214,7 +218,8 @@ private:
   }
   bool linked(member_index i) const noexcept { return members_[i].p != nullptr; }
   bool later_wins(const claim& a, const claim& b) const noexcept;
-  member_index new_index(time_point now);
+  bool has_index(time_point now) const noexcept;
+  member_index new_index(); // only if has_index
 
   shard_config config_;
   chunk_pool& pool_;
@@ -225,11 +230,10 @@ private:
   std::deque<std::unique_ptr<peer>> peers_;              // by conn.owner; null: free
   std::vector<std::uint32_t> free_peers_;
   std::vector<member_slot> members_;
-  std::deque<std::pair<time_point, member_index>> quarantine_;
+  std::deque<std::pair<time_point, member_index>> quarantine_; // until when; ends first stand first
   std::vector<member_index> dying_, sweeping_; // dead indexes: for the next sweep round, for this one
   sweep_cursor cursor_;
   bool sweeping_now_ = false;
-  member_index next_index_ = 0;
   boost::unordered_flat_map<id_hash, contest> contests_;
   std::vector<peer*> touched_;
   wire::frame_writer writer_;
@@ -246,6 +250,11 @@ private:
   std::map<std::uint64_t, expected_lane> expected_; // lanes that must be in sync before we are in service
   std::map<std::uint64_t, bool> ended_; // lanes that said good-bye, or were replaced, during warm-up
 };
+
+template <class F> void shard::for_each_linked(F&& f) {
+  for (std::size_t i = 0; i < peers_.size(); ++i)
+    if (peer* p = peers_[i].get(); p && p->c && p->st == peer_state::linked) f(*p);
+}
 
 template <class F> void shard::for_each_entry(F&& f) const {
   const auto say = [&](id_hash h, member_index i, handle client) {

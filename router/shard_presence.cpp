@@ -51,7 +51,8 @@ void shard::on_claim(peer& p, const wire::registration& r, time_point now) {
   claim mine;
   mine.link = p.index;
   mine.h = r.client;
-  mine.connected = pack_time(static_cast<std::int64_t>(r.connected_at) + p.clock_offset);
+  mine.connected =
+      pack_time(static_cast<std::int64_t>(r.connected_at + static_cast<std::uint64_t>(p.clock_offset)));
   if (plant.claims_by_arrival) mine.connected = pack_time(static_cast<std::int64_t>(to_us(now)));
   mine.since = r.since;
   const auto e = table_.find(h);
@@ -156,15 +157,8 @@ void shard::settle(id_hash h, time_point now) {
   if (it == contests_.end()) return;
   contest& all = it->second;
   std::erase_if(all, [&](const claim& c) { return absent(c.link); });
-  for (std::size_t i = 0; i < all.size(); ++i) // of two sessions of one id the later one wins
-    for (std::size_t k = i + 1; k < all.size(); ++k) {
-      if (all[i].id.empty() || all[i].id != all[k].id) continue;
-      const std::size_t loser = later_wins(all[i], all[k]) ? k : i;
-      kick(h, all[loser], all[loser].id);
-      all.erase(all.begin() + static_cast<std::ptrdiff_t>(loser));
-      k = i;
-      if (loser == i) break;
-    }
+  const auto later = [&](const claim& a, const claim& b) { return later_wins(a, b); };
+  for (const claim& c : take_losers(all, later)) kick(h, c, c.id);
   const bool in_doubt = std::any_of(all.begin(), all.end(), [](const claim& c) { return c.id.empty(); });
   if (!in_doubt || all.size() == 1)
     for (claim& c : all)
@@ -220,6 +214,15 @@ void shard::settle_lane(const lane& l, time_point now) {
 
 // --- dead indexes ---------------------------------------------------------------------------------
 
+// The lane's former links are dead from now on, and contests that waited for them go on. Returns them.
+std::vector<member_index> shard::bury_former(lane& l, time_point now) {
+  std::vector<member_index> former = std::exchange(l.former, {});
+  for (member_index i : former) start_dying(i);
+  if (!former.empty()) settle_lane(l, now);
+  for (member_index i : former) members_[i].of = nullptr; // last: settling asks whose they were
+  return former;
+}
+
 // From now on its entries count as absent.
 void shard::start_dying(member_index i) {
   members_[i].st = index_state::dead;
@@ -233,16 +236,11 @@ void shard::sweep(time_point now) {
   const auto retire = [&](std::vector<member_index>& all) {
     std::erase_if(all, [&](member_index i) {
       if (members_[i].entries) return false;
-      members_[i].of = nullptr;
       quarantine_.emplace_back(now + limits::index_quarantine, i);
       return true;
     });
   };
   retire(dying_);
-  while (!quarantine_.empty() && quarantine_.front().first <= now) {
-    members_[quarantine_.front().second] = member_slot{};
-    quarantine_.pop_front();
-  }
   if (!sweeping_now_) {
     if (dying_.empty()) return;
     sweeping_.swap(dying_);
@@ -261,14 +259,19 @@ void shard::sweep(time_point now) {
   sweeping_.clear();
 }
 
-member_index shard::new_index(time_point) {
-  for (std::uint32_t tries = 0; tries < contested_mark; ++tries) {
-    const member_index i = next_index_;
-    next_index_ = static_cast<member_index>((next_index_ + 1u) % limits::members_max);
-    if (i >= members_.size()) members_.resize(i + 1u);
-    if (members_[i].st == index_state::free) return i;
+bool shard::has_index(time_point now) const noexcept {
+  return members_.size() < config_.members_max || (!quarantine_.empty() && quarantine_.front().first <= now);
+}
+
+// An index that was never used; when there is none, the one that has rested longest.
+member_index shard::new_index() {
+  if (members_.size() < config_.members_max) {
+    members_.emplace_back();
+    return static_cast<member_index>(members_.size() - 1);
   }
-  return no_member;
+  const member_index i = quarantine_.front().second;
+  quarantine_.pop_front();
+  return i;
 }
 
 // --- questions --------------------------------------------------------------------------------------

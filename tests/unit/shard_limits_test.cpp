@@ -96,3 +96,24 @@ TEST_CASE("shard: above its limit of contested ids a claim is refused, counted a
   CHECK(t.e2.hears() == lines{"kick 3.1 for cid"});
   CHECK(t.bench.shard.counters.claims_refused.get() == 1);
 }
+
+TEST_CASE("shard: a shutdown in a turn that brings a lane over its limit says good-bye to the others") {
+  two_joined_lanes t;
+  byte_vector many;
+  for (std::uint64_t n = 1; n <= 1000; ++n) {
+    test_message m = to_bob(n, 0);
+    m.to = "nobody";
+    const byte_vector one = make(m);
+    many.insert(many.end(), one.begin(), one.end());
+  }
+  conn& c = *t.e1.c;
+  t.bench.shard.begin_turn(t.bench.now);
+  while (c.link->urgent.size() <= limits::urgent_bytes_max) {
+    byte_vector in = many;
+    REQUIRE(t.bench.shard.on_bytes(c, in, t.bench.now) == in.size());
+  }
+  t.bench.shard.shutdown(t.bench.now);
+  t.bench.turn_ends();
+  CHECK(t.closes(close_reason::out_of_memory) == 1);
+  CHECK(t.e2.hears().back() == "go-away: router shuts down");
+}
