@@ -14,18 +14,18 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 struct connector::attempt : std::enable_shared_from_this<attempt> {
-  attempt(event_loop& l, std::shared_ptr<bool> connector_alive, std::string where_, done_fn d)
-      : loop(l), alive(std::move(connector_alive)), where(std::move(where_)), done(std::move(d)),
-        socket(l.context()), resolver(l.context()), timer(l.context()) {}
+  attempt(event_loop& l, std::string where_, done_fn d)
+      : loop(l), where(std::move(where_)), done(std::move(d)), socket(l.context()), resolver(l.context()),
+        timer(l.context()) {}
 
   event_loop& loop;
-  std::shared_ptr<bool> alive;
   std::string where;
   done_fn done;
   tcp::socket socket;
   tcp::resolver resolver;
   asio::steady_timer timer;
   bool finished = false;
+  bool given_up = false; // the connector has gone, and its loop perhaps too
 
   void start(const std::string& host, std::uint16_t port, duration timeout) {
     timer.expires_after(timeout);
@@ -65,28 +65,43 @@ struct connector::attempt : std::enable_shared_from_this<attempt> {
     finish(std::move(fd), "");
   }
 
-  // Called from handlers of Asio: the callback comes in the turn.
-  void finish(unique_fd fd, std::string_view why) {
-    if (std::exchange(finished, true)) return;
+  void end() {
+    finished = true;
     error_code ignored;
     socket.close(ignored);
     resolver.cancel();
     timer.cancel();
+  }
+  void give_up() {
+    given_up = true;
+    end();
+  }
+
+  // Called from handlers of Asio: the callback comes in the turn.
+  void finish(unique_fd fd, std::string_view why) {
+    if (finished) return;
+    end();
     auto kept = std::make_shared<unique_fd>(std::move(fd));
     auto text = why.empty() ? std::string() : "cannot connect to " + where + ": " + std::string(why);
     loop.defer([self = shared_from_this(), kept, text = std::move(text)] {
-      if (*self->alive) self->done(std::move(*kept), text);
+      if (!self->given_up) self->done(std::move(*kept), text);
     });
   }
 };
 
-connector::connector(event_loop& loop) : loop_(loop), alive_(std::make_shared<bool>(true)) {}
-connector::~connector() { *alive_ = false; }
+connector::connector(event_loop& loop) : loop_(loop) {}
+connector::~connector() {
+  for (const auto& weak : attempts_)
+    if (const auto a = weak.lock()) a->give_up();
+}
 
 void connector::dial(const std::string& host, std::uint16_t port, done_fn done, duration timeout) {
   DCHECK_INVARIANT(loop_.in_owner_thread());
   auto where = host + ':' + std::to_string(port);
-  std::make_shared<attempt>(loop_, alive_, std::move(where), std::move(done))->start(host, port, timeout);
+  std::erase_if(attempts_, [](const auto& a) { return a.expired(); });
+  auto a = std::make_shared<attempt>(loop_, std::move(where), std::move(done));
+  attempts_.push_back(a);
+  a->start(host, port, timeout);
 }
 
 } // namespace beeline::net

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace beeline::net {
 
@@ -21,14 +22,14 @@ public:
   using done_fn = std::function<void(unique_fd fd, std::string_view why)>;
 
   explicit connector(event_loop& loop);
-  ~connector(); // gives up what is under way, without calls
+  ~connector(); // gives up what is under way, without calls; nothing of it stays in the io_context
   void dial(const std::string& host, std::uint16_t port, done_fn done,
             duration timeout = limits::link_connect_max);
 
 private:
   struct attempt;
   event_loop& loop_;
-  std::shared_ptr<bool> alive_;
+  std::vector<std::weak_ptr<attempt>> attempts_; // under way, and some that have ended
 };
 
 } // namespace beeline::net

@@ -32,16 +32,29 @@ concept dials = requires(Core& core, connect_request& r, time_point now) {
   core.on_connect_failed(r.link, std::string_view(), now);
 };
 
-template <class Core> class core_loop {
+// One core with its sockets: the turn above without the waiting, for whoever has waited.
+//
+//   core_driver on an own loop       wait() -> turn(ready), in core_loop::run below
+//   core_driver on a shared loop     look() -> turn(ready), when the io_context calls (common/embed)
+//
+// Owner: the loop's thread. The core outlives it.
+template <class Core> class core_driver {
 public:
-  core_loop(Core& core, core_loop_options options)
-      : core_(core), options_(std::move(options)), connector_(loop_),
+  template <class... Loop>
+  core_driver(Core& core, core_loop_options options, Loop&&... loop)
+      : core_(core), options_(std::move(options)), loop_(std::forward<Loop>(loop)...), connector_(loop_),
         streams_(core, loop_, options_.streams, options_.move, counters_) {}
 
   event_loop& loop() noexcept { return loop_; }
+  const event_loop& loop() const noexcept { return loop_; }
+  const core_loop_options& options() const noexcept { return options_; }
   const io_counters& counters() const noexcept { return counters_; }
+  time_point now() const noexcept { return now_; } // of the turn
+  time_point next_deadline() const noexcept {
+    return std::min(core_.next_deadline(), streams_.next_deadline());
+  }
 
-  // Owner. The socket listens already.
+  // The socket listens already.
   void accept_from(bound_socket s, connection_budget* budget) {
     if (stopping_) return;
     listeners_.push_back(std::make_unique<listener>(
@@ -51,24 +64,13 @@ public:
         },
         options_.log));
   }
-  // Owner, inside a turn.
+  // Inside a turn.
   void adopt(moved_stream m) {
     if (stopping_) counters_.closed_by(close_reason::shutdown).add();
     else streams_.adopt(options_.accepted, std::move(m), now_);
   }
 
-  void run() {
-    loop_.own();
-    turn(time_point{}); // at once: the core may have links to dial
-    while (!loop_.stop_requested()) turn(never);
-    wind_down();
-  }
-
-  time_point now() const noexcept { return now_; } // of the turn
-
-private:
-  void turn(time_point at_latest) {
-    const auto ready = loop_.wait(std::min({at_latest, core_.next_deadline(), streams_.next_deadline()}));
+  void turn(std::span<const epoll_event> ready) {
     now_ = steady_now();
     counters_.turns.add();
     core_.begin_turn(now_);
@@ -80,6 +82,19 @@ private:
     if constexpr (dials<Core>) dial();
   }
 
+  // The core says good-bye; turns go on until stopped(), then close_all().
+  void stop() {
+    stopping_ = true;
+    listeners_.clear();
+    now_ = steady_now();
+    core_.begin_turn(now_);
+    if constexpr (requires { core_.shutdown(now_); }) core_.shutdown(now_);
+    finish_turn();
+  }
+  bool stopped() const noexcept { return stopping_ && streams_.empty(); }
+  void close_all() { streams_.close_all(close_reason::shutdown, steady_now()); }
+
+private:
   // The core closes what it batched over the turn, then everything dirty is written.
   void finish_turn() {
     if constexpr (requires { core_.end_turn(now_); }) core_.end_turn(now_);
@@ -109,18 +124,6 @@ private:
     core_.on_connect_failed(link, why, now_);
   }
 
-  void wind_down() {
-    stopping_ = true;
-    listeners_.clear();
-    now_ = steady_now();
-    core_.begin_turn(now_);
-    if constexpr (requires { core_.shutdown(now_); }) core_.shutdown(now_);
-    finish_turn();
-    const auto end = now_ + options_.stop_max;
-    while (!streams_.empty() && steady_now() < end) turn(end);
-    streams_.close_all(close_reason::shutdown, steady_now());
-  }
-
   Core& core_;
   const core_loop_options options_;
   io_counters counters_;
@@ -130,6 +133,29 @@ private:
   std::vector<std::unique_ptr<listener>> listeners_;
   time_point now_{};
   bool stopping_ = false;
+};
+
+// A core on a loop of its own, which a thread runs.
+template <class Core> class core_loop : public core_driver<Core> {
+public:
+  core_loop(Core& core, core_loop_options options)
+      : core_driver<Core>(core, std::move(options)), stop_max_(this->options().stop_max) {}
+
+  void run() {
+    this->loop().own();
+    wait_and_turn(time_point{}); // at once: the core may have links to dial
+    while (!this->loop().stop_requested()) wait_and_turn(never);
+    this->stop();
+    const auto end = this->now() + stop_max_;
+    while (!this->stopped() && steady_now() < end) wait_and_turn(end);
+    this->close_all();
+  }
+
+private:
+  void wait_and_turn(time_point at_latest) {
+    this->turn(this->loop().wait(std::min(at_latest, this->next_deadline())));
+  }
+  const duration stop_max_;
 };
 
 } // namespace beeline::net

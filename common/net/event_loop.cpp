@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <optional>
 #include <sys/eventfd.h>
 #include <system_error>
 #include <thread>
@@ -37,9 +38,14 @@ time_point steady_now() noexcept {
   return time_point(duration(std::int64_t(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000));
 }
 
-struct event_loop::impl {
-  asio::io_context context{1};
-  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+struct event_loop::impl : std::enable_shared_from_this<impl> {
+  impl() : own(std::in_place, 1), context(*own), work(asio::make_work_guard(context)) {}
+  impl(asio::io_context& shared, task w) : context(shared), wanted(std::move(w)) {}
+
+  std::optional<asio::io_context> own;
+  asio::io_context& context;
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work; // of our own
+  task wanted, ready;
   asio::posix::basic_stream_descriptor<asio::io_context::executor_type> set{context}; // owns the epoll set
   unique_fd wake; // eventfd: the only thing that a signal handler may write to
   int epoll = -1;
@@ -63,9 +69,27 @@ struct event_loop::impl {
     }
     return std::max(n, 0);
   }
+  void open() {
+    epoll = checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    set.assign(epoll);
+    wake.reset(checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
+    epoll_event e{};
+    e.events = EPOLLIN;
+    e.data.ptr = this;
+    checked(::epoll_ctl(epoll, EPOLL_CTL_ADD, wake.get(), &e), "epoll_ctl");
+  }
   void arm() {
     if (std::exchange(armed, true)) return;
-    set.async_wait(decltype(set)::wait_read, [this](const boost::system::error_code&) { armed = false; });
+    set.async_wait(decltype(set)::wait_read, [weak = weak_from_this()](const boost::system::error_code& e) {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->armed = false;
+      if (!e && self->ready) std::exchange(self->ready, nullptr)();
+    });
+  }
+  void put(task f) {
+    deferred.push_back(std::move(f));
+    if (wanted) wanted();
   }
   void block(time_point deadline) {
     const auto now = steady_now();
@@ -80,14 +104,11 @@ struct event_loop::impl {
   }
 };
 
-event_loop::event_loop() : impl_(std::make_unique<impl>()) {
-  impl_->epoll = checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-  impl_->set.assign(impl_->epoll);
-  impl_->wake.reset(checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
-  epoll_event e{};
-  e.events = EPOLLIN;
-  e.data.ptr = impl_.get();
-  checked(::epoll_ctl(impl_->epoll, EPOLL_CTL_ADD, impl_->wake.get(), &e), "epoll_ctl");
+event_loop::event_loop() : impl_(std::make_shared<impl>()) { impl_->open(); }
+
+event_loop::event_loop(asio::io_context& shared, task wanted)
+    : impl_(std::make_shared<impl>(shared, std::move(wanted))) {
+  impl_->open();
 }
 
 event_loop::~event_loop() = default;
@@ -98,8 +119,9 @@ bool event_loop::in_owner_thread() const noexcept {
 }
 
 void event_loop::post(task f) {
-  asio::post(impl_->context,
-             [i = impl_.get(), f = std::move(f)]() mutable { i->deferred.push_back(std::move(f)); });
+  asio::post(impl_->context, [weak = std::weak_ptr(impl_), f = std::move(f)]() mutable {
+    if (const auto i = weak.lock()) i->put(std::move(f));
+  });
 }
 
 void event_loop::request_stop() noexcept {
@@ -114,7 +136,7 @@ bool event_loop::stop_requested() const noexcept { return impl_->stop.load(std::
 
 void event_loop::defer(task f) {
   DCHECK_INVARIANT(in_owner_thread());
-  impl_->deferred.push_back(std::move(f));
+  impl_->put(std::move(f));
 }
 
 std::span<const epoll_event> event_loop::wait(time_point deadline) {
@@ -132,13 +154,22 @@ std::span<const epoll_event> event_loop::wait(time_point deadline) {
 
 void event_loop::run_tasks(time_point now) {
   auto& i = *impl_;
-  if (now - i.polled_at >= poll_interval) {
+  if (i.own && now - i.polled_at >= poll_interval) {
     i.context.poll();
     i.polled_at = now;
   }
   i.running.swap(i.deferred); // what these tasks defer waits for the next turn
   for (auto& f : i.running) f();
   i.running.clear();
+}
+
+std::span<const epoll_event> event_loop::look() noexcept {
+  return {impl_->events.data(), static_cast<std::size_t>(impl_->look())};
+}
+
+void event_loop::await(task ready) {
+  impl_->ready = std::move(ready);
+  impl_->arm();
 }
 
 int event_loop::epoll_fd() const noexcept { return impl_->epoll; }

@@ -1,5 +1,6 @@
 // One thread's event loop: an Asio io_context for control (accepts, connects, mail from other
-// threads) and an epoll set of the loop's own for data sockets.
+// threads) and an epoll set of the loop's own for data sockets. The io_context is the loop's own, and
+// wait() runs it; or it is somebody else's who runs it (a program that embeds a lane), and calls back.
 //
 //   data sockets --> own epoll set --(one descriptor, awaited when idle)--> io_context --> wait()
 //   acceptors, connects, post(), request_stop() ------------------------------^
@@ -31,7 +32,10 @@ class event_loop {
 public:
   using task = std::function<void()>;
 
-  event_loop();  // throws std::system_error when the process has no file descriptors left
+  event_loop(); // throws std::system_error when the process has no file descriptors left
+  // On an io_context that another runs, with one thread: instead of wait(), look() and await(). `wanted`
+  // is called when tasks have come that run_tasks should run; it must not run them itself.
+  event_loop(boost::asio::io_context& shared, task wanted);
   ~event_loop(); // tasks that have not run are destroyed with all that they own
   event_loop(const event_loop&) = delete;
   event_loop& operator=(const event_loop&) = delete;
@@ -50,12 +54,17 @@ public:
   std::span<const epoll_event> wait(time_point deadline);
   void run_tasks(time_point now);
 
+  // Of a loop on a shared io_context: what is ready now, as from wait(); and one call of `ready` by the
+  // io_context once a socket is. Nothing is called any more when the loop has been destroyed.
+  std::span<const epoll_event> look() noexcept;
+  void await(task ready);
+
   int epoll_fd() const noexcept;
   boost::asio::io_context& context() noexcept;
 
 private:
   struct impl;
-  std::unique_ptr<impl> impl_;
+  std::shared_ptr<impl> impl_; // handlers of a shared io_context look whether it is still there
 };
 
 } // namespace beeline::net
