@@ -22,9 +22,11 @@ void shard::begin_turn(time_point now) {
     last_progress_ = now;
     started_ += gap;
     for (auto& [id, l] : lanes_)
-      if (l->linger_until != never) l->linger_until += gap;
+      if (l->linger_until != never) l->linger_until += gap, l->gone_at_latest += gap;
+    losing_all_ = true;
     for (std::size_t i = 0; i < peers_.size(); ++i)
       if (peers_[i] && peers_[i]->c) lose(*peers_[i], close_reason::link_paused, now);
+    losing_all_ = false;
   }
   last_turn_ = now;
 }
@@ -74,7 +76,7 @@ void shard::on_time(time_point now) {
 time_point shard::next_deadline() const noexcept { return sweeping_now_ ? last_turn_ : next_check_; }
 
 void shard::shutdown(time_point now) {
-  leaving_ = true;
+  leaving_ = losing_all_ = true;
   end_turn(now); // before the loop: it may lose a link
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (!peers_[i] || !peers_[i]->c) continue;

@@ -11,9 +11,9 @@
 //                       gone the index rests for limits::index_quarantine, then it may be used anew
 //
 // Invariant: the indexes that name a lane are its `current` and its `former`, and no others.
-// Nothing walks all indexes. A message, an answer, a claim and a new index walk nothing; lane_gone and
-// on_in_sync that lane's former indexes, all contests and, to tell them, the links; lanes(), lane_of
-// and on_time the lanes and links that there are.
+// Nothing walks all indexes. A message, an answer and a new index walk nothing, a claim its contest if there
+// is one; lane_gone and on_in_sync that lane's former indexes, all contests and, to tell them, the links;
+// let_in, lanes(), lane_of and on_time the lanes and links that there are.
 //
 // Sans-I/O: see conn.hpp for the calls of the shell. Owner: the shard's thread, for everything but
 // the counters. The table stores no ids; ids are kept only where two claims meet (contest).
@@ -128,7 +128,8 @@ private:
     link::shard_handshake handshake;
     member_index index = no_member;
     lane* of = nullptr;
-    time_point up_at{}, last_heard{}, last_frame{}, last_heartbeat{}, progress_at{}, peer_heard{};
+    time_point up_at{}, sync_progress_at{}, last_heard{}, last_frame{}, last_heartbeat{}, progress_at{},
+        peer_heard{};
     std::uint64_t progress = 0, peer_sent_at = 0, round_trip_us = 0;
     std::uint64_t best_round_trip = ~std::uint64_t{0};
     std::int64_t clock_offset = 0; // lane's clock + this = our steady clock, µs
@@ -146,6 +147,7 @@ private:
     member_index current = no_member; // its link that is up
     std::vector<member_index> former; // superseded or lingering
     time_point linger_until = never;
+    time_point gone_at_latest = never; // since its last link in sync was lost
     std::uint64_t floor = 0, floor_told = 0;
   };
   struct member_slot { // by member index
@@ -242,6 +244,7 @@ private:
   std::uint64_t since_min_ =
       0; // shard time of the newest incomplete start of service: nobody was owner before
   bool warming_ = true, any_list_ = false, leaving_ = false;
+  bool losing_all_ = false;
   time_point last_progress_{};
   struct expected_lane {
     std::string edge;

@@ -62,11 +62,15 @@ void shard::lose(peer& p, close_reason why, time_point now, bool flush) {
   counters.links.sub();
   lane& l = *p.of;
   const member_index i = p.index;
+  // It may come back. Links that never got in sync do not prolong that for ever.
+  if (members_[i].st == index_state::in_sync || l.former.empty())
+    l.gone_at_latest = now + config_.linger * limits::linger_times_max;
+  l.linger_until = std::min(now + config_.linger, l.gone_at_latest);
   members_[i].p = nullptr;
   members_[i].st = index_state::lingering;
   l.current = no_member;
   l.former.push_back(i);
-  l.linger_until = now + config_.linger;
+  if (p.messages_out == 0 || losing_all_) return; // nothing was on its way, or nobody is left to hear it
   counters.path_lost.add();
   if (!plant.path_lost_not_sent) tell_all(wire::frame_type::path_lost, i);
 }
@@ -134,6 +138,12 @@ shard::lane* shard::lane_of(const link::lane_identity& who, time_point now, std:
     lane_gone(*l, now, true);
     break;
   }
+  const auto known = lanes_.find(static_cast<std::uint64_t>(who.id));
+  if (known != lanes_.end() &&
+      known->second->linger_until <= now) { // too late, and the clock has not said so yet
+    counters.linger_expired.add();
+    lane_gone(*known->second, now, false);
+  }
   auto& l = lanes_[static_cast<std::uint64_t>(who.id)];
   if (!l) {
     l = std::make_unique<lane>();
@@ -169,6 +179,7 @@ bool shard::let_in(peer& p, time_point now) {
   l->current = i;
   members_[i] = {index_state::syncing, &p, l, 0};
   p.st = peer_state::linked;
+  p.sync_progress_at = now;
   p.of = l;
   p.index = i;
   p.best_round_trip = to_us(p.handshake.round_trip());
@@ -234,6 +245,8 @@ void shard::check_peer(peer& p, time_point now) {
   }
   if (now - p.last_heard >= limits::silence_max) return lose(p, close_reason::link_silence, now);
   if (now - p.last_frame >= limits::frame_time_max) return lose(p, close_reason::link_bad_frame, now);
+  if (members_[p.index].st == index_state::syncing && now - p.sync_progress_at >= limits::sync_stall_max)
+    return fail(p, wire::error_code::limit, close_reason::link_handshake_timeout, "not in sync in time", now);
   if (p.c->sent != p.progress || p.c->output_bytes() == 0) {
     p.progress = p.c->sent;
     p.progress_at = now;

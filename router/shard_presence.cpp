@@ -38,7 +38,7 @@ void shard::erase_entry(id_hash h) {
 // --- claims ---------------------------------------------------------------------------------------
 
 bool shard::on_register(peer& p, const_bytes payload, time_point now) {
-  if (members_[p.index].st == index_state::syncing) last_progress_ = now;
+  if (members_[p.index].st == index_state::syncing) last_progress_ = p.sync_progress_at = now;
   return wire::for_each_record<wire::registration>(payload,
                                                    [&](const wire::registration& r) { on_claim(p, r, now); });
 }

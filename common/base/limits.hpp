@@ -2,7 +2,7 @@
 //
 // A limit that an operator may want to change has an option of the same name (see
 // docs/operations.md); the constant is then the default, and the option's own range stands with the
-// option (config.cpp of each program). Every limit is counted when it is hit.
+// option (config.cpp of each program). Every limit that refuses, drops or closes is counted when it is hit.
 //
 // Elsewhere stand only what a format demands (lengths in MQTT, in frames), shapes and steps of data
 // structures and loops, and what follows from limits here: link::accepted_window::limit is two windows.
@@ -86,6 +86,8 @@ inline constexpr auto client_stall_max = 30s; // output waits for a client and i
 inline constexpr auto link_unacknowledged_max =
     10s; // bytes of a link that the peer's kernel does not acknowledge: TCP gives the link up
 inline constexpr auto pause_max = 2s;         // of the own loop: links are stale (shorter than silence_max)
+inline constexpr int linger_times_max = 5;    // of linger, in all: a lane that links and is never in sync is gone
+inline constexpr auto sync_stall_max = 10s;  // a linked lane that is not in sync registers nobody for so long
 inline constexpr auto linger = 2s;            // a lost lane's clients stay known, in case it returns
 inline constexpr auto warm_up = 6s;           // beyond the last progress of a linked lane
 inline constexpr int warm_up_times_max = 10;  // of warm_up, in all: a lane never in sync cannot stop us

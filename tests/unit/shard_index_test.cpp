@@ -113,6 +113,20 @@ TEST_CASE("shard_index: links that come and go for hours do with the indexes the
   CHECK(bench.shard.counters.handshakes_refused.get() == 0);
 }
 
+TEST_CASE("shard_index: a lane that is never in sync does not use them up for the others") {
+  shard_bench bench(with_indexes(200));
+  scripted_lane e1(bench, "e1", 1), e2(bench, "e2", 2);
+  for (int i = 0; i < 600; ++i) {
+    e1.connects();
+    REQUIRE(e1.c);
+    e1.drops();
+    bench.wait(500ms);
+  }
+  e2.joins();
+  CHECK(e2.c);
+  CHECK(bench.shard.counters.handshakes_refused.get() == 0);
+}
+
 TEST_CASE("shard_index: a lane's clients count once while it registers them over a new link") {
   small_shard t;
   const auto clients = [&] { return t.bench.shard.lanes().back().clients; };

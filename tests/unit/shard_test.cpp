@@ -175,7 +175,7 @@ TEST_CASE("shard: a lost lane that does not return is gone after the linger, its
   t.e2.drops();
   t.e1.sends({});
   t.bench.wait(1900ms);
-  CHECK(t.e1.hears() == lines{"path-lost 1", "answer 1 later_lane about 1"});
+  CHECK(t.e1.hears() == lines{"answer 1 later_lane about 1"});
   t.bench.wait(300ms);
   CHECK(t.e1.hears() == lines{"gone 1", "left 1 e2/0"});
   t.e1.sends({});
@@ -193,10 +193,51 @@ TEST_CASE("shard: a client that did not come back with its lane is nobody once t
   CHECK(t.e1.hears() == lines{"answer 1 nobody"});
 }
 
+TEST_CASE("shard: a lost link on which no message was sent is no lost path") {
+  two_lanes_with_bob t;
+  t.e2.drops();
+  CHECK(t.e1.hears().empty());
+  t.e2.joins();
+  t.e1.hears();
+  t.e2.registers(t.bob, "bob");
+  t.e1.sends({});
+  const member_index on = t.e2.index;
+  t.e2.drops();
+  CHECK(t.e1.hears() == lines{"path-lost " + std::to_string(on)});
+  CHECK(t.bench.shard.counters.path_lost.get() == 1);
+}
+
+TEST_CASE("shard: a lane that links again and again and is never in sync is gone, too") {
+  two_lanes_with_bob t;
+  t.e2.drops();
+  lines heard;
+  for (int i = 0; i < 40; ++i) { // 12 s
+    t.e2.connects();
+    REQUIRE(t.e2.c);
+    t.bench.wait(std::chrono::milliseconds(300));
+    t.e2.drops();
+    for (const std::string& s : t.e1.hears()) heard.push_back(s);
+  }
+  CHECK(std::count(heard.begin(), heard.end(), "gone 1") == 1);
+  t.e1.sends({});
+  CHECK(t.e1.hears() == lines{"answer 1 nobody"});
+}
+
+TEST_CASE("shard: a link that registers nobody and is not in sync ends, one that goes on registering stays") {
+  two_lanes t;
+  t.e1.connects(), t.e2.connects();
+  for (std::uint32_t s = 0; s < 30; ++s) {
+    t.e1.registers({s, 1}, "c" + std::to_string(s));
+    for (int i = 0; i < 2; ++i) t.bench.wait(std::chrono::milliseconds(500));
+  }
+  CHECK(t.e1.c);
+  CHECK(t.e2.closed == close_reason::link_handshake_timeout);
+}
+
 TEST_CASE("shard: a lane that says good-bye for good is gone at once") {
   two_lanes_with_bob t;
   t.e2.leaves();
-  CHECK(t.e1.hears() == lines{"path-lost 1", "gone 1", "left 1 e2/0"});
+  CHECK(t.e1.hears() == lines{"gone 1", "left 1 e2/0"});
   CHECK(t.e2.closed == close_reason::link_went_away);
   t.e1.sends({});
   CHECK(t.e1.hears() == lines{"answer 1 nobody"});
@@ -213,7 +254,7 @@ TEST_CASE("shard: a newer link of a lane replaces the older, whose unread bytes 
   t.bench.deliver(*old, make_batch<wire::registration>(frame_type::register_clients,
                                                        {{h1, to_us(t.bench.now), 0, "eve"}}));
   CHECK_FALSE(t.bench.shard.where("eve", t.bench.now).online);
-  CHECK(t.e1.hears() == lines{"path-lost 1", "joined 2 e2/0"});
+  CHECK(t.e1.hears() == lines{"joined 2 e2/0"});
   again.registers(h1, "eve");
   t.bench.shard.on_down(*old, close_reason::peer_closed, t.bench.now); // and nor has its end
   CHECK(t.bench.shard.where("eve", t.bench.now).online);
@@ -225,7 +266,7 @@ TEST_CASE("shard: a new life of an edge replaces what the old one left at once (
   t.e2.drops();
   scripted_lane reborn(t.bench, "e2", 22);
   reborn.connects();
-  CHECK(t.e1.hears() == lines{"path-lost 1", "gone 1", "left 1 e2/0", "joined 2 e2/0"});
+  CHECK(t.e1.hears() == lines{"gone 1", "left 1 e2/0", "joined 2 e2/0"});
   t.e1.sends({});
   CHECK(t.e1.hears() == lines{"answer 1 nobody"});
   reborn.registers(h1, "bob");
