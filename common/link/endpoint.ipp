@@ -50,7 +50,7 @@ template <class Host> handle endpoint<Host>::attach(std::string_view id, time_po
 template <class Host> void endpoint<Host>::detach(handle h, time_point now) {
   client* c = clients_.find(h);
   if (!c) return;
-  outgoing.sender_gone(h);
+  outgoing.sender_gone(h, now);
   if (c->link != slot_table::no_link) {
     shard_link& l = links_[c->link];
     if (l.st == state::up || l.st == state::syncing) {

@@ -92,7 +92,7 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   become_idle(l, now);
   l.c = nullptr;
   l.registers.drop(), l.unregisters.drop(), l.answers.drop(), l.identities.drop();
-  outgoing.link_down(k);
+  outgoing.link_down(k, now);
   for (std::uint32_t i = 0; i < clients_.capacity(); ++i)
     if (client& x = clients_.at(i); x.link == k) x.registered = false;
   drain_outcomes(now);

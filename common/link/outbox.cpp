@@ -276,8 +276,7 @@ void outbox::unpin(time_point now) {
     if (!l.c) continue;
     const std::size_t end = l.waiting.size();
     for (std::size_t k = l.next_waiting; k < end; ++k) {
-      const flow& w = flows_[l.waiting[k]];
-      if (w.used && w.first_pending != none && items_[w.first_pending].number) pump(l.waiting[k], now);
+      if (const flow& w = flows_[l.waiting[k]]; w.used && goes_first(w)) pump(l.waiting[k], now);
     }
   }
 }
@@ -314,7 +313,7 @@ void outbox::restart_if_ready(std::uint32_t f, time_point now) {
   flow& w = flows_[f];
   if (!w.stopped) {
     if (w.head == none) return free_flow(f);
-    if (!w.waiting) pump(f, now);
+    if (!w.waiting || goes_first(w)) pump(f, now);
     return;
   }
   if (w.in_flight) return;
@@ -332,7 +331,7 @@ void outbox::restart_if_ready(std::uint32_t f, time_point now) {
     t.prev = none, t.next = w.head, items_[w.head].prev = i, w.head = i;
     w.first_pending = i;
   }
-  if (!w.waiting) pump(f, now);
+  if (!w.waiting || goes_first(w)) pump(f, now);
 }
 
 } // namespace beeline::link

@@ -72,12 +72,12 @@ public:
   void submit(handle sender, std::uint64_t token, std::uint16_t link, const wire::message_parts& m,
               time_point now);
   // The sender's session has ended: what is pending is dropped, what is in flight waits for its answer.
-  void sender_gone(handle sender);
+  void sender_gone(handle sender, time_point now);
 
   // --- links ---
   void add_link();                                           // they are numbered from 0
   void link_up(std::uint16_t link, conn& c, time_point now); // sends again all that was in flight
-  void link_down(std::uint16_t link);
+  void link_down(std::uint16_t link, time_point now);
   void set_shard_time(std::uint16_t link, std::uint64_t t) noexcept { links_[link].shard_time = t; }
   void on_answer(std::uint16_t link, const wire::answer_record& a, time_point now);
   void on_path_lost(std::uint16_t link, time_point now);
@@ -158,6 +158,9 @@ private:
   void pump_all_waiting(time_point now);
   void unpin(time_point now);
   void give_up_late(time_point now);
+  bool goes_first(const flow& w) const noexcept { // what has a number already does not wait for its turn
+    return w.first_pending != none && items_[w.first_pending].number != 0;
+  }
   bool numbers_used_up() const noexcept { return next_number_ - floor_ >= ring_.size(); }
   bool has_room(const link_state& l, const item& m) const noexcept;
   void safety_resend(std::uint32_t f, time_point now);

@@ -23,7 +23,10 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
   item& t = items_[i];
   const std::uint32_t f = t.flow;
   flow& w = flows_[f];
+  const std::uint16_t own_link = w.link;
   answer what = a.what;
+  // Of a copy that went to the shard which had the slot before: it says nothing of the newer one.
+  if (own_link != link && !is_final(what)) return counters.late_answers.add();
   if (plant.later_as_nobody && (what == answer::later_warm_up || what == answer::later_lane))
     what = answer::nobody;
   if (is_final(what)) {
@@ -52,7 +55,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
     stop(f);
   }
   restart_if_ready(f, now);
-  pump_waiting(link, now);
+  if (own_link != slot_table::no_link) pump_waiting(own_link, now);
   if (numbers_were_used_up) pump_all_waiting(now);
 }
 
@@ -67,6 +70,7 @@ void outbox::on_lane_settled(std::uint16_t link, member_index lane, time_point n
     w.held = hold::no;
     restart_if_ready(f, now);
   });
+  pump_all_waiting(now);
 }
 
 void outbox::on_in_service(std::uint16_t link, time_point now) {
@@ -76,6 +80,7 @@ void outbox::on_in_service(std::uint16_t link, time_point now) {
     w.held = hold::no;
     restart_if_ready(f, now);
   });
+  pump_all_waiting(now);
 }
 
 void outbox::on_path_lost(std::uint16_t link, time_point now) {
@@ -153,12 +158,15 @@ void outbox::flow_link_lost(std::uint32_t f) {
   if (w.head == none) free_flow(f);
 }
 
-void outbox::link_down(std::uint16_t link) {
+void outbox::link_down(std::uint16_t link, time_point now) {
+  const bool numbers_were_used_up = numbers_used_up();
   links_[link].c = nullptr;
   links_[link].resend_due = false;
+  links_[link].turn_left = 0;
   for_each_flow([&](std::uint32_t f) {
     if (flows_[f].link == link) flow_link_lost(f);
   });
+  if (numbers_were_used_up) pump_all_waiting(now);
 }
 
 void outbox::link_up(std::uint16_t link, conn& c, time_point now) {
@@ -169,6 +177,9 @@ void outbox::link_up(std::uint16_t link, conn& c, time_point now) {
     w.waiting = true;
     links_[link].waiting.push_back(f);
   });
+  for_each_flow([&](std::uint32_t f) { // first what was in flight: while the queue is not empty, that alone
+    if (flows_[f].link == link && goes_first(flows_[f])) pump(f, now);
+  });
   pump_waiting(link, now);
   if (numbers_used_up()) unpin(now);
 }
@@ -178,10 +189,8 @@ void outbox::rehome(const slot_table& slots, time_point now) {
   for_each_flow([&](std::uint32_t f) {
     const std::uint16_t link = slots.link_of(flows_[f].hash);
     if (flows_[f].link == link) return;
-    if (flows_[f].link != slot_table::no_link) {
-      flow_link_lost(f);
-      if (!flows_[f].used) return;
-    }
+    flow_link_lost(f); // also from no link at all: what held it there holds it no more
+    if (!flows_[f].used) return;
     flows_[f].link = link;
     // Times of the old shard mean nothing to the new one: in doubt, `unknown`.
     for (std::uint32_t i = flows_[f].head; i != none; i = items_[i].next) items_[i].first_sent = 0;
@@ -197,13 +206,16 @@ void outbox::rehome(const slot_table& slots, time_point now) {
     }
     l.waiting = std::move(kept);
     l.next_waiting = 0;
+    l.turn_left = 0;
   }
   for (std::uint32_t f : moved)
     if (flows_[f].used && !flows_[f].waiting) pump(f, now);
+  pump_all_waiting(now);
 }
 
-void outbox::sender_gone(handle sender) {
+void outbox::sender_gone(handle sender, time_point now) {
   if (sender.index >= sender_flows_.size()) return;
+  const bool numbers_were_used_up = numbers_used_up();
   for (std::uint32_t f = std::exchange(sender_flows_[sender.index], none), next; f != none; f = next) {
     flow& w = flows_[f];
     next = w.sender_next;
@@ -216,6 +228,7 @@ void outbox::sender_gone(handle sender) {
     }
     if (w.head == none) free_flow(f);
   }
+  if (numbers_were_used_up) pump_all_waiting(now);
 }
 
 // --- time -------------------------------------------------------------------------------------------
@@ -264,7 +277,7 @@ void outbox::give_up_late(time_point now) {
   for_each_flow([&](std::uint32_t f) {
     flow& w = flows_[f];
     const bool down = w.link == slot_table::no_link || !links_[w.link].c;
-    if (w.pending == 0 || (!down && !w.stopped)) return;
+    if (w.pending == 0 || (!down && !w.stopped && !w.waiting)) return;
     for (std::uint32_t i = w.head, next; i != none; i = next) {
       item& t = items_[i];
       next = t.next;

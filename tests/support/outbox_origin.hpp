@@ -24,7 +24,7 @@ struct origin {
   }
   void up(unsigned k = 0) { box.link_up(static_cast<std::uint16_t>(k), *conns[k], now); }
   void down(unsigned k = 0) {
-    box.link_down(static_cast<std::uint16_t>(k));
+    box.link_down(static_cast<std::uint16_t>(k), now);
     conns[k]->link->clear();
   }
   void submit(std::uint64_t token, std::string_view to = "bob", handle from = ann, std::uint32_t ttl_ms = 0,

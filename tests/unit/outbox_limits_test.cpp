@@ -206,3 +206,29 @@ TEST_CASE("outbox_limits: small messages of new flows do not pass a big one that
   CHECK(o.sends().size() == 2);
   CHECK(o.tokens() == "4" + std::string(100, 'x') + " 5");
 }
+
+TEST_CASE("outbox_limits: on a new link what was in flight goes before what waited for its turn") {
+  outbox::settings s;
+  s.link_window_bytes = 300;
+  origin o(s);
+  for (std::uint64_t t = 1; t <= 4; ++t) o.submit(t, "in" + std::to_string(t));
+  for (std::uint64_t t = 5; t <= 6; ++t) o.submit(t, "new" + std::to_string(t), eve); // wait
+  o.sends();
+  o.down();
+  o.up();
+  CHECK(o.sends().size() == 4);
+  CHECK(o.tokens() == "1 2 3 4");
+  for (std::uint32_t n = 1; n <= 4; ++n) o.hears(n, answer::accepted);
+  o.sends();
+  CHECK(o.tokens() == "5 6");
+}
+
+TEST_CASE("outbox_limits: what waits for room on a live link expires in its own time") {
+  outbox::settings s;
+  s.link_window_bytes = 100;
+  origin o(s);
+  o.submit(1, "in");
+  o.submit(2, "waits", eve, 3000);
+  for (int i = 0; i < 4; ++i) o.wait(1s);
+  CHECK(o.outcomes() == lines{"2 expired"});
+}

@@ -281,7 +281,7 @@ TEST_CASE(
   o.up();
   o.sends();
   o.down();
-  o.box.sender_gone(ann); // nothing is in flight
+  o.box.sender_gone(ann, o.now); // nothing is in flight
   CHECK(o.box.idle());
   CHECK(o.box.counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].get() == 2);
   o.up();
@@ -290,7 +290,7 @@ TEST_CASE(
     return o.sends(), static_cast<std::uint32_t>(o.copies.at(0).message().number());
   };
   const std::uint32_t n = number();
-  o.box.sender_gone(eve);
+  o.box.sender_gone(eve, o.now);
   CHECK(o.box.floor() == n);
   o.hears(n, answer::accepted);
   CHECK(o.outcomes().empty()); // nobody to tell
@@ -303,7 +303,7 @@ TEST_CASE("outbox: a gone sender's messages are not sent again, neither on a los
   o.submit(1);
   o.submit(2, "carol");
   o.sends();
-  o.box.sender_gone(ann);
+  o.box.sender_gone(ann, o.now);
   o.hears(2, answer::busy);
   o.box.on_path_lost(0, o.now);
   CHECK(o.sends().empty());
@@ -315,7 +315,7 @@ TEST_CASE("outbox: a gone sender's messages are not sent again, neither on a los
 TEST_CASE("outbox: a new session's messages do not name a gone one's as predecessors") {
   origin o;
   o.submit(1);
-  o.box.sender_gone(ann);
+  o.box.sender_gone(ann, o.now);
   o.submit(2, "bob", {1, 2});
   CHECK(o.sends() == lines{"1", "2"});
 }
@@ -384,4 +384,25 @@ TEST_CASE("outbox: a resend waits while the link's queue is long") {
   CHECK(o.sends() == lines{"1"});
   o.box.on_drained(0, o.now);
   CHECK(o.sends() == lines{"1 again"});
+}
+
+TEST_CASE("outbox: what held a flow at a shard that lost its slot does not hold it when the slot is back") {
+  for (answer a : {answer::busy, answer::later_lane, answer::later_warm_up, answer::retry}) {
+    origin o({}, 2);
+    o.submit(1);
+    o.sends(0);
+    link::slot_table nobody, one;
+    const link::router_map map{{0, 4095, "two", 1}};
+    const std::vector<std::uint16_t> links{0};
+    nobody.build({});
+    one.build({{"one", &map, &links}});
+    o.box.rehome(nobody, o.now);
+    o.hears(1, a, 7); // of the copy that went there
+    CHECK(o.box.counters.late_answers.get() == 1);
+    o.box.rehome(one, o.now);
+    CHECK(o.sends(0) == lines{"1 again"});
+    o.hears(1, answer::accepted);
+    o.submit(2);
+    CHECK(o.sends(0) == lines{"2"});
+  }
 }
