@@ -1,6 +1,7 @@
 // The presence table against a map, at its edges, and its memory.
 #include "common/base/rng.hpp"
 #include "router/presence_table.hpp"
+#include "tests/support/sanitized.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -88,7 +89,7 @@ void run_against_model(const id_space& space, int steps, std::uint64_t seed) {
 TEST_CASE("presence table agrees with a map over random operations", "[presence_table]") {
   for (const id_space& space : spaces) {
     INFO("ids: " << space.name);
-    run_against_model(space, 300'000, space.mask);
+    run_against_model(space, test::fast_build ? 300'000 : 30'000, space.mask);
   }
 }
 
