@@ -1,6 +1,6 @@
 #include "edge-server/edge.hpp"
 
-#include "common/ops/random.hpp"
+#include "common/net/random.hpp"
 #include "common/ops/start_error.hpp"
 
 #include <algorithm>
@@ -39,13 +39,13 @@ void log_close(std::uint32_t k, const conn& c, close_reason why, int fd) {
 link::endpoint_config link_config(const edge_config& c, std::uint32_t k) {
   link::endpoint_config e;
   e.secret = link::cluster_secret(c.program.secret);
-  e.who.id = lane_id{ops::random_number()};
+  e.who.id = lane_id{net::random_number()};
   e.who.edge_name = c.name;
   e.who.number = static_cast<std::uint16_t>(k);
   e.who.lanes = static_cast<std::uint16_t>(c.lanes);
   for (const ops::host_port& r : c.routers) e.routers.push_back({r.host, r.port});
-  e.make_nonce = [] { return ops::random_bytes<sizeof(wire::nonce)>(); };
-  e.random_seed = ops::random_number();
+  e.make_nonce = [] { return net::random_bytes<sizeof(wire::nonce)>(); };
+  e.random_seed = net::random_number();
   return e;
 }
 

@@ -1,6 +1,6 @@
 #include "router/router.hpp"
 
-#include "common/ops/random.hpp"
+#include "common/net/random.hpp"
 #include "common/ops/start_error.hpp"
 
 #include <system_error>
@@ -37,8 +37,8 @@ shard_config make_shard_config(const router_config& c, const link::cluster_secre
   s.first_slot = map[k].first;
   s.last_slot = map[k].last;
   s.map = map;
-  s.life = ops::random_number();
-  s.make_nonce = [] { return ops::random_bytes<sizeof(wire::nonce)>(); };
+  s.life = net::random_number();
+  s.make_nonce = [] { return net::random_bytes<sizeof(wire::nonce)>(); };
   s.link_output_max = c.link_output_max;
   s.outputs_max = c.outputs_max;
   s.linger = c.linger;

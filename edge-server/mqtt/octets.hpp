@@ -6,7 +6,7 @@
 #pragma once
 #include "common/base/bytes.hpp"
 #include "edge-server/mqtt/protocol.hpp"
-#include "edge-server/mqtt/utf8.hpp"
+#include "common/base/utf8.hpp"
 
 namespace beeline::mqtt {
 

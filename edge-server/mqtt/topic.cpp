@@ -1,6 +1,6 @@
 #include "edge-server/mqtt/topic.hpp"
 
-#include "common/base/limits.hpp"
+#include <cstddef>
 
 namespace beeline::mqtt {
 namespace {
@@ -44,17 +44,6 @@ bool is_shared_filter(std::string_view filter) noexcept { return filter.starts_w
 
 bool has_wildcard(std::string_view filter) noexcept {
   return filter.find_first_of("+#") != std::string_view::npos;
-}
-
-bool valid_client_id(std::string_view id) noexcept {
-  if (id.empty() || id.size() > limits::client_id_bytes_max) return false;
-  for (std::size_t i = 0; i < id.size(); ++i) {
-    const auto c = static_cast<unsigned char>(id[i]);
-    if (c < 0x20 || c == 0x7f || c == '/' || c == '+' || c == '#') return false;
-    // U+0080 to U+009F, the second block of control characters.
-    if (c == 0xc2 && i + 1 < id.size() && static_cast<unsigned char>(id[i + 1]) < 0xa0) return false;
-  }
-  return true;
 }
 
 } // namespace beeline::mqtt

@@ -1,7 +1,9 @@
-// Syntax of topic names, topic filters and client ids. Pure functions.
+// Syntax of topic names and topic filters. Pure functions.
 //
 // All take text that has passed valid_utf8 (the decoders see to it); nothing is allocated.
 #pragma once
+#include "common/base/client_id.hpp"
+
 #include <string_view>
 
 namespace beeline::mqtt {
@@ -14,7 +16,6 @@ bool valid_filter(std::string_view filter) noexcept;
 bool is_shared_filter(std::string_view filter) noexcept; // begins with `$share/`
 bool has_wildcard(std::string_view filter) noexcept;
 
-// Beeline's rule: 1 to limits::client_id_bytes_max bytes without `/ + #` and control characters.
-bool valid_client_id(std::string_view id) noexcept;
+using beeline::valid_client_id; // Beeline's rule
 
 } // namespace beeline::mqtt

@@ -1,7 +1,7 @@
 // UTF-8, topic names, filters and client ids.
 #include "common/base/limits.hpp"
 #include "edge-server/mqtt/topic.hpp"
-#include "edge-server/mqtt/utf8.hpp"
+#include "common/base/utf8.hpp"
 #include "tests/support/mqtt_test_tools.hpp"
 
 #include <catch2/catch.hpp>
@@ -12,7 +12,6 @@ using namespace std::string_view_literals;
 using mqtt::valid_client_id;
 using mqtt::valid_filter;
 using mqtt::valid_topic_name;
-using mqtt::valid_utf8;
 
 namespace {
 std::string utf8_of(std::uint32_t c) { // also of what no UTF-8 may hold

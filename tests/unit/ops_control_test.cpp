@@ -1,7 +1,7 @@
 // The control loop, questions to several threads, and the pulse of a thread.
 #include "common/ops/gather.hpp"
 #include "common/ops/pulse.hpp"
-#include "common/ops/random.hpp"
+#include "common/net/random.hpp"
 #include "tests/unit/net_support.hpp"
 
 #include <csignal>
@@ -72,6 +72,6 @@ TEST_CASE("pulse: a thread that does not turn counts as stalled, and recovers") 
 }
 
 TEST_CASE("random numbers of the system differ") {
-  CHECK(ops::random_number() != ops::random_number());
-  CHECK(ops::random_bytes<32>() != ops::random_bytes<32>());
+  CHECK(net::random_number() != net::random_number());
+  CHECK(net::random_bytes<32>() != net::random_bytes<32>());
 }

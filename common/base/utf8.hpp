@@ -5,8 +5,8 @@
 #pragma once
 #include <string_view>
 
-namespace beeline::mqtt {
+namespace beeline {
 
 bool valid_utf8(std::string_view s) noexcept;
 
-} // namespace beeline::mqtt
+} // namespace beeline

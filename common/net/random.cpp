@@ -1,10 +1,10 @@
-#include "common/ops/random.hpp"
+#include "common/net/random.hpp"
 
 #include <cerrno>
 #include <sys/random.h>
 #include <system_error>
 
-namespace beeline::ops {
+namespace beeline::net {
 
 void fill_random(void* to, std::size_t n) {
   auto* at = static_cast<char*>(to);
@@ -18,4 +18,4 @@ void fill_random(void* to, std::size_t n) {
   }
 }
 
-} // namespace beeline::ops
+} // namespace beeline::net

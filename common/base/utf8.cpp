@@ -1,10 +1,10 @@
-#include "edge-server/mqtt/utf8.hpp"
+#include "common/base/utf8.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-namespace beeline::mqtt {
+namespace beeline {
 namespace {
 
 constexpr bool is_tail(unsigned char c) noexcept { return (c & 0xc0) == 0x80; }
@@ -48,4 +48,4 @@ bool valid_utf8(std::string_view s) noexcept {
   return true;
 }
 
-} // namespace beeline::mqtt
+} // namespace beeline

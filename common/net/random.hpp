@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace beeline::ops {
+namespace beeline::net {
 
 void fill_random(void* to, std::size_t n);
 
@@ -20,4 +20,4 @@ template <std::size_t N> std::array<std::byte, N> random_bytes() {
   return v;
 }
 
-} // namespace beeline::ops
+} // namespace beeline::net
