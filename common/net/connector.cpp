@@ -90,8 +90,8 @@ struct connector::attempt : std::enable_shared_from_this<attempt> {
 };
 
 connector::connector(event_loop& loop) : loop_(loop) {}
-connector::~connector() {
-  for (const auto& weak : attempts_)
+void connector::give_up() {
+  for (const auto& weak : std::exchange(attempts_, {}))
     if (const auto a = weak.lock()) a->give_up();
 }
 

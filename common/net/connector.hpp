@@ -22,7 +22,8 @@ public:
   using done_fn = std::function<void(unique_fd fd, std::string_view why)>;
 
   explicit connector(event_loop& loop);
-  ~connector(); // gives up what is under way, without calls; nothing of it stays in the io_context
+  ~connector() { give_up(); }
+  void give_up(); // what is under way, without calls; nothing of it stays in the io_context
   void dial(const std::string& host, std::uint16_t port, done_fn done,
             duration timeout = limits::link_connect_max);
 

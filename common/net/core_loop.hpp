@@ -92,7 +92,10 @@ public:
     finish_turn();
   }
   bool stopped() const noexcept { return stopping_ && streams_.empty(); }
-  void close_all() { streams_.close_all(close_reason::shutdown, steady_now()); }
+  void close_all() {
+    connector_.give_up();
+    streams_.close_all(close_reason::shutdown, steady_now());
+  }
 
 private:
   // The core closes what it batched over the turn, then everything dirty is written.

@@ -172,6 +172,12 @@ void event_loop::await(task ready) {
   impl_->arm();
 }
 
+void event_loop::cancel_await() noexcept {
+  impl_->ready = nullptr;
+  boost::system::error_code ignored;
+  impl_->set.cancel(ignored);
+}
+
 int event_loop::epoll_fd() const noexcept { return impl_->epoll; }
 asio::io_context& event_loop::context() noexcept { return impl_->context; }
 

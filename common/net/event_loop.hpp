@@ -58,6 +58,7 @@ public:
   // io_context once a socket is. Nothing is called any more when the loop has been destroyed.
   std::span<const epoll_event> look() noexcept;
   void await(task ready);
+  void cancel_await() noexcept; // nothing of the loop keeps the io_context running then
 
   int epoll_fd() const noexcept;
   boost::asio::io_context& context() noexcept;

@@ -1,0 +1,242 @@
+// The shell of an embedded lane: its turns on the program's io_context.
+#include "common/base/utf8.hpp"
+#include "common/embed/lane_core.hpp"
+#include "common/net/core_loop.hpp"
+#include "common/net/random.hpp"
+
+#include "common/link/endpoint.ipp"
+
+#include <beeline/lane.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <charconv>
+#include <stdexcept>
+
+BEELINE_LINK_BEGIN
+namespace asio = boost::asio;
+using boost::system::error_code;
+namespace {
+
+constexpr auto goodbye_max = std::chrono::seconds(2); // for last words to go out
+
+endpoint_config::router parse_router(const std::string& text) {
+  const auto fail = [&](const char* why) {
+    throw std::invalid_argument("router address '" + text + "': " + why + "; write HOST:PORT");
+  };
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) fail("no host and port");
+  std::string host = text.substr(0, colon);
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  std::uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto r = std::from_chars(text.data() + colon + 1, end, port);
+  if (r.ec != std::errc{} || r.ptr != end || port == 0) fail("the port is a number from 1 to 65535");
+  return {host, port};
+}
+
+endpoint_config config_of(const lane_options& o) {
+  if (o.name.empty() || o.name.size() > limits::edge_name_bytes_max || !valid_utf8(o.name))
+    throw std::invalid_argument("lane_options.name: 1 to 64 bytes of UTF-8");
+  if (o.lanes == 0 || o.lanes > limits::lanes_max || o.number >= o.lanes)
+    throw std::invalid_argument("lane_options.number: below lanes, which are 1 to 256");
+  if (o.routers.empty() || o.routers.size() > limits::routers_max)
+    throw std::invalid_argument("lane_options.routers: 1 to 64 addresses");
+  endpoint_config e;
+  e.secret = cluster_secret(o.cluster_secret);
+  e.who.id = lane_id{net::random_number()};
+  e.who.edge_name = o.name;
+  e.who.number = o.number;
+  e.who.lanes = o.lanes;
+  for (const std::string& r : o.routers) e.routers.push_back(parse_router(r));
+  e.make_nonce = [] { return net::random_bytes<sizeof(wire::nonce)>(); };
+  e.random_seed = net::random_number();
+  return e;
+}
+
+lane_handlers checked(lane_handlers h) {
+  if (!h.on_message) throw std::invalid_argument("lane_handlers.on_message is required");
+  return h;
+}
+
+// A message on its way to the lane's thread.
+struct owned_message {
+  std::string to, channel, payload, content_type, response_topic, correlation_data;
+  std::vector<std::pair<std::string, std::string>> user;
+  bool is_text;
+  std::chrono::milliseconds deadline;
+
+  explicit owned_message(const message& m)
+      : to(m.to), channel(m.channel), payload(text_of(m.payload)), content_type(m.properties.content_type),
+        response_topic(m.properties.response_topic), correlation_data(text_of(m.properties.correlation_data)),
+        is_text(m.properties.is_text), deadline(m.deadline) {
+    for (const auto& [name, value] : m.properties.user) user.emplace_back(name, value);
+  }
+  template <class F> void with_view(F f) const {
+    std::vector<std::pair<std::string_view, std::string_view>> pairs(user.begin(), user.end());
+    message m;
+    m.to = to, m.channel = channel, m.payload = bytes_of(payload), m.deadline = deadline;
+    m.properties.content_type = content_type, m.properties.response_topic = response_topic;
+    m.properties.correlation_data = bytes_of(correlation_data);
+    m.properties.is_text = is_text, m.properties.user = pairs;
+    f(m);
+  }
+};
+
+} // namespace
+
+struct lane::impl : std::enable_shared_from_this<impl> {
+  impl(asio::io_context& c, const lane_options& o, lane_handlers h)
+      : context(c), timer(c),
+        core(config_of(o), o.unanswered_bytes_max, checked(std::move(h)), pool, net::steady_now()),
+        driver(core, net::core_loop_options{}, c, [this] { want_turn(); }) {}
+
+  time_point now() const noexcept { return net::steady_now(); }
+  bool in_thread() const noexcept { return context.get_executor().running_in_this_thread(); }
+
+  // A turn soon: what handlers of this round of the io_context send goes out together.
+  void want_turn() {
+    if (ended || std::exchange(turn_wanted, true)) return;
+    asio::post(context, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->turn();
+    });
+  }
+
+  void turn() {
+    if (ended) return;
+    const auto alive = shared_from_this(); // a handler may drop the lane
+    turn_wanted = false;
+    driver.loop().own();
+    const auto ready = driver.loop().look();
+    driver.turn(ready);
+    if (stop_done) try_to_stop();
+    if (ended) return;
+    if (!ready.empty()) return want_turn(); // there may be more: look again after the others' handlers
+    driver.loop().await([this] { turn(); });
+    const time_point at = driver.next_deadline();
+    if (at <= now()) return want_turn();
+    if (at == timer_at) return;
+    timer_at = at;
+    timer.expires_at(std::chrono::steady_clock::time_point(at.time_since_epoch()));
+    timer.async_wait([weak = weak_from_this()](const error_code& e) {
+      if (e) return;
+      if (const auto self = weak.lock()) {
+        self->timer_at = never;
+        self->turn();
+      }
+    });
+  }
+
+  // --- end ---
+  void try_to_stop() {
+    if (!stopping) {
+      const bool answered = core.idle();
+      if (!answered && now() < stop_at) return;
+      all_answered = answered;
+      stopping = true;
+      stop_at = now() + goodbye_max;
+      driver.stop();
+    }
+    if (driver.stopped() || now() >= stop_at) end();
+  }
+  void end() { // nothing of the lane stays in the io_context
+    if (std::exchange(ended, true)) return;
+    core.stop_sending();
+    core.fail_all(errc::outcome_unknown);
+    driver.close_all();
+    driver.loop().cancel_await();
+    timer.cancel();
+    stop_timer.reset();
+    if (const auto done = std::exchange(stop_done, nullptr)) done({}, all_answered);
+  }
+
+  asio::io_context& context;
+  asio::steady_timer timer;
+  std::optional<asio::steady_timer> stop_timer;
+  chunk_pool pool;
+  lane_core core;
+  net::core_driver<lane_core> driver;
+  time_point timer_at = never, stop_at = never;
+  completion<void(error_code, bool)> stop_done;
+  bool turn_wanted = false, stopping = false, ended = false, all_answered = false;
+};
+
+lane::lane(asio::io_context& context, lane_options options, lane_handlers handlers)
+    : impl_(std::make_shared<impl>(context, options, std::move(handlers))) {
+  impl_->want_turn(); // dials
+}
+
+lane::~lane() { impl_->end(); }
+
+lane::executor_type lane::get_executor() const noexcept { return executor_of(*impl_); }
+lane::executor_type lane::executor_of(const impl& i) noexcept { return i.context.get_executor(); }
+
+bool lane::ready() const noexcept { return impl_->core.ready() && !impl_->ended; }
+std::string lane::problem() const { return impl_->core.problem(); }
+bool lane::want_more() const noexcept { return impl_->core.want_more(); }
+link::statistics lane::statistics() const { return impl_->core.count(); }
+
+client_handle lane::attach(std::string_view id, error_code& ec) {
+  const client_handle c = impl_->core.attach(id, ec, impl_->now());
+  impl_->want_turn();
+  return c;
+}
+bool lane::registered(client_handle c) const noexcept { return impl_->core.registered(c); }
+bool lane::detach(client_handle c) {
+  const bool was = impl_->core.detach(c, impl_->now());
+  impl_->want_turn();
+  return was;
+}
+
+bool lane::send(client_handle from, const message& m, error_code& ec) {
+  const bool sent = impl_->core.send(from, m, ec);
+  impl_->want_turn();
+  return sent;
+}
+
+void lane::send_and_wait(const std::shared_ptr<impl>& i, client_handle from, const message& m,
+                         completion<void(error_code, receipt)> done) {
+  if (!i->in_thread() && !i->context.stopped()) {
+    // Also the thread that has not begun to run the io_context, or does so at intervals: it waits a little
+    // longer.
+    auto copy = std::make_shared<owned_message>(m);
+    return asio::post(i->context, [i, from, copy, done = std::move(done)]() mutable {
+      copy->with_view([&](const message& view) { i->core.send(from, view, std::move(done), i->now()); });
+      i->want_turn();
+    });
+  }
+  i->core.send(from, m, std::move(done), i->now());
+  i->want_turn();
+}
+
+void lane::wait_ready(impl& i, completion<void(error_code)> done) { i.core.wait_ready(std::move(done)); }
+
+void lane::attach_and_wait(impl& i, std::string_view id, completion<void(error_code, client_handle)> done) {
+  error_code ec;
+  const client_handle c = i.core.attach(id, ec, i.now());
+  if (ec) return done(ec, {});
+  i.core.wait_registered(c, std::move(done));
+  i.want_turn();
+}
+
+void lane::shut_down(impl& i, std::chrono::milliseconds patience, completion<void(error_code, bool)> done) {
+  if (i.ended || i.stop_done) return done(errc::shutting_down, false);
+  i.core.stop_sending();
+  i.stop_done = std::move(done);
+  i.stop_at = i.now() + std::max(patience, patience.zero());
+  i.want_turn();
+  // The loop's own deadlines know nothing of ours: look at least each 10 ms.
+  i.stop_timer.emplace(i.context);
+  struct tick {
+    std::weak_ptr<impl> weak;
+    void operator()(const error_code& e) const {
+      const auto self = weak.lock();
+      if (e || !self || self->ended) return;
+      self->want_turn();
+      if (!self->stop_timer) return;
+      self->stop_timer->expires_after(std::chrono::milliseconds(10));
+      self->stop_timer->async_wait(*this);
+    }
+  };
+  tick{i.weak_from_this()}({});
+}
+
+BEELINE_LINK_END

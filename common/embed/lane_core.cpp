@@ -1,0 +1,299 @@
+#include "common/embed/lane_core.hpp"
+
+#include "common/base/client_id.hpp"
+#include "common/base/utf8.hpp"
+
+#include "common/link/endpoint.ipp"
+
+BEELINE_LINK_BEGIN
+namespace {
+
+handle of(client_handle c) { return {c.index, c.generation}; }
+client_handle of(handle h) { return {h.index, h.generation}; }
+
+// Both enums begin with the same six, in the same order.
+static_assert(static_cast<int>(outcome::accepted) == static_cast<int>(answer::accepted) &&
+              static_cast<int>(outcome::nobody) == static_cast<int>(answer::nobody) &&
+              static_cast<int>(outcome::full) == static_cast<int>(answer::full) &&
+              static_cast<int>(outcome::refused) == static_cast<int>(answer::refused) &&
+              static_cast<int>(outcome::expired) == static_cast<int>(answer::expired) &&
+              static_cast<int>(outcome::unknown) == static_cast<int>(answer::unknown));
+
+bool valid_text(std::string_view s) { return s.size() <= 65'535 && valid_utf8(s); }
+
+// MQTT topic levels: an MQTT recipient gets "@/SENDER/CHANNEL".
+bool valid_channel(std::string_view s) {
+  return s.size() <= limits::topic_bytes_max - limits::client_id_bytes_max - 3 && valid_utf8(s) &&
+         s.find_first_of("+#") == std::string_view::npos;
+}
+
+bool put_properties(std::string& to, const properties& p) {
+  using enum wire::property_id;
+  if (p.is_text) wire::put_flag(to, payload_format, true);
+  if (!valid_text(p.content_type) || !valid_text(p.response_topic) || p.correlation_data.size() > 65'535)
+    return false;
+  if (!p.content_type.empty()) wire::put_text(to, content_type, p.content_type);
+  if (!p.response_topic.empty()) {
+    if (p.response_topic.find_first_of("+#") != std::string_view::npos) return false;
+    wire::put_text(to, response_topic, p.response_topic);
+  }
+  if (!p.correlation_data.empty()) wire::put_text(to, correlation_data, as_text(p.correlation_data));
+  const std::size_t before = to.size();
+  for (const auto& [name, value] : p.user) {
+    if (!valid_text(name) || !valid_text(value)) return false;
+    wire::put_user_property(to, name, value);
+    if (to.size() - before > limits::user_properties_bytes_max) return false;
+  }
+  return true;
+}
+
+} // namespace
+
+lane_core::lane_core(endpoint_config config, std::size_t unanswered_bytes_max, lane_handlers handlers,
+                     chunk_pool& pool, time_point now)
+    : pool_(pool), unanswered_bytes_max_(unanswered_bytes_max), handlers_(std::move(handlers)),
+      endpoint_(std::move(config), *this, pool, blocks_, dirty_, now), last_time_(now) {}
+lane_core::~lane_core() = default;
+
+// What a handler of the program lets out ends here.
+template <class F, class... Args> auto lane_core::guarded(F& f, Args&&... args) -> bool {
+  try {
+    f(std::forward<Args>(args)...);
+    return true;
+  } catch (const std::exception& e) {
+    ++handler_failures_;
+    on_event(event_level::error, std::string("a handler failed: ") + e.what());
+  } catch (...) {
+    ++handler_failures_;
+    on_event(event_level::error, "a handler failed");
+  }
+  return false;
+}
+
+// --- clients ----------------------------------------------------------------------------------------
+
+lane_core::client_state* lane_core::find(client_handle c) noexcept {
+  if (c.index >= clients_.size()) return nullptr;
+  client_state& s = clients_[c.index];
+  return s.used && s.generation == c.generation ? &s : nullptr;
+}
+
+client_handle lane_core::attach(std::string_view id, error_code& ec, time_point now) {
+  ec = {};
+  if (leaving_) return ec = errc::shutting_down, client_handle{};
+  if (!valid_utf8(id) || !valid_client_id(id)) return ec = errc::invalid_client_id, client_handle{};
+  auto [at, fresh] = by_id_.try_emplace(std::string(id));
+  if (!fresh) return ec = errc::already_attached, client_handle{};
+  const handle h = endpoint_.attach(id, now);
+  at->second = of(h);
+  if (h.index >= clients_.size()) clients_.resize(h.index + 1u);
+  client_state& s = clients_[h.index];
+  s = {};
+  s.generation = h.generation;
+  s.used = true;
+  s.id = id;
+  return of(h);
+}
+
+void lane_core::wait_registered(client_handle c, attach_done done) {
+  client_state* s = find(c);
+  CHECK_INVARIANT(s && !s->done);
+  s->done = std::move(done);
+}
+
+bool lane_core::registered(client_handle c) noexcept {
+  const client* x = endpoint_.find(of(c));
+  return x && x->registered;
+}
+
+bool lane_core::detach(client_handle c, time_point now) {
+  if (!find(c)) return false;
+  endpoint_.detach(of(c), now);
+  forget(c, errc::not_attached, errc::not_attached);
+  return true;
+}
+
+// The endpoint has let go of it: its receipts will not come any more.
+void lane_core::forget(client_handle c, errc attach_error, errc receipt_error) {
+  client_state* s = find(c);
+  while (s->receipts != none) complete(s->receipts, receipt_error, {});
+  s->used = false;
+  by_id_.erase(s->id);
+  s->id = {};
+  if (const attach_done done = std::exchange(s->done, nullptr)) done(attach_error, {});
+}
+
+void lane_core::on_registered(handle h, time_point) {
+  client_state* s = find(of(h));
+  if (const attach_done done = s ? std::exchange(s->done, nullptr) : nullptr) done({}, of(h));
+}
+
+void lane_core::on_kicked(handle h, time_point now) {
+  client_state* s = find(of(h));
+  if (!s) return;
+  const std::string id = s->id;
+  const bool was_waiting = s->done != nullptr;
+  endpoint_.detach(h, now);
+  forget(of(h), errc::kicked, errc::kicked);
+  if (!was_waiting && handlers_.on_kicked) guarded(handlers_.on_kicked, of(h), std::string_view(id));
+}
+
+void lane_core::wait_ready(ready_done done) {
+  if (leaving_) return done(errc::shutting_down);
+  if (ready()) return done({});
+  ready_waiters_.push_back(std::move(done));
+}
+
+void lane_core::on_ready(bool ready, time_point) {
+  if (ready)
+    for (const ready_done& done : std::exchange(ready_waiters_, {})) done({});
+  if (handlers_.on_ready) guarded(handlers_.on_ready, ready);
+}
+
+// --- messages ---------------------------------------------------------------------------------------
+
+bool lane_core::prepare(client_handle from, const message& m, bool qos1, error_code& ec) {
+  ec = {};
+  const client_state* s = find(from);
+  if (leaving_) return ec = errc::shutting_down, false;
+  if (!s) return ec = errc::not_attached, false;
+  block_.clear();
+  if (!valid_utf8(m.to) || !valid_client_id(m.to) || !valid_channel(m.channel) ||
+      m.deadline < m.deadline.zero() || (m.properties.is_text && !valid_utf8(as_text(m.payload))) ||
+      m.payload.size() > limits::packet_bytes_max || !put_properties(block_, m.properties))
+    return ec = m.payload.size() > limits::packet_bytes_max ? errc::message_too_large : errc::invalid_message,
+           false;
+  parts_.hash = endpoint_.hash(m.to);
+  parts_.destination = m.to;
+  parts_.sender = s->id;
+  parts_.channel = m.channel;
+  block_view_ = as_bytes(block_);
+  parts_.properties = {&block_view_, block_.empty() ? 0u : 1u};
+  parts_.payload = m.payload;
+  parts_.ttl_ms = static_cast<std::uint32_t>(std::min<std::int64_t>(m.deadline.count(), 0xffff'ffff));
+  if (wire::message_bytes(parts_, qos1) > limits::packet_bytes_max)
+    return ec = errc::message_too_large, false;
+  return true;
+}
+
+bool lane_core::send(client_handle from, const message& m, error_code& ec) {
+  if (!prepare(from, m, false, ec)) return false;
+  std::uint16_t link = 0;
+  drop_reason why{};
+  switch (endpoint_.send_qos0(parts_, link, why)) {
+  case endpoint<lane_core>::sent::ok: return true;
+  case endpoint<lane_core>::sent::link_full:
+    if (link >= link_blocked_.size()) link_blocked_.resize(link + 1u);
+    if (!link_blocked_[link]) link_blocked_[link] = true, ++blocked_, told_full_ = true;
+    return true;
+  case endpoint<lane_core>::sent::dropped: break;
+  }
+  ++dropped_;
+  ec = why == drop_reason::link_full ? errc::would_block : errc::not_ready;
+  return false;
+}
+
+void lane_core::send(client_handle from, const message& m, send_done done, time_point now) {
+  error_code ec;
+  if (!prepare(from, m, true, ec)) return done(ec, {});
+  const auto& waits = endpoint_.outgoing.counters;
+  if (waits.bytes.get() + wire::message_bytes(parts_, true) > unanswered_bytes_max_)
+    return update_want_more(), done(errc::would_block, {});
+  const std::uint32_t token = receipts_.take();
+  client_state& s = clients_[from.index];
+  receipts_[token] = {std::move(done), from.index, s.receipts, none};
+  if (s.receipts != none) receipts_[s.receipts].prev = token;
+  s.receipts = token;
+  endpoint_.send_qos1(of(from), token, parts_, now);
+  update_want_more();
+}
+
+void lane_core::complete(std::uint32_t token, error_code ec, receipt r) {
+  waiting& w = receipts_[token];
+  (w.prev != none ? receipts_[w.prev].next : clients_[w.client].receipts) = w.next;
+  if (w.next != none) receipts_[w.next].prev = w.prev;
+  const send_done done = std::exchange(w.done, nullptr);
+  receipts_.give(token);
+  done(ec, r);
+}
+
+void lane_core::on_outcome(const outbox::outcome& o, time_point) {
+  ++receipts_by_outcome_[static_cast<std::size_t>(o.what)];
+  complete(static_cast<std::uint32_t>(o.token), {}, {static_cast<outcome>(o.what)});
+}
+
+answer lane_core::deliver(handle h, const wire::message_view& m, time_point) {
+  outcome o = outcome::refused;
+  const message_view view(m.bytes().data(), m.bytes().size());
+  const auto ask = [&] { o = handlers_.on_message(of(h), view); };
+  if (!guarded(ask)) return answer::refused;
+  return o == outcome::accepted || o == outcome::full ? static_cast<answer>(o) : answer::refused;
+}
+
+void lane_core::on_link_drained(std::uint16_t link, time_point) {
+  if (link < link_blocked_.size() && link_blocked_[link]) link_blocked_[link] = false, --blocked_;
+}
+
+void lane_core::update_want_more() {
+  const std::size_t waits = endpoint_.outgoing.counters.bytes.get();
+  if (waits > unanswered_bytes_max_ / 2) full_ = told_full_ = true;
+  else if (waits <= unanswered_bytes_max_ / 4) full_ = false;
+}
+
+void lane_core::end_turn(time_point now) {
+  endpoint_.end_turn(now);
+  update_want_more();
+  if (told_full_ && want_more()) {
+    told_full_ = false;
+    if (handlers_.on_want_more) guarded(handlers_.on_want_more);
+  }
+}
+
+// --- end ----------------------------------------------------------------------------------------------
+
+void lane_core::shutdown(time_point now) {
+  leaving_ = true;
+  fail_all(errc::outcome_unknown);
+  endpoint_.say_goodbye(now);
+}
+
+void lane_core::fail_all(errc why) {
+  for (const ready_done& done : std::exchange(ready_waiters_, {})) done(errc::shutting_down);
+  for (client_state& s : clients_) {
+    while (s.used && s.receipts != none) complete(s.receipts, why, {});
+    if (const attach_done done = std::exchange(s.done, nullptr)) done(errc::shutting_down, {});
+  }
+}
+
+void lane_core::on_event(event_level level, std::string_view line) {
+  if (!handlers_.on_log) return;
+  try {
+    handlers_.on_log(static_cast<severity>(level), line);
+  } catch (...) { // where would one say so?
+    ++handler_failures_;
+  }
+}
+
+statistics lane_core::count() const {
+  const endpoint_counters& e = endpoint_.counters;
+  const outbox_counters& o = endpoint_.outgoing.counters;
+  statistics s;
+  s.clients = endpoint_.clients();
+  s.unanswered_messages = o.messages.get();
+  s.unanswered_bytes = o.bytes.get();
+  s.queue_bytes = endpoint_.output_bytes();
+  s.links = e.links.get(), s.links_up = e.links_up.get();
+  s.sent = o.sent.get(), s.sent_qos0 = e.frames_out_qos0.get();
+  s.resent = o.resent.get();
+  s.received = e.messages_in.get(), s.received_bytes = e.bytes_in.get();
+  s.accepted = e.accepted.get(), s.accepted_qos0 = e.accepted_qos0.get();
+  s.dropped = dropped_ + e.drops[static_cast<std::size_t>(drop_reason::not_here)].get();
+  s.handler_failures = handler_failures_;
+  s.link_losses = e.link_losses.get(), s.takeovers = e.takeovers.get();
+  for (std::size_t i = 0; i < s.receipts.size(); ++i) s.receipts[i] = receipts_by_outcome_[i];
+  for (const auto& l : endpoint_.links())
+    s.link.push_back({l.address, l.state, l.output_bytes, l.round_trip_us});
+  return s;
+}
+
+BEELINE_LINK_END
