@@ -91,8 +91,8 @@ def under_load(programs, qos, rate, runs):
                 time.sleep(0.05)
             before = [cpu(get(a, "/stats")) for a in admins]
             messages = 400_000 if rate == 0 else rate * 5
-            code, out = run(c.program("beeline-load"), *edges, "--clients", "200", "--window", "16", "--qos", str(qos),
-                            "--messages", str(messages), "--rate", str(rate), "--other-edges-only", "--json", "-",
+            code, out = run(c.program("beeline"), "bench", *edges, "--clients", "200", "--window", "16", "--qos", str(qos),
+                            "--messages", str(messages), "--rate", str(rate), "--other-edges-only", "--json",
                             seconds=120)
             if code:
                 raise Failure("the load did not hold: " + out)

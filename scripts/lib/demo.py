@@ -93,8 +93,8 @@ def receipts(admin, port1, port2):
 
 def burst(cluster, places, messages):
     report = os.path.join(cluster.folder, "burst.json")
-    command = [cluster.program("beeline-load"), "--clients", "100", "--messages", str(messages), "--qos", "1",
-               "--other-edges-only", "--json", report]
+    command = [cluster.program("beeline"), "bench", "--clients", "100", "--messages", str(messages), "--qos", "1",
+               "--other-edges-only", "--report", report]
     for mqtt, _ in places[:2]:
         command += ["--edge", f"127.0.0.1:{mqtt}"]
     code = run(*command, seconds=120)[0]

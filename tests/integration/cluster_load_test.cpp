@@ -1,4 +1,4 @@
-// A cluster of real processes under load: every message is judged by beeline-load (once, in order for each
+// A cluster of real processes under load: every message is judged by beeline bench (once, in order for each
 // pair, to whom it was meant, answered), and the router's statistics say that nobody else saw it.
 #include "tests/support/cluster.hpp"
 #include "tests/support/raw_mqtt.hpp"
@@ -16,11 +16,11 @@ struct load_result {
   json report;
 };
 
-// A beeline-load that runs; `finish` waits for its end.
+// A beeline bench that runs; `finish` waits for its end.
 class load_process {
 public:
   load_process(std::vector<std::unique_ptr<edge_process>>& edges, const arguments& more)
-      : process_(BEELINE_LOAD_PROGRAM, all(edges, folder_.path() + "/report.json", more)) {}
+      : process_(BEELINE_CLI_PROGRAM, all(edges, folder_.path() + "/report.json", more)) {}
   load_result finish() {
     load_result r;
     r.code = process_.wait(std::chrono::minutes(2)).value_or(-1);
@@ -35,7 +35,7 @@ public:
 private:
   static arguments all(std::vector<std::unique_ptr<edge_process>>& edges, const std::string& report,
                        const arguments& more) {
-    arguments a{"--json", report};
+    arguments a{"bench", "--report", report};
     for (auto& e : edges) a = a + arguments{"--edge", "127.0.0.1:" + std::to_string(e->mqtt())};
     return a + more;
   }

@@ -1,5 +1,5 @@
-// The client's half of MQTT, for tests, the simulator and the load program: encoders for what a
-// client sends, decoders for what a server sends. Parsing is shared with the server's codec where
+// The client's half of MQTT, for tests and the simulator: encoders for what a client sends,
+// decoders for what a server sends. Parsing is shared with the server's codec where
 // both sides do the same (PUBLISH, acknowledgements, DISCONNECT, properties).
 //
 // Encoders write what they are told, right or wrong, so that tests can send nonsense. They give

@@ -1,7 +1,4 @@
-#include "tests/bench/load_run.hpp"
-
-#include "common/net/event_loop.hpp"
-#include "tests/support/mqtt_client_codec.hpp"
+#include "common/cli/bench/load_run.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +14,11 @@ constexpr std::uint32_t magic = 0x4c4f4144; // "LOAD"
 struct stamp {                              // the head of each payload
   std::uint32_t magic, sender, recipient, sequence, number;
 };
-using namespace std::chrono_literals;
+
+time_point steady_now() {
+  return time_point(
+      std::chrono::duration_cast<duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
 } // namespace
 
 run::run(settings s) : s_(std::move(s)), random_(s_.seed), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
@@ -34,10 +35,10 @@ run::~run() {
   ::close(epoll_);
 }
 
-std::uint32_t run::now_us() const { return static_cast<std::uint32_t>((net::steady_now() - start_).count()); }
+std::uint32_t run::now_us() const { return static_cast<std::uint32_t>((steady_now() - start_).count()); }
 
 void run::connect_all() {
-  start_ = last_progress_ = net::steady_now();
+  start_ = last_progress_ = steady_now();
   for (std::uint32_t i = 0; i < s_.clients; ++i) {
     client& c = clients_[i];
     c.number = i;
@@ -51,10 +52,7 @@ void run::connect_all() {
     e.events = EPOLLIN;
     e.data.ptr = &c;
     ::epoll_ctl(epoll_, EPOLL_CTL_ADD, c.fd, &e);
-    test::connect_options o;
-    o.client_id = c.id;
-    o.keep_alive = 300;
-    c.out = test::encode_connect(o);
+    append_connect(c.out, c.id, 300);
     flush(c);
     if (i % 64 == 63) turn(0);
   }
@@ -68,7 +66,7 @@ void run::connect_all() {
 
 result run::go() {
   connect_all();
-  start_ = last_progress_ = net::steady_now();
+  start_ = last_progress_ = steady_now();
   const std::uint64_t settled_when = s_.messages;
   while (true) {
     for (client& c : clients_)
@@ -78,12 +76,12 @@ result run::go() {
     if (r_.published == s_.messages && settled_ == settled_when) {
       // Everything is answered; what was accepted is on its way to its reader.
       std::uint64_t open = 0;
-      for (const message& m : messages_) open += !m.delivered && (s_.qos == 0 || m.code == 0);
+      for (const fate& m : messages_) open += !m.delivered && (s_.qos == 0 || m.code == 0);
       if (open == 0) break;
     }
   }
   r_.seconds = now_us() / 1e6;
-  for (const message& m : messages_) {
+  for (const fate& m : messages_) {
     if (m.code == 0 && !m.delivered) ++r_.accepted_not_delivered;
     if (m.code == 0x10 && m.delivered) ++r_.nobody_but_delivered;
   }
@@ -97,7 +95,7 @@ result run::go() {
 bool run::turn(int timeout_ms) {
   epoll_event events[256];
   const int n = ::epoll_wait(epoll_, events, 256, timeout_ms);
-  const time_point now = net::steady_now();
+  const time_point now = steady_now();
   for (int i = 0; i < n; ++i) {
     client& c = *static_cast<client*>(events[i].data.ptr);
     if (c.fd < 0) continue;
@@ -144,18 +142,15 @@ void run::publish(client& c) {
   std::memcpy(payload.data(), &st, sizeof st);
   messages_[number].sent_us = now_us();
   const std::string topic = "@/" + clients_[peer].id;
-  test::publish_options o;
-  o.topic = topic;
-  o.payload = payload;
-  o.qos = s_.qos;
+  message m{topic, payload, s_.qos, 0};
   if (s_.qos) {
-    o.packet_id = c.free_ids.back();
+    m.packet_id = c.free_ids.back();
     c.free_ids.pop_back();
-    c.in_flight[o.packet_id - 1u] = number;
+    c.in_flight[m.packet_id - 1u] = number;
   } else {
     ++settled_;
   }
-  test::append_publish(c.out, o);
+  append_publish(c.out, m);
 }
 
 void run::flush(client& c) {
@@ -182,54 +177,50 @@ void run::on_readable(client& c) {
   if (n < 0) return;
   c.in.append(buffer, static_cast<std::size_t>(n));
   std::size_t at = 0;
-  mqtt::packet p;
-  while (c.fd >= 0 &&
-         mqtt::next_packet(as_bytes(std::string_view(c.in).substr(at)), SIZE_MAX, p) == mqtt::parse::done) {
-    on_packet(c, p);
-    at += p.total;
+  while (c.fd >= 0) {
+    const auto p = next_packet(std::string_view(c.in).substr(at));
+    if (!p) break;
+    if (p->total == 0) return lost(c);
+    on_packet(c, *p);
+    at += p->total;
   }
   c.in.erase(0, at);
   if (c.fd >= 0 && !c.out.empty()) flush(c);
 }
 
-void run::on_packet(client& c, const mqtt::packet& p) {
-  switch (p.type()) {
-  case mqtt::packet_type::connack: {
-    test::connack_packet a;
-    if (test::decode_connack(p, mqtt::protocol_version::v5, a) != mqtt::reason::success || a.code != 0)
-      return lost(c);
+void run::on_packet(client& c, const packet& p) {
+  switch (p.type) {
+  case packet_type::connack:
+    if (read_connack(p) != std::uint8_t{0}) return lost(c);
     c.connected = true;
     ++connected_;
     return;
-  }
-  case mqtt::packet_type::publish: return on_message(c, p);
-  case mqtt::packet_type::puback: return on_answer(c, p);
-  case mqtt::packet_type::disconnect: return lost(c);
+  case packet_type::publish: return on_message(c, p);
+  case packet_type::puback: return on_answer(c, p);
+  case packet_type::disconnect: return lost(c);
   default: return;
   }
 }
 
-void run::on_message(client& c, const mqtt::packet& p) {
-  mqtt::publish_packet m;
+void run::on_message(client& c, const packet& p) {
+  const auto m = read_publish(p);
   stamp st{};
-  if (test::decode_publish(p, mqtt::protocol_version::v5, m) != mqtt::reason::success ||
-      m.payload.size() < sizeof st) {
+  if (!m || m->payload.size() < sizeof st) {
     ++r_.damaged;
     return;
   }
-  std::memcpy(&st, m.payload.data(), sizeof st);
-  if (m.qos) test::append_puback(c.out, m.packet_id);
+  std::memcpy(&st, m->payload.data(), sizeof st);
+  if (m->qos) append_puback(c.out, m->packet_id);
   if (st.magic != magic || st.number >= messages_.size() || st.sender >= s_.clients ||
-      std::any_of(m.payload.begin() + sizeof st, m.payload.end(),
-                  [](std::byte b) { return b != std::byte{'x'}; })) {
+      m->payload.find_first_not_of('x', sizeof st) != m->payload.npos) {
     ++r_.damaged;
     return;
   }
-  if (st.recipient != c.number || m.topic != "@/" + clients_[st.sender].id) {
+  if (st.recipient != c.number || m->topic != "@/" + clients_[st.sender].id) {
     ++r_.misdelivered;
     return;
   }
-  message& known = messages_[st.number];
+  fate& known = messages_[st.number];
   if (known.delivered) {
     ++r_.duplicates;
     return;
@@ -242,21 +233,21 @@ void run::on_message(client& c, const mqtt::packet& p) {
   seen = std::max(seen, st.sequence);
 }
 
-void run::on_answer(client& c, const mqtt::packet& p) {
-  mqtt::ack_packet a;
-  if (test::decode_ack(p, mqtt::protocol_version::v5, a) != mqtt::reason::success || a.packet_id == 0 ||
-      a.packet_id > c.in_flight.size() || c.in_flight[a.packet_id - 1u] == none) {
+void run::on_answer(client& c, const packet& p) {
+  const auto a = read_puback(p);
+  if (!a || a->packet_id == 0 || a->packet_id > c.in_flight.size() ||
+      c.in_flight[a->packet_id - 1u] == none) {
     ++r_.damaged;
     return;
   }
-  std::uint32_t& number = c.in_flight[a.packet_id - 1u];
-  messages_[number].code = static_cast<std::uint8_t>(a.code);
+  std::uint32_t& number = c.in_flight[a->packet_id - 1u];
+  messages_[number].code = a->code;
   r_.answer_us.push_back(now_us() - messages_[number].sent_us);
-  ++r_.answers[static_cast<std::uint8_t>(a.code)];
+  ++r_.answers[a->code];
   ++r_.answered;
   ++settled_;
   number = none;
-  c.free_ids.push_back(a.packet_id);
+  c.free_ids.push_back(a->packet_id);
 }
 
 } // namespace beeline::load

@@ -1,4 +1,4 @@
-#include "tests/bench/load_client.hpp"
+#include "common/cli/bench/load_client.hpp"
 
 #include <cerrno>
 #include <cstring>

@@ -1,4 +1,4 @@
-// A run of the load program: many clients, messages to random peers, and a judge of every one.
+// A run of the load generator: many clients, messages to random peers, and a judge of every one.
 //
 // Each message carries (sender, recipient, sequence of the pair, its number, send time), so that the
 // run knows of each whether it was delivered once, in order, to whom it was meant, and what the
@@ -7,7 +7,8 @@
 #include "common/base/rng.hpp"
 #include "common/base/slab.hpp"
 #include "common/base/time.hpp"
-#include "tests/bench/load_client.hpp"
+#include "common/cli/bench/load_client.hpp"
+#include "common/cli/bench/load_codec.hpp"
 
 #include <array>
 #include <cstdint>
@@ -60,7 +61,7 @@ public:
   result go(); // throws std::runtime_error when the clients cannot connect
 
 private:
-  struct message {
+  struct fate {                // of a message
     std::uint32_t sent_us = 0; // since the start of the run
     std::uint8_t code = 0xff;  // the answer; 0xff = none yet
     bool delivered = false;
@@ -70,9 +71,9 @@ private:
   void publish_some(client& c);
   void publish(client& c);
   void on_readable(client& c);
-  void on_packet(client& c, const mqtt::packet& p);
-  void on_message(client& c, const mqtt::packet& p);
-  void on_answer(client& c, const mqtt::packet& p);
+  void on_packet(client& c, const packet& p);
+  void on_message(client& c, const packet& p);
+  void on_answer(client& c, const packet& p);
   void flush(client& c);
   void lost(client& c);
   std::uint32_t now_us() const;
@@ -82,11 +83,11 @@ private:
   result r_;
   rng random_;
   std::vector<client> clients_;
-  std::vector<message> messages_;
+  std::vector<fate> messages_;
   std::vector<std::uint32_t> sent_seq_, seen_seq_; // by sender * clients + recipient
   int epoll_ = -1;
   time_point start_{}, last_progress_{};
-  std::uint64_t connected_ = 0, tokens_spent_ = 0, settled_ = 0;
+  std::uint64_t connected_ = 0, settled_ = 0;
 };
 
 } // namespace beeline::load

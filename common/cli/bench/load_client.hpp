@@ -1,8 +1,7 @@
-// One MQTT 5 client of the load program: a non-blocking socket and two buffers, no client library.
-// Owner: the load program's one thread.
+// One MQTT 5 client of the load generator: a non-blocking socket and two buffers, no client library.
+// Owner: the generator's one thread.
 #pragma once
-#include "edge-server/mqtt/decode.hpp"
-
+#include <cstdint>
 #include <string>
 #include <vector>
 

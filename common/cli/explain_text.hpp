@@ -1,0 +1,20 @@
+// What routers and edges know of one client id, told in sentences. Pure functions.
+#pragma once
+#include "common/cli/admin.hpp"
+
+namespace beeline::cli {
+
+struct findings {
+  std::string id;
+  std::vector<json> routers, edges; // their answers, with "admin", and of edges "edge"
+  std::vector<std::string> silent;  // who gave none, and why
+
+  bool online() const;
+};
+
+std::string explain_text(const findings& f); // ends with a line feed
+
+std::string
+drop_line(const json& drop); // of /drops and /explain: "2026-… drop nobody: C1 -> C2 (QoS 1), lane 0"
+
+} // namespace beeline::cli

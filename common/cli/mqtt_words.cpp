@@ -1,0 +1,80 @@
+#include "common/cli/mqtt_words.hpp"
+
+#include <fmt/format.h>
+#include <span>
+
+namespace beeline::cli {
+namespace {
+
+struct row {
+  int code;
+  std::string_view name, words;
+};
+
+std::string_view find(std::span<const row> rows, int code, std::string_view row::*what) noexcept {
+  for (const row& r : rows)
+    if (r.code == code) return r.*what;
+  return {};
+}
+
+constexpr row receipts[] = {
+    {0x00, "accepted", "accepted: it is in the recipient's session"},
+    {0x10, "nobody", "nobody there: no client of that id is online, and nobody kept the message"},
+    {0x80, "failed", "failed"},
+    {0x83, "refused", "outcome unknown or refused"}, // the reason string says which
+    {0x87, "not_authorized", "not allowed"},
+    {0x90, "no_address", "not an address: the id is not valid, or the topic is too long"},
+    {0x93, "too_many", "too many messages at once"},
+    {0x95, "too_large", "the message is too large for the edge"},
+    {0x97, "full", "queue full: the recipient does not take its messages as fast as they come"},
+};
+constexpr row connects[] = {
+    {0x81, "", "found the CONNECT malformed"},
+    {0x84, "", "does not speak this version of MQTT"},
+    {0x85, "", "refused the client id"},
+    {0x87, "", "does not allow this client"},
+    {0x88, "", "cannot take clients now: no router shard answers"},
+};
+constexpr row connects_311[] = {
+    {1, "", "does not speak this version of MQTT"},
+    {2, "", "refused the client id"},
+    {3, "", "cannot take clients now: no router shard answers, or it was asked for what it does not offer"},
+    {5, "", "does not allow this client"},
+};
+constexpr row disconnects[] = {
+    {0x00, "", "without a reason"},
+    {0x8b, "", "it shuts down"},
+    {0x8d, "", "nothing was heard from us in time"},
+    {0x8e, "", "the same id connected elsewhere"},
+    {0x93, "", "too many messages at once"},
+    {0x95, "", "the message is too large"},
+    {0x97, "", "a limit was passed"},
+};
+
+std::string with_code(std::string_view words, int code) {
+  return words.empty() ? "reason code " + code_text(code) : std::string(words) + " (" + code_text(code) + ")";
+}
+
+} // namespace
+
+std::string code_text(int code) { return fmt::format("0x{:02X}", code); }
+
+std::string_view outcome_name(int code) noexcept {
+  const auto name = find(receipts, code, &row::name);
+  return name.empty() ? "refused" : name;
+}
+
+std::string receipt_words(int code, int version) {
+  if (version != 5) return "settled (MQTT 3.1.1 is not told how)";
+  return with_code(find(receipts, code, &row::words), code);
+}
+
+std::string connect_words(int code, int version) {
+  const std::span<const row> rows = version == 5 ? std::span<const row>(connects) : connects_311;
+  const auto words = find(rows, code, &row::words);
+  return words.empty() ? "refused the connection, " + with_code(words, code) : with_code(words, code);
+}
+
+std::string disconnect_words(int code) { return with_code(find(disconnects, code, &row::words), code); }
+
+} // namespace beeline::cli

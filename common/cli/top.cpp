@@ -1,0 +1,142 @@
+// beeline top: the cluster live. Rates are differences between two looks.
+#include "common/cli/cluster_view.hpp"
+#include "common/ops/stats_page.hpp"
+
+#include <cstdio>
+#include <map>
+#include <thread>
+#include <unistd.h>
+
+namespace beeline::cli {
+namespace {
+
+struct numbers {
+  maybe in, out, bytes_out, drops, cpu;
+};
+
+numbers read(const server_view& v) {
+  const json& totals = at(v.stats.body, {"totals"});
+  const bool router = v.is_router();
+  numbers n;
+  n.in = number(totals, {router ? "messages_in" : "publishes"});
+  n.out = number(totals, {router ? "messages_out" : "deliveries"});
+  n.bytes_out = number(totals, {router ? "message_bytes_out" : "delivery_bytes"});
+  n.drops = number(totals, {"drops"});
+  const maybe user = number(v.stats.body, {"process", "cpu_user_seconds"});
+  const maybe system = number(v.stats.body, {"process", "cpu_system_seconds"});
+  if (user && system) n.cpu = *user + *system;
+  return n;
+}
+
+// A second; nothing when one of them is not known or the server was started anew in between.
+maybe a_second(maybe before, maybe now, double seconds) {
+  if (!before || !now || *now < *before || seconds <= 0) return {};
+  return (*now - *before) / seconds;
+}
+
+numbers rates(const server_view& before, const server_view& now) {
+  const double s = std::chrono::duration<double>(now.when - before.when).count();
+  const bool same_life = text(before.stats.body, {"started"}) == text(now.stats.body, {"started"});
+  if (!before.reachable() || !now.reachable() || !same_life) return {};
+  const numbers a = read(before), b = read(now);
+  return {a_second(a.in, b.in, s), a_second(a.out, b.out, s), a_second(a.bytes_out, b.bytes_out, s),
+          a_second(a.drops, b.drops, s), a_second(a.cpu, b.cpu, s)};
+}
+
+maybe p99(const server_view& v) {
+  const char* of = v.is_router() ? "link_round_trip" : "publish_to_answer";
+  const json& latency = at(v.stats.body, {"totals", "latency", of});
+  if (number(latency, {"count"}) == 0.0) return {};
+  return number(latency, {"p99_us"});
+}
+
+std::string block(const std::vector<server_view>& before, const std::vector<server_view>& now) {
+  table t({"SERVER", "ADMIN", "STATE", ">CLIENTS", ">IN/S", ">OUT/S", ">BYTES OUT/S", ">DROPS/S", ">QUEUE",
+           ">P99", ">CPU", ">MEMORY"});
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const server_view& v = now[i];
+    const numbers r = rates(before[i], v);
+    t.row({v.name(), v.admin, v.state(), count_text(number(v.stats.body, {"totals", "clients"})),
+           rate_text(r.in), rate_text(r.out), bytes_text(r.bytes_out), rate_text(r.drops),
+           bytes_text(number(v.stats.body, {"totals", "queue_bytes"})), microseconds_text(p99(v)),
+           r.cpu ? count_text(*r.cpu * 100) + "%" : "-",
+           bytes_text(number(v.stats.body, {"process", "rss_bytes"}))});
+  }
+  std::string out = ops::utc_text(std::chrono::system_clock::now()) + "\n" + t.text();
+  for (const std::string& remark : remarks(now)) out += printable(remark) + "\n";
+  return out;
+}
+
+json line(const std::vector<server_view>& before, const std::vector<server_view>& now) {
+  json servers = json::array();
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const numbers r = rates(before[i], now[i]);
+    const auto put = [](maybe n) { return n ? json(*n) : json(nullptr); };
+    servers.push_back({{"admin", now[i].admin},
+                       {"server", now[i].name()},
+                       {"state", now[i].state()},
+                       {"clients", put(number(now[i].stats.body, {"totals", "clients"}))},
+                       {"in_per_second", put(r.in)},
+                       {"out_per_second", put(r.out)},
+                       {"bytes_out_per_second", put(r.bytes_out)},
+                       {"drops_per_second", put(r.drops)},
+                       {"cpu", put(r.cpu)},
+                       {"p99_us", put(p99(now[i]))}});
+  }
+  return {{"at", ops::utc_text(std::chrono::system_clock::now())}, {"servers", servers}};
+}
+
+void show(const std::string& text, bool terminal, bool first) {
+  if (!terminal) return print((first ? "" : "\n") + text);
+  std::string screen = first
+                           ? "\x1b[2J\x1b[H"
+                           : "\x1b[H"; // home; each line is cleared behind its text, then what is left below
+  for (const char c : text) screen += c == '\n' ? std::string("\x1b[K\n") : std::string(1, c);
+  print(screen + "\x1b[J");
+}
+
+int run(const arguments& a) {
+  const auto servers = admin_servers(a.options);
+  const auto interval = a.options.time("interval", std::chrono::milliseconds(100), std::chrono::hours(1));
+  const auto count = a.options.count("count", 0, 1'000'000'000);
+  const bool as_json = a.options.flag("json"), terminal = !as_json && ::isatty(STDOUT_FILENO);
+  auto before = look(servers);
+  auto due = std::chrono::steady_clock::now();
+  for (std::uint64_t k = 0; count == 0 || k < count; ++k) {
+    due += interval;
+    std::this_thread::sleep_until(due);
+    auto now = look(servers);
+    if (as_json) print_json(line(before, now));
+    else show(block(before, now), terminal, k == 0);
+    if (std::fflush(stdout) != 0) return ops::exit_fault;
+    before = std::move(now);
+  }
+  return all_ready(before) ? exit_ok : ops::exit_fault;
+}
+
+void declare(po::options_description& o) {
+  o.add_options()("interval,i", ops::value("TIME", "1s"), "between two looks")(
+      "count,n", ops::value("N", "0"), "end after N looks; 0 = go on until interrupted");
+  declare_admin(o);
+}
+
+} // namespace
+
+const command top_command{"top",
+                          "",
+                          0,
+                          0,
+                          "messages, bytes and drops a second, live",
+                          "Looks at each server every second and shows what went through it in between. IN "
+                          "and OUT of a router are\n"
+                          "messages from and to edges, those of an edge from and to its clients. P99 is of "
+                          "the time to the answer at an\n"
+                          "edge and of the links' round trips at a router. When standard output is no "
+                          "terminal, blocks follow each other.",
+                          "  beeline top --admin 127.0.0.1:7480,127.0.0.1:7481,127.0.0.1:7482\n"
+                          "  beeline top --interval 5s --count 12 > minute.txt\n"
+                          "  beeline top --json | jq -c '.servers[] | [.server, .in_per_second]'\n",
+                          declare,
+                          run};
+
+} // namespace beeline::cli

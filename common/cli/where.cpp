@@ -1,0 +1,53 @@
+// beeline where: at which edge a client is connected, as its router says.
+#include "common/cli/admin.hpp"
+
+namespace beeline::cli {
+namespace {
+
+std::string sentence(const json& c) {
+  const std::string id = ops::quoted(text(c, {"id"}));
+  if (!truth(c, {"online"})) return id + " is not online\n";
+  return id + " is online at edge " + text_or(c, {"edge"}) + ", lane " + count_text(number(c, {"lane"})) +
+         ", for " + span_text(number(c, {"connected_for_seconds"})) + " (since " + text_or(c, {"since"}) +
+         ")" +
+         (truth(c, {"lingering"}) ? "; the link to that edge is lost, and the router waits a moment for it"
+                                  : "") +
+         "\n";
+}
+
+int run(const arguments& a) {
+  const std::string& id = a.words[0];
+  const auto servers = admin_servers(a.options);
+  std::string problems;
+  for (const admin_server& s : servers) {
+    page p = s.get("/clients/" + percent_encode(id));
+    if (p.status == 400) throw ops::start_error("where: " + p.problem, ops::exit_usage);
+    if (!p.ok()) { // of another router's slot, an edge, or away
+      problems += (problems.empty() ? "" : "; ") + s.name() + ": " + p.problem;
+      continue;
+    }
+    p.body["admin"] = s.name();
+    if (a.options.flag("json")) print_pretty_json(p.body);
+    else print(printable(sentence(p.body)));
+    return truth(p.body, {"online"}) ? exit_ok : exit_no;
+  }
+  throw ops::start_error("where: no server asked knows; give the router's address with --admin (" + problems +
+                             ")",
+                         ops::exit_fault);
+}
+
+} // namespace
+
+const command where_command{"where",
+                            "ID",
+                            1,
+                            1,
+                            "at which edge a client is; exit code 3 when it is not online",
+                            "Asks the given routers until one serves the slot of the id.",
+                            "  beeline where C2\n"
+                            "  beeline where C2 --admin 10.0.0.1:7480,10.0.0.2:7480\n"
+                            "  beeline where C2 > /dev/null && echo online\n",
+                            declare_admin,
+                            run};
+
+} // namespace beeline::cli

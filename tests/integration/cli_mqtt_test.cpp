@@ -1,0 +1,144 @@
+// send, listen and bench of the beeline tool, and what it says of a real router and real edges.
+#include "tests/support/cli.hpp"
+#include "tests/support/cluster.hpp"
+
+#include <catch2/catch.hpp>
+#include <memory>
+
+using namespace beeline::test;
+using Catch::Matchers::Contains;
+using nlohmann::json;
+
+namespace {
+struct world {
+  router_process router;
+  edge_process e1{"e1", {router.address()}}, e2{"e2", {router.address()}};
+  world() {
+    REQUIRE(e1.mqtt());
+    REQUIRE(e2.mqtt());
+    REQUIRE(router.becomes_ready());
+  }
+  static std::string at(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+  std::string admins() const { return at(router.admin()) + "," + at(e1.admin()) + "," + at(e2.admin()); }
+  cli_result send(arguments a) { return cli(arguments{"send", "--edge", at(e1.mqtt())} + a); }
+  // A listener at the second edge that can be reached.
+  std::unique_ptr<process> listen(const arguments& more) {
+    auto p =
+        std::make_unique<process>(BEELINE_CLI_PROGRAM, arguments{"listen", "--edge", at(e2.mqtt())} + more);
+    REQUIRE(eventually([&] { return p->err().find("listening as") != std::string::npos || !p->running(); }));
+    REQUIRE(p->running());
+    return p;
+  }
+};
+} // namespace
+
+TEST_CASE("send and listen: text, JSON and bytes, across two edges, both versions of MQTT") {
+  world w;
+  for (const char* version : {"-3", "-5"}) {
+    CAPTURE(version);
+    auto text = w.listen({"--id", "C2", "--count", "2", version});
+    auto lines = w.listen({"--id", "C3", "--count", "2", "--json"});
+    temporary_folder folder;
+    const std::string bytes = folder.write("bytes", std::string("\xff\x00\x01", 3));
+    CHECK(w.send({"C2/chat", "a\tb\x1b", "--id", "C1", version}).code == 0);
+    CHECK(w.send({"@/C2", "--file", bytes, "--id", "C1", version}).code == 0);
+    CHECK(w.send({"--qos", "0", "--id", "C1", version, "C3/x/y", "--", "-text"})
+              .says("sent (QoS 0 has no receipt)"));
+    CHECK(w.send({"C3", "--file", bytes, "--id", "C1", version}).code == 0);
+    CHECK(finish(*text).out == "C1/chat: a\tb\\x1b\nC1: base64 /wAB\n");
+    const cli_result r = finish(*lines);
+    CHECK(r.code == 0);
+    const auto end = r.out.find('\n');
+    const json first = json::parse(r.out.substr(0, end)), second = json::parse(r.out.substr(end));
+    CHECK(first ==
+          json{{"from", "C1"}, {"channel", "x/y"}, {"topic", "@/C1/x/y"}, {"qos", 0}, {"payload", "-text"}});
+    CHECK(second == json{{"from", "C1"}, {"topic", "@/C1"}, {"qos", 1}, {"payload_base64", "/wAB"}});
+  }
+}
+
+TEST_CASE("send tells what the receipt says, and its exit code says whether it was accepted") {
+  world w;
+  auto c2 = w.listen({"--id", "C2"});
+  const cli_result taken = w.send({"C2", "x"});
+  CHECK(taken.code == 0);
+  CHECK_THAT(taken.out, Contains("C2: accepted: it is in the recipient's session (0x00)"));
+  const cli_result nobody = w.send({"C9", "x"});
+  CHECK(nobody.code == 3);
+  CHECK_THAT(nobody.out, Contains("C9: nobody there"));
+  const json j = w.send({"C9", "x", "--json"}).json();
+  CHECK(j["code"] == 0x10);
+  CHECK(j["outcome"] == "nobody");
+  CHECK(w.send({"C9", "x", "-3"}).says("settled"));
+  const cli_result three = w.send({"C2", "x", "--count", "3", "--interval", "1ms"});
+  CHECK_THAT(three.out, Contains("3 of 3 not refused"));
+  CHECK(w.send({"C2", std::string(130, 'x') + "/" + std::string(1500, 'y')}).code ==
+        0); // a payload, no address
+  const cli_result address = w.send({std::string(130, 'x'), "x"});
+  CHECK(address.code == 3);
+  CHECK_THAT(address.out, Contains("not an address"));
+  temporary_folder folder;
+  const cli_result large = w.send({"C2", "--file", folder.write("large", std::string(2'000'000, 'x'))});
+  CHECK(large.code == 1);
+  CHECK_THAT(large.err, Contains("not sent"));
+  CHECK(c2->stop() == 0);
+  const cli_result id = w.send({"C2", "x", "--id", "a/b"});
+  CHECK(id.code == 1);
+  CHECK_THAT(id.err, Contains("refused the client id (0x85)"));
+  const cli_result gone = cli({"send", "C2", "x", "--edge", "127.0.0.1:1"});
+  CHECK(gone.code == 1);
+  CHECK_THAT(gone.err, Contains("is not reachable"));
+}
+
+TEST_CASE("listen ends with 3 when too little came in time, and with 1 when another takes the id") {
+  world w;
+  CHECK(finish(*w.listen({"--id", "C2", "--count", "1", "--timeout", "200ms"})).code == 3);
+  CHECK(finish(*w.listen({"--id", "C2", "--timeout", "200ms"})).code == 0);
+  auto first = w.listen({"--id", "C2"}), second = w.listen({"--id", "C2"});
+  const cli_result r = finish(*first);
+  CHECK(r.code == 1);
+  CHECK_THAT(r.err, Contains("the same id connected elsewhere (0x8E)"));
+  CHECK(second->stop(SIGINT) == 0);
+  // It said good-bye: nobody lingers.
+  CHECK(cli({"where", "C2", "--admin", w.admins()}).code == 3);
+}
+
+TEST_CASE("status, where, explain and top of a real cluster") {
+  world w;
+  auto c2 = w.listen({"--id", "C2"});
+  REQUIRE(w.send({"C2", "x"}).code == 0);
+  const cli_result status = cli({"status", "--admin", w.admins()});
+  INFO(status.out);
+  CHECK(status.code == 0);
+  CHECK_THAT(status.out, Contains("router 0-4095"));
+  CHECK_THAT(status.out, Contains("edge e2"));
+  CHECK_THAT(status.out, Contains("1.00")); // copies
+  CHECK_FALSE(status.says("served by none"));
+  const json all = cli({"status", "--json", "--admin", w.admins()}).json();
+  CHECK(all["servers"].size() == 3);
+  CHECK(all["servers"][0]["edges"].size() == 2);
+  const cli_result where = cli({"where", "C2", "--admin", w.admins()});
+  CHECK(where.code == 0);
+  CHECK_THAT(where.out, Contains("'C2' is online at edge e2, lane "));
+  CHECK(cli({"where", "a/b", "--admin", w.admins()}).code == 2);
+  const cli_result explain = cli({"explain", "C2", "--admin", w.admins()});
+  CHECK(explain.code == 0);
+  CHECK_THAT(explain.out, Contains("There it is online at edge e2"));
+  CHECK(cli({"top", "-n", "1", "-i", "100ms", "--admin", w.admins()}).says("edge e1"));
+
+  w.e2.os().stop(SIGKILL);
+  const cli_result broken = cli({"status", "--admin", w.admins()});
+  CHECK(broken.code == 1);
+  CHECK_THAT(broken.out, Contains("is not reachable"));
+}
+
+TEST_CASE("bench: a judgement, and the same as JSON") {
+  world w;
+  const cli_result r = cli({"bench", "--edge", w.at(w.e1.mqtt()), "--edge", w.at(w.e2.mqtt()), "--clients",
+                            "20", "--messages", "2000", "--json"});
+  CHECK(r.code == 0);
+  CHECK(r.json()["held"] == true);
+  CHECK(r.json()["delivered"] == 2000);
+  CHECK(cli({"bench", "--edge", w.at(w.e1.mqtt()), "--messages", "100", "--qos", "0"}).says("held "));
+  CHECK(cli({"bench", "--edge", "127.0.0.1:1"}).code == 1);
+  CHECK(cli({"bench", "--edge", "127.0.0.1:1", "--other-edges-only"}).code == 2);
+}

@@ -1,0 +1,133 @@
+"""scripts/cluster from the outside: what it starts, says, kills and leaves alone."""
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAMS = sys.argv.pop(1)
+
+
+class ClusterTest(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory(prefix="beeline-cluster-")
+        self.folder = os.path.join(self.temporary.name, "cluster")
+        self.addCleanup(self.temporary.cleanup)
+        self.addCleanup(self.run_it, "down")
+
+    def run_it(self, *words):
+        return subprocess.run([os.path.join(ROOT, "scripts/cluster"), *words, "--dir", self.folder, "--programs", PROGRAMS],
+                              capture_output=True, text=True, timeout=90, check=False)
+
+    def holds(self, *words):
+        done = self.run_it(*words)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def fails(self, code, *words):
+        """The one line that it says."""
+        done = self.run_it(*words)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        return done.stderr
+
+    def state(self):
+        with open(os.path.join(self.folder, "cluster.json"), encoding="utf-8") as f:
+            return json.load(f)
+
+    def test_a_life(self):
+        said = self.holds("up", "--routers", "2", "--edges", "2", "--shards", "1", "--port-base", "0")
+        for role in ("router0", "router1", "edge0", "edge1"):
+            self.assertIn(role, said)
+        status = json.loads(self.holds("status", "--json"))
+        self.assertEqual([s["stats"].get("slots") for s in status["servers"]], ["0-2047", "2048-4095", None, None])
+        self.assertEqual(status["remarks"], [])
+        self.assertIn("is up already", self.fails(1, "up"))
+        admins = [r["admin"] for r in self.state().values()]
+        self.assertEqual(self.holds("env"), f"export BEELINE_ADMIN={','.join(admins)}\n")
+
+        self.assertIn("edge1 killed", self.holds("kill", "edge1"))
+        self.assertIn("does not run", self.fails(1, "kill", "edge1"))
+        status = self.run_it("status")
+        self.assertEqual(status.returncode, 1)
+        self.assertIn(f"{admins[3]} is not reachable", status.stdout)
+        self.holds("restart", "edge1")
+        pid = self.state()["router0"]["pid"]
+        self.holds("restart", "router0")
+        self.assertNotEqual(self.state()["router0"]["pid"], pid)
+        self.holds("status")
+        self.assertIn("ready", self.holds("logs", "edge1"))
+        self.assertIn("edge0.log", self.holds("logs"))
+        self.assertIn("there is no edge9", self.fails(1, "kill", "edge9"))
+
+        pids = [r["pid"] for r in self.state().values()]
+        self.holds("down")
+        for pid in pids:
+            self.assertFalse(runs(pid))
+        self.assertIn("no cluster is up", self.fails(1, "down"))
+        self.assertIn("no cluster is up", self.fails(1, "status"))
+
+    def test_a_process_that_is_not_ours_is_left_alone(self):
+        self.holds("up", "--edges", "1", "--port-base", "0")
+        other = subprocess.Popen(["sleep", "60"])
+        try:
+            roles = self.state()
+            pid = roles["edge0"]["pid"]
+            roles["edge0"]["pid"] = other.pid  # as if the system had given the number to another
+            with open(os.path.join(self.folder, "cluster.json"), "w", encoding="utf-8") as f:
+                json.dump(roles, f)
+            self.assertIn("does not run", self.fails(1, "kill", "edge0"))
+            roles["edge0"]["pid"] = pid
+            with open(os.path.join(self.folder, "cluster.json"), "w", encoding="utf-8") as f:
+                json.dump(roles, f)
+            self.holds("down")
+            self.assertIsNone(other.poll())
+        finally:
+            other.kill()
+            other.wait()
+
+    def test_a_port_in_use_is_named_and_nothing_stays(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen()
+            base = s.getsockname()[1]
+            said = self.fails(1, "up", "--port-base", str(base - 80))  # where the router's statistics would be
+            self.assertIn(f"port {base} is in use", said)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "cluster.json")))
+
+    def test_a_program_that_ends_is_named_with_its_last_words(self):
+        self.holds("up", "--edges", "1", "--port-base", "0")
+        link = self.state()["router0"]["command"]
+        link = int(link[link.index("--listen") + 1].rpartition(":")[2])
+        self.holds("down")
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", link))
+            s.listen()
+            said = self.fails(1, "up", "--edges", "1", "--port-base", str(link))
+            self.assertIn("router0 ended: ", said)
+            self.assertIn("Address already in use", said)
+        self.assertIn("no cluster is up", self.fails(1, "status"))
+
+    def test_mistakes(self):
+        for words in (["up", "--edges", "x"], ["up", "--wrong"], ["kill"], ["up", "--routers", "16", "--shards", "16"]):
+            self.fails(2, *words)
+        for words in ([], ["wrong"]):
+            done = subprocess.run([os.path.join(ROOT, "scripts/cluster"), *words], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2)
+        self.assertIn("examples:", self.holds("up", "--help"))
+
+
+def runs(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
