@@ -70,8 +70,10 @@ lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
 } // namespace
 
 edge_server::edge_server(edge_config config, ops::control_loop& control)
-    : config_(std::move(config)), control_(control), budget_(config_.connections_max),
-      sockets_(bind_lanes(config_)), mqtt_address_(sockets_.front().address) {
+    : config_(std::move(config)),
+      control_(control), hasher_{link::cluster_secret(config_.program.secret).id_key()},
+      budget_(config_.connections_max), sockets_(bind_lanes(config_)),
+      mqtt_address_(sockets_.front().address) {
   for (std::uint32_t k = 0; k < config_.lanes; ++k) {
     lane_place& place = *lanes_.emplace_back(std::make_unique<lane_place>());
     lane_config l = make_lane_config(config_, k);

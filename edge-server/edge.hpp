@@ -46,6 +46,8 @@ public:
   const std::vector<std::unique_ptr<lane_place>>& lanes() const noexcept { return lanes_; }
   const std::vector<lane_thread*>& threads() const noexcept { return threads_; }
   ops::control_loop& control() const noexcept { return control_; }
+  std::uint32_t slot(std::string_view id) const { return slot_of(hasher_(id)); }
+  std::size_t lane_of(std::string_view id) const { return hasher_(id) % lanes_.size(); }
 
 private:
   net::core_loop_options loop_options(std::uint32_t k);
@@ -54,6 +56,7 @@ private:
 
   const edge_config config_;
   ops::control_loop& control_;
+  const id_hasher hasher_;
   net::connection_budget budget_;
   std::vector<net::bound_socket> sockets_; // until the port is open
   std::string mqtt_address_;

@@ -80,6 +80,7 @@ void lane::close_session(session& s, close_reason why, reason say, std::string_v
   if (s.st == session::state::closed) return;
   if (s.st == session::state::registering && why == close_reason::taken_over) {
     counters.connects_refused.add();
+    remember_refusal(s, name_of(why), {});
     mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, {}, s.packet_bytes_max);
   }
   if (s.st == session::state::live && say != reason::success)
@@ -92,14 +93,22 @@ void lane::close_session(session& s, close_reason why, reason say, std::string_v
 }
 
 // Refuses a CONNECT.
-void lane::refuse(session& s, mqtt::protocol_version v, reason r, std::string_view text) {
+void lane::refuse(session& s, mqtt::protocol_version v, reason r, std::string_view text,
+                  std::string_view id) {
   counters.connects_refused.add();
+  remember_refusal(s, name_of(r), id);
   if (v != mqtt::protocol_version::none) {
     mqtt::connack_properties props;
     if (s.problem_information) props.reason_string = text;
     mqtt::encode_connack(s.c->out, v, false, r, props, s.packet_bytes_max);
   }
   close_session(s, close_reason::connect_refused, reason::success);
+}
+
+// A CONNECT that was refused, for /drops; without an id that of the session.
+void lane::remember_refusal(const session& s, std::string_view why, std::string_view id) {
+  if (const link::client* c = endpoint_.find(s.client); c && id.empty()) id = c->id;
+  endpoint_.drops.put(drop_kind::connect, why, id, {}, drop_record::no_qos, last_time_);
 }
 
 void lane::update_held(session& s, std::size_t bytes) {
@@ -200,6 +209,7 @@ void lane::check_session(session& s, time_point now) {
     return close_session(s, close_reason::connect_timeout, reason::success);
   if (s.st == registering && now - s.since >= config_.registered_max) {
     counters.connects_refused.add();
+    remember_refusal(s, name_of(close_reason::not_registered), {});
     mqtt::connack_properties props;
     if (s.problem_information) props.reason_string = "no router shard answers for this client id";
     mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, props, s.packet_bytes_max);
@@ -225,6 +235,12 @@ void lane::check_memory() {
   if (full == sending_full_) return;
   sending_full_ = full;
   for (session& s : sessions_) update_reading(s);
+}
+
+void lane::end_turn(time_point now) {
+  endpoint_.end_turn(now);
+  counters.output_bytes_high_water.see(pool_.bytes_in_use());
+  counters.waiting_bytes_high_water.see(blocks_.bytes_in_use());
 }
 
 void lane::on_time(time_point now) {

@@ -34,8 +34,9 @@ struct lane_config {
 };
 
 struct lane_counters {
-  counter connections, sessions, prelogin_bytes, ready; // now
-  counter output_bytes, waiting_bytes;                  // now
+  counter connections, sessions, prelogin_bytes, ready;      // now
+  counter output_bytes, waiting_bytes;                       // now
+  counter output_bytes_high_water, waiting_bytes_high_water; // at the end of turns
   counter connects, connects_refused, takeovers;
   counter publishes[3], publish_bytes;   // from clients, by QoS; payload bytes
   counter deliveries[2], delivery_bytes; // to clients, by QoS
@@ -43,6 +44,7 @@ struct lane_counters {
   counter outcomes_untold;               // 3.1.1: refused, and PUBACK cannot say so
   counter pubacks_in, pubacks_unknown;
   counter pending, pending_bytes; // messages that wait for recipients, now
+  counter pending_high_water;
   counter subscribes, subscriptions_refused;
   counter reads_paused;               // times a client's socket was not read for back pressure
   counter malformed;                  // packets
@@ -57,7 +59,7 @@ public:
 
   // --- shell ---
   void begin_turn(time_point now) { endpoint_.begin_turn(now); }
-  void end_turn(time_point now) { endpoint_.end_turn(now); }
+  void end_turn(time_point now);
   void on_up(conn& c, time_point now);
   std::size_t on_bytes(conn& c, mutable_bytes in, time_point now);
   void on_drained(conn& c, time_point now);
@@ -81,6 +83,33 @@ public:
   void on_ready(bool ready, time_point now);
   void on_event(link::event_level level, std::string_view line);
 
+  // --- questions of the admin server, asked in this thread (lane_questions.cpp) ---
+  struct session_info {
+    std::string id;
+    bool live = false, v5 = false; // not live: it waits for its shard
+    duration connected_for{};
+    std::size_t in_flight = 0, in_flight_max = 0, pending_messages = 0, pending_bytes = 0, output_bytes = 0,
+                unanswered = 0;
+  };
+  struct session_page {
+    std::vector<session_info> sessions;
+    std::uint32_t next = none; // where to go on; none: that was all
+  };
+  // Sessions from index `from` on, at most `most`, looking at a bounded number of places.
+  session_page sessions(std::uint32_t from, std::size_t most, time_point now);
+  struct explanation {
+    bool here = false;
+    session_info session; // if it is here
+    std::string router;   // its shard's link; empty: nobody serves the slot
+    std::uint16_t shard = 0;
+    link::link_state link = link::link_state::idle;
+    bool registered = false;
+  };
+  explanation explain(std::string_view id, time_point now);
+  drops_told drops(std::size_t most, std::string_view id = {}) const {
+    return {endpoint_.drops.newest(most, id), endpoint_.drops.recorded()};
+  }
+
   const link::endpoint<lane>& endpoint() const noexcept { return endpoint_; }
   link::endpoint<lane>& endpoint() noexcept { return endpoint_; }
   // f(id, live) for each session that is registered or about to be.
@@ -99,7 +128,8 @@ private:
   void update_reading(session& s);
   void check_memory();
   void update_held(session& s, std::size_t bytes);
-  void refuse(session& s, mqtt::protocol_version v, mqtt::reason r, std::string_view text);
+  void refuse(session& s, mqtt::protocol_version v, mqtt::reason r, std::string_view text,
+              std::string_view id = {});
 
   // lane_connect.cpp
   bool on_connect(session& s, const mqtt::packet& p, time_point now); // true: consumed
@@ -111,8 +141,8 @@ private:
   void on_packet(session& s, const mqtt::packet& p, time_point now);
   void on_publish(session& s, const mqtt::packet& p, time_point now);
   mqtt::reason resolve_alias(session& s, mqtt::publish_packet& p);
-  void refuse_publish(session& s, const mqtt::publish_packet& p, mqtt::reason r, drop_reason why,
-                      std::string_view text);
+  void refuse_publish(session& s, const mqtt::publish_packet& p, std::string_view to, mqtt::reason r,
+                      drop_reason why, std::string_view text);
   void on_puback(session& s, const mqtt::packet& p, time_point now);
   void on_subscribe(session& s, const mqtt::packet& p);
   void on_unsubscribe(session& s, const mqtt::packet& p);
@@ -129,6 +159,12 @@ private:
            (!receiving_full_ || s.c->out.empty());
   }
   void count_drop(drop_reason r) { counters.drops[static_cast<std::size_t>(r)].add(); }
+  void drop(const wire::message_view& m, drop_reason r, time_point now) {
+    count_drop(r);
+    endpoint_.drops.put(drop_kind::drop, name_of(r), m.sender(), m.destination(), m.qos1(), now);
+  }
+  void remember_refusal(const session& s, std::string_view why, std::string_view id);
+  session_info tell(const session& s, time_point now);
 
   struct client_hash {
     using is_transparent = void;

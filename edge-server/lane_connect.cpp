@@ -24,14 +24,18 @@ std::string lane::make_client_id() {
 // What is refused before an id matters.
 bool lane::check_connect(session& s, const mqtt::connect_packet& c) {
   if (c.authentication_method) {
-    refuse(s, c.version, reason::bad_authentication_method, "no extended authentication is offered");
+    refuse(s, c.version, reason::bad_authentication_method, "no extended authentication is offered",
+           c.client_id);
     return false;
   }
   if (c.will) {
     if (c.will->retain)
-      refuse(s, c.version, reason::retain_not_supported, "retained messages are not offered");
-    else if (c.will->qos == 2) refuse(s, c.version, reason::qos_not_supported, "QoS 2 is not offered");
-    else refuse(s, c.version, reason::implementation_specific_error, "will messages are not offered");
+      refuse(s, c.version, reason::retain_not_supported, "retained messages are not offered", c.client_id);
+    else if (c.will->qos == 2)
+      refuse(s, c.version, reason::qos_not_supported, "QoS 2 is not offered", c.client_id);
+    else
+      refuse(s, c.version, reason::implementation_specific_error, "will messages are not offered",
+             c.client_id);
     return false;
   }
   if (c.client_id.empty() && c.version == mqtt::protocol_version::v311 && !c.clean_start) {
@@ -40,7 +44,7 @@ bool lane::check_connect(session& s, const mqtt::connect_packet& c) {
   }
   if (!c.client_id.empty() && !mqtt::valid_client_id(c.client_id)) {
     refuse(s, c.version, reason::client_identifier_not_valid,
-           "a client id has 1 to 128 bytes without / + # and control characters");
+           "a client id has 1 to 128 bytes without / + # and control characters", c.client_id);
     return false;
   }
   return true;

@@ -29,17 +29,17 @@ answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
   p.qos = qos;
   if (m.ttl_ms()) p.message_expiry = m.ttl_ms() / 1000;
   if (mqtt::publish_size(p, s.version) > s.packet_bytes_max) {
-    count_drop(drop_reason::too_large_for_recipient);
+    drop(m, drop_reason::too_large_for_recipient, now);
     return answer::refused;
   }
   const time_point expires = m.ttl_ms() ? now + std::chrono::milliseconds(m.ttl_ms()) : never;
   if (qos == 0) {
     if (receiving_full_ && !s.c->out.empty()) {
-      count_drop(drop_reason::memory_limit);
+      drop(m, drop_reason::memory_limit, now);
       return answer::full;
     }
     if (s.c->out.size() >= config_.client_output_max) {
-      count_drop(drop_reason::recipient_slow);
+      drop(m, drop_reason::recipient_slow, now);
       return answer::full;
     }
     write_publish(s, m, 0, now, expires);
@@ -51,11 +51,11 @@ answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
   }
   const std::size_t waiting = s.pending ? s.pending->size() : 0; // alone, a message may be of any size
   if (waiting >= config_.pending_max || (waiting && s.pending_bytes + m.size() > config_.pending_bytes_max)) {
-    count_drop(drop_reason::recipient_full);
+    drop(m, drop_reason::recipient_full, now);
     return answer::full;
   }
   if (receiving_full_) {
-    count_drop(drop_reason::memory_limit);
+    drop(m, drop_reason::memory_limit, now);
     return answer::full;
   }
   if (!s.pending) s.pending = std::make_unique<std::deque<pending_message>>();
@@ -64,6 +64,7 @@ answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
   s.pending->push_back(w);
   s.pending_bytes += m.size();
   counters.pending.add();
+  counters.pending_high_water.see(counters.pending.get());
   counters.pending_bytes.add(m.size());
   return answer::accepted;
 }
@@ -93,8 +94,9 @@ void lane::pump_pending(session& s, time_point now) {
   while (!s.pending->empty() && can_write(s)) {
     const pending_message w = s.pending->front();
     s.pending->pop_front();
-    if (w.expires <= now) count_drop(drop_reason::expired);
-    else write_publish(s, wire::message_view({w.block, w.size}), 1, now, w.expires);
+    const wire::message_view m({w.block, w.size});
+    if (w.expires <= now) drop(m, drop_reason::expired, now);
+    else write_publish(s, m, 1, now, w.expires);
     s.pending_bytes -= w.size;
     counters.pending.sub();
     counters.pending_bytes.sub(w.size);
@@ -107,7 +109,7 @@ void lane::pump_pending(session& s, time_point now) {
 void lane::drop_pending(session& s) {
   if (!s.pending) return;
   for (const pending_message& w : *s.pending) {
-    count_drop(drop_reason::recipient_gone);
+    drop(wire::message_view({w.block, w.size}), drop_reason::recipient_gone, last_time_);
     counters.pending.sub();
     counters.pending_bytes.sub(w.size);
     blocks_.give(w.block, w.size);

@@ -116,9 +116,12 @@ void lane::put_puback(session& s, std::uint16_t packet_id, reason r, std::string
 }
 
 // A PUBLISH that is answered here, because it cannot be sent at all.
-void lane::refuse_publish(session& s, const mqtt::publish_packet& p, reason r, drop_reason why,
-                          std::string_view text) {
+void lane::refuse_publish(session& s, const mqtt::publish_packet& p, std::string_view to, reason r,
+                          drop_reason why, std::string_view text) {
   count_drop(why);
+  const link::client* c = endpoint_.find(s.client);
+  endpoint_.drops.put(p.qos ? drop_kind::refusal : drop_kind::drop, name_of(why), c->id,
+                      to.empty() ? p.topic : to, p.qos, last_time_);
   if (p.qos == 0) return;
   counters.outcomes[ix(answer::refused)].add();
   if (s.version == protocol_version::v311) {
@@ -146,15 +149,15 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
   counters.publish_bytes.add(m.payload.size());
   wire::message_parts out;
   if (m.topic.size() > limits::topic_bytes_max)
-    return refuse_publish(s, m, reason::topic_name_invalid, drop_reason::bad_topic,
+    return refuse_publish(s, m, out.destination, reason::topic_name_invalid, drop_reason::bad_topic,
                           "topic longer than 1 KiB");
   if (!parse_address(m.topic, out.destination, out.channel))
-    return refuse_publish(s, m, reason::topic_name_invalid, drop_reason::bad_topic,
+    return refuse_publish(s, m, out.destination, reason::topic_name_invalid, drop_reason::bad_topic,
                           "only @/client and @/client/channel are served");
   if (m.retain) // 3.1.1
-    return refuse_publish(s, m, reason::retain_not_supported, drop_reason::bad_topic, {});
+    return refuse_publish(s, m, out.destination, reason::retain_not_supported, drop_reason::bad_topic, {});
   if (m.properties.user_property_bytes > limits::user_properties_bytes_max)
-    return refuse_publish(s, m, reason::quota_exceeded, drop_reason::memory_limit,
+    return refuse_publish(s, m, out.destination, reason::quota_exceeded, drop_reason::memory_limit,
                           "user properties above 64 KiB");
   out.hash = endpoint_.hash(out.destination);
   const std::string_view sender = endpoint_.find(s.client)->id;

@@ -28,9 +28,11 @@ int run(int argc, const char* const* argv) {
   const ops::host_port admin_at = config.program.admin;
   ops::control_loop control; // outlives all that posts to it
   edge_server edge(std::move(config), control);
+  edge_stats stats(edge);
   std::unique_ptr<ops::admin_server> admin;
-  admin = std::make_unique<ops::admin_server>(
-      "--admin", admin_at, admin_routes(edge, [&admin] { return admin ? &admin->counters() : nullptr; }));
+  admin = std::make_unique<ops::admin_server>("--admin", admin_at, admin_routes(edge, stats, [&admin] {
+                                                return admin ? &admin->counters() : nullptr;
+                                              }));
   admin->start();
   ops::log_info("{} started as '{}' with {} lanes; the MQTT port {} opens when all routers are linked",
                 ops::build_text(), edge.config().name, edge.lanes().size(), edge.mqtt_address());
@@ -40,6 +42,8 @@ int run(int argc, const char* const* argv) {
     say("ready");
   });
   control.every(limits::pulse_interval, [&edge] { edge.beat(); });
+  stats.sample(); // what rates begin with
+  control.every(limits::rates_interval, [&stats] { stats.sample(); });
   control.every(std::chrono::seconds(10), [] { ops::log_all_suppressed(); });
   control.run();
   admin->stop(); // before what its handlers name

@@ -19,9 +19,10 @@ int run(int argc, const char* const* argv) {
   const ops::host_port admin_at = config.program.admin;
   ops::control_loop control; // outlives all that posts to it
   router r(std::move(config), control);
+  router_stats stats(r);
   std::unique_ptr<ops::admin_server> admin;
   admin = std::make_unique<ops::admin_server>(
-      "--admin", admin_at, admin_routes(r, [&admin] { return admin ? &admin->counters() : nullptr; }));
+      "--admin", admin_at, admin_routes(r, stats, [&admin] { return admin ? &admin->counters() : nullptr; }));
   r.start();
   admin->start();
   ops::log_info("{} started with {} shards", ops::build_text(), r.shards().size());
@@ -33,6 +34,8 @@ int run(int argc, const char* const* argv) {
   say("admin at http://" + ops::to_string(admin->local_endpoint()));
   say("ready");
   control.every(limits::pulse_interval, [&r] { r.beat(); });
+  stats.sample(); // what rates begin with
+  control.every(limits::rates_interval, [&stats] { stats.sample(); });
   control.every(std::chrono::seconds(10), [] { ops::log_all_suppressed(); });
   control.run();
   admin->stop(); // before what its handlers name

@@ -43,6 +43,7 @@ void shard::end_turn(time_point now) {
     if (p.urgent().size() > limits::urgent_bytes_max) lose(p, close_reason::out_of_memory, now);
   }
   touched_.clear();
+  counters.output_bytes_high_water.see(pool_.bytes_in_use());
 }
 
 void shard::on_time(time_point now) {
@@ -254,6 +255,8 @@ std::vector<shard::lane_info> shard::lanes() const {
       x.bytes_in = p.bytes_in, x.bytes_out = p.bytes_out;
       x.output_bytes = p.c->output_bytes();
       x.round_trip_us = p.round_trip_us;
+      x.queue_high_water = p.queue_high_water;
+      x.resent_in = p.resent_in, x.answers_in = p.answers_in;
     }
     all.push_back(std::move(x));
   }

@@ -20,6 +20,8 @@
 #pragma once
 #include "common/base/conn.hpp"
 #include "common/base/counters.hpp"
+#include "common/base/drop_ring.hpp"
+#include "common/base/histogram.hpp"
 #include "common/base/slab.hpp"
 #include "common/link/handshake.hpp"
 #include "common/link/slot_table.hpp"
@@ -53,6 +55,8 @@ struct shard_config {
 struct shard_counters {
   counter clients, contested, links, members;    // now
   counter table_bytes, output_bytes, warming_up; // now
+  counter output_bytes_high_water;               // at the end of turns
+  counter queue_high_water;                      // of the link that had the most unsent data
   counter messages_in[2], bytes_in[2];           // by QoS; bytes are whole frames
   counter messages_out[2], bytes_out[2];         // frames written to owner links
   counter resent_in, resent_out;                 // QoS 1 frames that were sent before
@@ -92,7 +96,7 @@ public:
 
   // --- questions of the admin server, asked in this thread ---
   struct whereabouts {
-    bool online = false, lingering = false;
+    bool online = false, lingering = false, contested = false;
     std::string edge;
     std::uint16_t lane = 0;
     duration connected_for{};
@@ -103,9 +107,12 @@ public:
     std::string edge, state;
     std::uint16_t lane = 0;
     std::uint64_t clients = 0, messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0,
-                  output_bytes = 0, round_trip_us = 0;
+                  output_bytes = 0, round_trip_us = 0, queue_high_water = 0, resent_in = 0, answers_in = 0;
   };
   std::vector<lane_info> lanes() const;
+  drops_told drops(std::size_t most, std::string_view id = {}) const {
+    return {drops_.newest(most, id), drops_.recorded()};
+  }
   // f(hash, edge name, lane number, handle, alive) for every entry; for tests.
   template <class F> void for_each_entry(F&& f) const;
 
@@ -113,6 +120,7 @@ public:
   const shard_config& config() const noexcept { return config_; }
 
   shard_counters counters;
+  histogram link_round_trip; // each heartbeat that was answered, on all links
   shard_plants plant;
 
 private:
@@ -134,6 +142,7 @@ private:
     std::uint64_t best_round_trip = ~std::uint64_t{0};
     std::int64_t clock_offset = 0; // lane's clock + this = our steady clock, µs
     std::uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0;
+    std::uint64_t queue_high_water = 0, resent_in = 0, answers_in = 0;
     bool touched = false;
     wire::batch_writer answers{wire::frame_type::answers};
     wire::batch_writer registered{wire::frame_type::registered};
@@ -238,6 +247,7 @@ private:
   bool sweeping_now_ = false;
   boost::unordered_flat_map<id_hash, contest> contests_;
   std::vector<peer*> touched_;
+  drop_ring drops_;
   wire::frame_writer writer_;
   time_point started_{}, last_turn_{}, next_check_{}, next_floors_{};
   std::uint64_t lift_ = 0;

@@ -29,7 +29,7 @@ void shard::on_message(peer& p, wire::message_view m, time_point) {
   counters.bytes_in[qos1].add(m.size());
   ++p.messages_in;
   p.bytes_in += m.size();
-  if (m.flags() & wire::flag_resent) counters.resent_in.add();
+  if (m.flags() & wire::flag_resent) counters.resent_in.add(), ++p.resent_in;
   if (!table_.owns(m.hash())) return answer_message(p, m, answer::moved, drop_reason::moved);
   if (warming_ && !plant.forward_while_warming)
     return answer_message(p, m, answer::later_warm_up, drop_reason::warming_up);
@@ -54,6 +54,11 @@ void shard::forward(peer& from, peer& to, handle h, wire::message_view m) {
   dirty_.mark(*to.c);
   ++to.messages_out;
   to.bytes_out += m.size();
+  const std::uint64_t queued = to.c->link->data.size();
+  if (queued > to.queue_high_water) {
+    to.queue_high_water = queued;
+    counters.queue_high_water.see(queued);
+  }
   counters.messages_out[qos1].add();
   counters.bytes_out[qos1].add(m.size());
   if (m.flags() & wire::flag_resent) counters.resent_out.add();
@@ -62,7 +67,14 @@ void shard::forward(peer& from, peer& to, handle h, wire::message_view m) {
 // What the shard itself has to say of a message: QoS 1 is answered, QoS 0 dropped and counted.
 void shard::answer_message(peer& p, const wire::message_view& m, answer a, drop_reason if_qos0,
                            member_index about) {
-  if (!m.qos1()) return counters.drops[ix(if_qos0)].add();
+  const auto remember = [&](drop_kind kind, std::string_view why) {
+    drops_.put(kind, why, m.sender(), m.destination(), m.qos1(), last_turn_);
+  };
+  if (!m.qos1()) {
+    remember(drop_kind::drop, name_of(if_qos0));
+    return counters.drops[ix(if_qos0)].add();
+  }
+  if (is_final(a)) remember(drop_kind::refusal, name_of(a));
   counters.answers[ix(a)].add();
   wire::answer_record r;
   r.number = static_cast<std::uint32_t>(m.number());
@@ -73,9 +85,10 @@ void shard::answer_message(peer& p, const wire::message_view& m, answer a, drop_
 }
 
 // Answers of an owner, passed on to the origins they name.
-bool shard::on_answers(peer&, const_bytes payload) {
+bool shard::on_answers(peer& p, const_bytes payload) {
   return wire::for_each_record<wire::answer_record>(payload, [&](wire::answer_record& r) {
     counters.answers[ix(r.what)].add();
+    ++p.answers_in;
     if (is_final(r.what) && r.what != answer::accepted) counters.refused_by_owner.add();
     peer* origin = r.lane < members_.size() ? members_[r.lane].p : nullptr;
     if (!origin) return; // its link is gone: it sends again, and the owner repeats its answer

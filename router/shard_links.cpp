@@ -117,6 +117,8 @@ bool shard::on_handshake(peer& p, const wire::frame& f, time_point now) {
   if (!p.handshake.on_frame(f, config_.secret, config_.make_nonce(), config_.life, now, writer_,
                             p.urgent())) {
     counters.handshakes_refused.add();
+    drops_.put(drop_kind::connect, name_of(close_reason::link_refused), p.handshake.who().edge_name, {},
+               drop_record::no_qos, now);
     fail(p, p.handshake.why().code, close_reason::link_refused, p.handshake.why().text, now);
     return true;
   }
@@ -160,6 +162,7 @@ shard::lane* shard::lane_of(const link::lane_identity& who, time_point now, std:
 bool shard::let_in(peer& p, time_point now) {
   const auto refuse = [&](wire::error_code code, close_reason why, std::string_view text) {
     counters.handshakes_refused.add();
+    drops_.put(drop_kind::connect, name_of(why), p.handshake.who().edge_name, {}, drop_record::no_qos, now);
     fail(p, code, why, text, now);
     return true;
   };
@@ -276,6 +279,7 @@ bool shard::on_heartbeat(peer& p, const_bytes payload, time_point now) {
   p.of->floor = std::max(p.of->floor, h.value);
   if (h.echo == 0 || to_us(now) < h.echo + h.held_us) return true;
   p.round_trip_us = to_us(now) - h.echo - h.held_us;
+  link_round_trip.record_us(p.round_trip_us);
   p.best_round_trip += p.best_round_trip / 64 + 1; // clocks drift: an old sample counts less and less
   if (p.round_trip_us <= p.best_round_trip) {      // the best sample says best how the clocks differ
     p.best_round_trip = p.round_trip_us;

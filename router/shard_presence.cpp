@@ -295,6 +295,7 @@ shard::whereabouts shard::where(std::string_view id, time_point now) const {
     say(e->link, e->connected);
     return w;
   }
+  w.contested = true;
   for (const claim& c : contests_.at(h))
     if (!c.waits && (c.id.empty() || c.id == id)) say(c.link, c.connected);
   return w;

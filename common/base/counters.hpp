@@ -14,6 +14,9 @@ public:
   void add(std::uint64_t n = 1) noexcept { value_.store(get() + n, std::memory_order_relaxed); }
   void set(std::uint64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
   void sub(std::uint64_t n = 1) noexcept { value_.store(get() - n, std::memory_order_relaxed); }
+  void see(std::uint64_t n) noexcept { // a high-water mark: keeps the greatest
+    if (n > get()) set(n);
+  }
   std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
 
 private:

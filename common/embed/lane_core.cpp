@@ -291,8 +291,12 @@ statistics lane_core::count() const {
   s.handler_failures = handler_failures_;
   s.link_losses = e.link_losses.get(), s.takeovers = e.takeovers.get();
   for (std::size_t i = 0; i < s.receipts.size(); ++i) s.receipts[i] = receipts_by_outcome_[i];
-  for (const auto& l : endpoint_.links())
-    s.link.push_back({l.address, l.state, l.output_bytes, l.round_trip_us});
+  endpoint_.board.for_each([&](const link_stats& l) {
+    s.link.push_back({l.address, l.shard, std::string(link_state_names[l.state.get()]), l.queue_bytes.get(),
+                      l.queue_high_water.get(), l.round_trip_us.get(), l.messages_out.get(),
+                      l.messages_in.get(), l.resends.get(), l.bytes_out.get(), l.bytes_in.get(),
+                      l.losses.get()});
+  });
   return s;
 }
 

@@ -27,6 +27,7 @@
 #include "common/link/connect_request.hpp"
 #include "common/link/handshake.hpp"
 #include "common/link/inbox.hpp"
+#include "common/link/link_stats.hpp"
 #include "common/link/outbox.hpp"
 #include "common/link/slot_table.hpp"
 
@@ -58,6 +59,8 @@ struct endpoint_counters {
   counter links_up, links; // now
   counter link_connects, link_losses;
   counter registrations, takeovers; // takeovers: sessions of ours that lost their id
+  counter paths_lost;               // notices that an owner's link was lost
+  counter queue_high_water;         // of the link that had the most unsent
   counter frames_in, frames_out_qos0;
   counter messages_in, bytes_in;      // messages delivered to us over links, their payload bytes
   counter accepted, accepted_qos0;    // taken by a session
@@ -108,19 +111,22 @@ public:
   std::size_t output_bytes() const noexcept;
   const lane_identity& who() const noexcept { return config_.who; }
 
-  struct link_info {
-    std::string address, state;
-    std::uint64_t output_bytes = 0, round_trip_us = 0;
-  };
-  std::vector<link_info> links() const; // for statistics
+  // The link of an id's shard, and the router's address as it was given; null: nobody serves its slot.
+  const link_stats* link_of(id_hash h) const noexcept {
+    const std::uint16_t k = slots_.link_of(h);
+    return k == slot_table::no_link ? nullptr : links_[k].stats;
+  }
 
   endpoint_counters counters;
-  outbox outgoing; // messages of our clients without an answer yet
-  inbox incoming;  // identities that our clients have accepted
+  histogram link_round_trip; // each heartbeat that was answered, on all links
+  link_board board;          // each link's counters
+  drop_ring drops;           // the newest drops and refusals of this lane
+  outbox outgoing;           // messages of our clients without an answer yet
+  inbox incoming;            // identities that our clients have accepted
   endpoint_plants plant;
 
 private:
-  enum class state : std::uint8_t { idle, dialling, handshake, syncing, up };
+  using state = link_state;
   struct known_member {
     member_index index;
     lane_id lane;
@@ -131,12 +137,14 @@ private:
     std::string host;
     std::uint16_t port = 0;
     std::uint16_t router = 0, shard = 0;
-    bool retired = false; // its router has fewer shards now
+    bool retired = false;        // its router has fewer shards now
+    link_stats* stats = nullptr; // of the address that it has now
     state st = state::idle;
     conn* c = nullptr;
     lane_handshake handshake;
     time_point next_dial{}, last_heard{}, last_frame{}, last_heartbeat{}, progress_at{}, up_at{};
-    std::uint64_t progress = 0; // conn.sent at progress_at
+    std::uint64_t progress = 0;   // conn.sent at progress_at
+    std::uint64_t sent_noted = 0; // conn.sent when it was last counted
     backoff retry{limits::reconnect_min, limits::reconnect_max};
     unsigned failures = 0; // in a row
     std::string trouble;   // the newest reason why it is not up, in words
@@ -187,6 +195,10 @@ private:
   void sync(std::uint16_t k, time_point now);
   void put_registration(std::uint16_t k, std::uint32_t index);
   void forget_members(shard_link& l);
+  void name_stats(std::uint16_t k);
+  void note_link(shard_link& l);
+  void note_links();
+  void count_drop(drop_reason why) { counters.drops[static_cast<std::size_t>(why)].add(); }
   void send_heartbeat(shard_link& l, time_point now);
   void check_link(std::uint16_t k, time_point now);
   void lose(std::uint16_t k, close_reason why, time_point now, bool flush = false);

@@ -10,7 +10,7 @@ namespace beeline::link {
 template <class Host>
 endpoint<Host>::endpoint(endpoint_config config, Host& host, chunk_pool&, block_pool& blocks,
                          dirty_list& dirty, time_point now)
-    : outgoing(blocks, dirty, config.window), config_(std::move(config)), host_(host),
+    : outgoing(blocks, dirty, config.window, &drops), config_(std::move(config)), host_(host),
       dirty_(dirty), hasher_{config_.secret.id_key(), config_.hash_bits}, random_(config_.random_seed),
       last_turn_(now), next_check_(now) {
   for (std::size_t r = 0; r < config_.routers.size(); ++r) {
@@ -32,7 +32,33 @@ std::uint16_t endpoint<Host>::add_link(std::uint16_t r, std::uint16_t shard, std
   ++idle_;
   counters.links.add();
   outgoing.add_link();
-  return static_cast<std::uint16_t>(links_.size() - 1);
+  const auto k = static_cast<std::uint16_t>(links_.size() - 1);
+  name_stats(k);
+  return k;
+}
+
+// Counts under the link's address, which a new slot map may have changed.
+template <class Host> void endpoint<Host>::name_stats(std::uint16_t k) {
+  shard_link& l = links_[k];
+  if (l.stats) l.stats->retired.set(1);
+  l.stats = &board.entry(l.host + ":" + std::to_string(l.port), l.shard);
+  outgoing.count_in(k, *l.stats);
+}
+
+// Once a turn, before what was queued in it is written.
+template <class Host> void endpoint<Host>::note_link(shard_link& l) {
+  link_stats& s = *l.stats;
+  const std::uint64_t queued = l.c ? l.c->output_bytes() : 0;
+  s.state.set(static_cast<std::uint64_t>(l.st));
+  s.queue_bytes.set(queued);
+  s.queue_high_water.see(queued);
+  counters.queue_high_water.see(queued);
+  if (!l.c) return;
+  s.bytes_out.add(l.c->sent - l.sent_noted);
+  l.sent_noted = l.c->sent;
+}
+template <class Host> void endpoint<Host>::note_links() {
+  for (shard_link& l : links_) note_link(l);
 }
 
 // --- clients ----------------------------------------------------------------------------------------
@@ -84,7 +110,8 @@ auto endpoint<Host>::send_qos0(const wire::message_parts& m, std::uint16_t& link
   link = slots_.link_of(m.hash);
   if (link == slot_table::no_link || links_[link].st != state::up) {
     why = drop_reason::link_down;
-    counters.drops[static_cast<std::size_t>(why)].add();
+    drops.put(drop_kind::drop, name_of(why), m.sender, m.destination, 0, last_turn_);
+    count_drop(why);
     return sent::dropped;
   }
   shard_link& l = links_[link];
@@ -92,7 +119,8 @@ auto endpoint<Host>::send_qos0(const wire::message_parts& m, std::uint16_t& link
   output_chain& data = l.c->link->data;
   if (data.size() + size > limits::link_output_bytes_max) {
     why = drop_reason::link_full;
-    counters.drops[static_cast<std::size_t>(why)].add();
+    drops.put(drop_kind::drop, name_of(why), m.sender, m.destination, 0, last_turn_);
+    count_drop(why);
     return sent::dropped;
   }
   if (size <= chunk_pool::contiguous_max) {
@@ -103,6 +131,7 @@ auto endpoint<Host>::send_qos0(const wire::message_parts& m, std::uint16_t& link
     data.append(big);
   }
   counters.frames_out_qos0.add();
+  l.stats->messages_out.add();
   dirty_.mark(*l.c);
   if (data.size() < config_.link_output_high) return sent::ok;
   l.blocked = true;
@@ -162,6 +191,7 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
   if (syncing_)
     for (std::uint16_t k = 0; k < links_.size(); ++k)
       if (links_[k].st == state::syncing) sync(k, now);
+  note_links();
 }
 
 template <class Host> void endpoint<Host>::on_time(time_point now) {
@@ -272,13 +302,18 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
   client* c = clients_.find(m.target());
   const bool here = c && c->id == m.destination();
   if (!m.body_intact()) {
-    counters.drops[static_cast<std::size_t>(drop_reason::bad_body)].add();
+    count_drop(drop_reason::bad_body);
+    drops.put(drop_kind::drop, name_of(drop_reason::bad_body), {}, {}, m.qos1(), now); // ids may be damaged
     return fail(k, wire::error_code::malformed, close_reason::link_bad_frame, "message body damaged", now);
   }
   counters.messages_in.add();
   counters.bytes_in.add(m.payload().size());
+  l.stats->messages_in.add();
   if (!m.qos1()) {
-    if (!here) return counters.drops[static_cast<std::size_t>(drop_reason::not_here)].add();
+    if (!here) {
+      drops.put(drop_kind::drop, name_of(drop_reason::not_here), m.sender(), m.destination(), 0, now);
+      return count_drop(drop_reason::not_here);
+    }
     if (host_.deliver(m.target(), m, now) == answer::accepted) counters.accepted_qos0.add();
     return;
   }

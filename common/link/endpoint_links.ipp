@@ -56,7 +56,8 @@ template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
   l.st = state::handshake;
   l.c = &c;
   l.up_at = l.last_heard = l.last_frame = l.progress_at = now;
-  l.progress = c.sent;
+  l.progress = l.sent_noted = c.sent;
+  l.stats->connects.add();
   l.last_heartbeat = time_point{};
   l.peer_sent_at = 0;
   l.handshake = lane_handshake{};
@@ -80,10 +81,12 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   c.why = why;
   dirty_.mark(c);
   counters.closes[static_cast<std::size_t>(why)].add();
+  note_link(l);
   const bool was_linked = l.st == state::up || l.st == state::syncing;
   if (l.trouble.empty()) l.trouble = text_of(why);
   if (was_linked) {
     counters.link_losses.add();
+    l.stats->losses.add();
     if (!leaving_)
       host_.on_event(event_level::warning,
                      "link to router " + label(l) + " lost: " + std::string(text_of(why)));
@@ -160,16 +163,6 @@ template <class Host> void endpoint<Host>::update_ready(time_point now) {
   host_.on_ready(ready_, now);
 }
 
-template <class Host> auto endpoint<Host>::links() const -> std::vector<link_info> {
-  static constexpr const char* names[] = {"idle", "dialling", "handshake", "syncing", "up"};
-  std::vector<link_info> all;
-  for (const shard_link& l : links_)
-    if (!l.retired)
-      all.push_back(
-          {label(l), names[static_cast<int>(l.st)], l.c ? l.c->output_bytes() : 0, l.round_trip_us});
-  return all;
-}
-
 // --- frames -----------------------------------------------------------------------------------------
 
 template <class Host> std::size_t endpoint<Host>::on_bytes(conn& c, mutable_bytes in, time_point now) {
@@ -190,6 +183,8 @@ template <class Host> std::size_t endpoint<Host>::on_bytes(conn& c, mutable_byte
     }
     at += f.bytes.size();
     counters.frames_in.add();
+    l.stats->frames_in.add();
+    l.stats->bytes_in.add(f.bytes.size());
     l.last_frame = now;
     if (!on_frame(k, f, now) && l.c == &c)
       fail(k, wire::error_code::malformed, close_reason::link_bad_frame,
@@ -225,7 +220,7 @@ template <class Host> bool endpoint<Host>::on_frame(std::uint16_t k, wire::frame
   case gone: {
     wire::lane_event e;
     if (!e.get(payload)) return false;
-    if (f.type == path_lost) outgoing.on_path_lost(k, now);
+    if (f.type == path_lost) counters.paths_lost.add(), outgoing.on_path_lost(k, now);
     else outgoing.on_lane_settled(k, e.index, now);
     drain_outcomes(now);
     return true;
@@ -329,7 +324,11 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
   l.peer_heard = now;
   l.shard_time = h.value;
   outgoing.set_shard_time(k, l.shard_time);
-  if (h.echo && to_us(now) >= h.echo + h.held_us) l.round_trip_us = to_us(now) - h.echo - h.held_us;
+  if (h.echo && to_us(now) >= h.echo + h.held_us) {
+    l.round_trip_us = to_us(now) - h.echo - h.held_us;
+    l.stats->round_trip_us.set(l.round_trip_us);
+    link_round_trip.record_us(l.round_trip_us);
+  }
   std::uint64_t slowest = 0;
   for (const shard_link& x : links_) slowest = std::max(slowest, x.round_trip_us);
   counters.round_trip_us.set(slowest);

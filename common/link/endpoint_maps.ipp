@@ -43,12 +43,14 @@ template <class Host> void endpoint<Host>::adopt_map(std::uint16_t ri, router_ma
     l.host = map[s].host;
     l.port = map[s].port;
     l.retired = false;
+    name_stats(k);
     l.next_dial = now;
   }
   for (std::size_t s = map.size(); s < r.links.size(); ++s) {
     shard_link& l = links_[r.links[s]];
     if (l.c) lose(r.links[s], close_reason::map_changed, now);
     l.retired = true;
+    l.stats->retired.set(1);
   }
   r.map = std::move(map);
   rebuild_slots(now);

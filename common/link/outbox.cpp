@@ -7,8 +7,8 @@
 
 namespace beeline::link {
 
-outbox::outbox(block_pool& blocks, dirty_list& dirty, settings s)
-    : blocks_(blocks), dirty_(dirty), settings_(s), ring_(s.window_messages, none) {
+outbox::outbox(block_pool& blocks, dirty_list& dirty, settings s, drop_ring* drops)
+    : blocks_(blocks), dirty_(dirty), drops_(drops), settings_(s), ring_(s.window_messages, none) {
   CHECK_INVARIANT((s.window_messages & (s.window_messages - 1)) == 0);
 }
 
@@ -65,6 +65,7 @@ void outbox::submit(handle sender, std::uint64_t token, std::uint16_t link, cons
   t.token = token;
   t.flow = f;
   t.sent_at = now;
+  t.submitted_us = static_cast<std::uint32_t>(to_us(now));
   if (m.ttl_ms) t.expires = now + std::chrono::milliseconds(m.ttl_ms);
   flow& w = flows_[f];
   t.prev = w.tail;
@@ -74,6 +75,8 @@ void outbox::submit(handle sender, std::uint64_t token, std::uint16_t link, cons
   if (w.first_pending == none) w.first_pending = i;
   counters.messages.add();
   counters.bytes.add(t.size);
+  counters.messages_high_water.see(counters.messages.get());
+  counters.bytes_high_water.see(counters.bytes.get());
   if (!w.stopped && !w.waiting && pump(f, now) == pumped::turn_over) pump_waiting(link, now);
 }
 
@@ -103,13 +106,25 @@ void outbox::remove(std::uint32_t i) {
   items_.give(i);
 }
 
-void outbox::finish(std::uint32_t i, answer what, answer cause) {
+void outbox::remember(const item& t, drop_kind kind, std::string_view reason, time_point now) {
+  if (!drops_) return;
+  const wire::message_view m({t.block, t.size});
+  drops_->put(kind, reason, m.sender(), m.destination(), 1, now);
+}
+
+void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now) {
   const item& t = items_[i];
   const flow& w = flows_[t.flow];
   if (t.flags & wire::flag_again && !plant.unknown_as_nobody &&
       (what == answer::nobody || what == answer::expired || what == answer::refused))
     what = answer::unknown; // an earlier copy may have been taken
-  if (!w.gone) outcomes.push_back({w.sender, t.token, what, cause, t.size});
+  if (!w.gone) {
+    outcomes.push_back({w.sender, t.token, what, cause, t.size});
+    publish_to_answer.record_us(static_cast<std::uint32_t>(to_us(now)) - t.submitted_us);
+    const bool gave_up = what == answer::refused && cause != answer::refused;
+    if (what != answer::accepted)
+      remember(t, drop_kind::refusal, gave_up ? name_of(drop_reason::gave_up) : name_of(what), now);
+  }
   remove(i);
 }
 
@@ -168,7 +183,9 @@ void outbox::write_copy(std::uint32_t i, std::uint16_t prev, time_point now) {
   t.data_end = l.c->link->data_end();
   dirty_.mark(*l.c);
   t.sent_at = now;
-  (t.flags & wire::flag_resent ? counters.resent : counters.sent).add();
+  const bool again = t.flags & wire::flag_resent;
+  (again ? counters.resent : counters.sent).add();
+  (again ? l.stats->resends : l.stats->messages_out).add();
 }
 
 // Sends one pending message. False: it has to wait (link, window, numbers).
@@ -218,7 +235,7 @@ outbox::pumped outbox::pump(std::uint32_t f, time_point now, bool in_turn) {
     item& t = items_[i];
     DCHECK_INVARIANT(t.st == state::pending);
     if (t.expires <= now) {
-      finish(i, answer::expired, answer::expired);
+      finish(i, answer::expired, answer::expired, now);
       continue;
     }
     const bool my_turn = (in_turn && l.turn_left) || t.number || l.next_waiting == l.waiting.size();
@@ -268,7 +285,7 @@ void outbox::unpin(time_point now) {
     if (items_[i].st != state::pending || (w.link != slot_table::no_link && links_[w.link].c)) break;
     counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
     const std::uint32_t f = items_[i].flow;
-    finish(i, answer::refused, answer::later_lane);
+    finish(i, answer::refused, answer::later_lane, now);
     if (flows_[f].head == none) free_flow(f);
   }
   if (numbered_pending_ == 0 || !numbers_used_up()) return;

@@ -23,10 +23,13 @@
 #include "common/base/block_pool.hpp"
 #include "common/base/conn.hpp"
 #include "common/base/counters.hpp"
+#include "common/base/drop_ring.hpp"
+#include "common/base/histogram.hpp"
 #include "common/base/ids.hpp"
 #include "common/base/limits.hpp"
 #include "common/base/slab.hpp"
 #include "common/base/time.hpp"
+#include "common/link/link_stats.hpp"
 #include "common/link/slot_table.hpp"
 #include "common/wire/message.hpp"
 #include "common/wire/messages.hpp"
@@ -37,7 +40,8 @@
 namespace beeline::link {
 
 struct outbox_counters {
-  counter messages, bytes;       // waiting for an answer, now
+  counter messages, bytes; // waiting for an answer, now
+  counter messages_high_water, bytes_high_water;
   counter answers[answer_count]; // received, by kind
   counter sent, resent;          // frames written to links: first copies, further copies
   counter safety_resends;        // by the slow timer; 0 in a run without faults
@@ -65,7 +69,8 @@ public:
     std::size_t link_window_bytes = limits::link_window_bytes_max;
   };
 
-  outbox(block_pool& blocks, dirty_list& dirty, settings s);
+  // `drops`: where refusals are remembered; it outlives the outbox. Null: nowhere.
+  outbox(block_pool& blocks, dirty_list& dirty, settings s, drop_ring* drops = nullptr);
   ~outbox();
 
   // Takes a message; it is sent as soon as its flow and its link allow.
@@ -75,7 +80,8 @@ public:
   void sender_gone(handle sender, time_point now);
 
   // --- links ---
-  void add_link();                                           // they are numbered from 0
+  void add_link(link_stats* stats = nullptr); // they are numbered from 0
+  void count_in(std::uint16_t link, link_stats& stats) noexcept { links_[link].stats = &stats; }
   void link_up(std::uint16_t link, conn& c, time_point now); // sends again all that was in flight
   void link_down(std::uint16_t link, time_point now);
   void set_shard_time(std::uint16_t link, std::uint64_t t) noexcept { links_[link].shard_time = t; }
@@ -94,6 +100,7 @@ public:
 
   std::vector<outcome> outcomes;
   outbox_counters counters;
+  histogram publish_to_answer; // from submit to the final answer of those that were told one
   outbox_plants plant;
 
 private:
@@ -107,6 +114,7 @@ private:
     time_point sent_at{}, expires = never;
     state st = state::pending;
     std::uint8_t flags = 0, tries = 0, safety = 0;
+    std::uint32_t submitted_us = 0; // low bits: waiting is bounded far below their 71 minutes
   };
   struct flow {
     handle sender;
@@ -124,6 +132,7 @@ private:
   };
   struct link_state {
     conn* c = nullptr; // null: down
+    link_stats* stats = nullptr;
     std::uint64_t shard_time = 0;
     std::size_t bytes = 0; // in flight
     bool resend_due = false;
@@ -169,7 +178,8 @@ private:
   bool prev_of(const item& m, std::uint16_t& out) const noexcept;
   void to_pending(item& m);
   void set_again(item& m);
-  void finish(std::uint32_t i, answer what, answer cause);
+  void finish(std::uint32_t i, answer what, answer cause, time_point now);
+  void remember(const item& m, drop_kind kind, std::string_view reason, time_point now);
   void remove(std::uint32_t i);
   void stop(std::uint32_t f);
   void give_up_numbers(flow& f);
@@ -186,6 +196,8 @@ private:
 
   block_pool& blocks_;
   dirty_list& dirty_;
+  drop_ring* drops_;
+  link_stats no_stats_{{}, 0}; // of links whose owner keeps none
   settings settings_;
   slab<item> items_;
   slab<flow> flows_;

@@ -31,14 +31,15 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
     what = answer::nobody;
   if (is_final(what)) {
     if (what == answer::accepted) w.tries = 0;
-    finish(i, what, what);
+    finish(i, what, what, now);
   } else if (w.gone) {
+    remember(t, drop_kind::drop, name_of(drop_reason::sender_gone), now);
     counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].add();
     remove(i);
   } else if (plant.not_stopped && what == answer::retry && t.st == state::in_flight) {
     std::uint16_t prev = 0;
     if (prev_of(t, prev)) write_copy(i, prev, now);
-    if (++t.tries > limits::resends_max) finish(i, answer::refused, what);
+    if (++t.tries > limits::resends_max) finish(i, answer::refused, what, now);
   } else {
     to_pending(t);
     if (what == answer::later_warm_up) w.held = hold::warm_up;
@@ -49,7 +50,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
       if (what != answer::busy) t.flags |= wire::flag_resent;
       if (++t.tries > limits::resends_max) {
         counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
-        finish(i, answer::refused, what);
+        finish(i, answer::refused, what, now);
       }
     }
     stop(f);
@@ -135,7 +136,7 @@ void outbox::on_drained(std::uint16_t link, time_point now) {
 
 // --- links ------------------------------------------------------------------------------------------
 
-void outbox::add_link() { links_.emplace_back(); }
+void outbox::add_link(link_stats* stats) { links_.emplace_back().stats = stats ? stats : &no_stats_; }
 
 void outbox::flow_link_lost(std::uint32_t f) {
   flow& w = flows_[f];
@@ -223,6 +224,7 @@ void outbox::sender_gone(handle sender, time_point now) {
     for (std::uint32_t i = w.head, after; i != none; i = after) {
       after = items_[i].next;
       if (items_[i].st != state::pending) continue;
+      remember(items_[i], drop_kind::drop, name_of(drop_reason::sender_gone), now);
       counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].add();
       remove(i);
     }
@@ -283,10 +285,10 @@ void outbox::give_up_late(time_point now) {
       next = t.next;
       if (t.st != state::pending) continue;
       if (t.expires <= now) {
-        finish(i, answer::expired, answer::expired);
+        finish(i, answer::expired, answer::expired, now);
       } else if (down && now - t.sent_at >= limits::link_down_max) {
         counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
-        finish(i, answer::refused, answer::later_lane);
+        finish(i, answer::refused, answer::later_lane, now);
       }
     }
     if (w.head == none) free_flow(f);

@@ -14,6 +14,7 @@ std::string_view version() noexcept;    // "0.1.0"
 std::string_view compiler() noexcept;   // "g++ 12.2.0"
 std::string_view build_type() noexcept; // "release" or "debug"
 std::string_view sanitizer() noexcept;  // "address", "thread" or ""
+std::string build_id();                 // of the program file, as the linker stamped it; "" without
 std::string build_text();               // "0.1.0 (g++ 12.2.0, release)"
 
 struct process_stats {

@@ -51,15 +51,30 @@ void metrics_page::gauge(std::string_view name, std::string_view help, const met
   add(std::string(name), help, "gauge", labels, number(value));
 }
 
+void metrics_page::histogram(std::string_view name, std::string_view help, const metric_labels& labels,
+                             std::span<const bucket> buckets, std::uint64_t count, double sum) {
+  const std::string n(name);
+  metric_labels all = labels;
+  all.emplace_back("le", "");
+  for (const bucket& b : buckets) {
+    all.back().second = number(b.not_above);
+    add(n, help, "histogram", all, fmt::format("{}", b.count), "_bucket");
+  }
+  all.back().second = "+Inf";
+  add(n, help, "histogram", all, fmt::format("{}", count), "_bucket");
+  add(n, help, "histogram", labels, number(sum), "_sum");
+  add(n, help, "histogram", labels, fmt::format("{}", count), "_count");
+}
+
 void metrics_page::add(std::string name, std::string_view help, std::string_view type,
-                       const metric_labels& labels, std::string_view value) {
+                       const metric_labels& labels, std::string_view value, std::string_view suffix) {
   CHECK_INVARIANT(name_ok(name));
   const auto [at, is_new] = index_.try_emplace(name, families_.size());
   if (is_new) families_.push_back({name, std::string(help), std::string(type), {}});
   metric_family& family = families_[at->second];
   CHECK_INVARIANT(family.type == type);
   std::string& out = family.samples;
-  out += name;
+  out.append(name).append(suffix);
   char before = '{';
   for (const auto& [key, text] : labels) {
     CHECK_INVARIANT(name_ok(key));

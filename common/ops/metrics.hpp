@@ -6,6 +6,7 @@
 // anything and are escaped.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,6 +26,13 @@ public:
                std::uint64_t value);
   void counter(std::string_view name, std::string_view help, const metric_labels& labels, double value);
   void gauge(std::string_view name, std::string_view help, const metric_labels& labels, double value);
+  // `buckets`: (upper bound, how many are not above it), rising; "+Inf" is added.
+  struct bucket {
+    double not_above;
+    std::uint64_t count;
+  };
+  void histogram(std::string_view name, std::string_view help, const metric_labels& labels,
+                 std::span<const bucket> buckets, std::uint64_t count, double sum);
   template <class V> void counter(std::string_view name, std::string_view help, V value) {
     counter(name, help, metric_labels{}, value);
   }
@@ -38,7 +46,7 @@ private:
     std::string samples; // lines, ready
   };
   void add(std::string name, std::string_view help, std::string_view type, const metric_labels& labels,
-           std::string_view value);
+           std::string_view value, std::string_view suffix = {});
   std::vector<metric_family> families_;
   std::unordered_map<std::string, std::size_t> index_;
 };

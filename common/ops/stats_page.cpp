@@ -4,6 +4,7 @@
 #include "common/ops/build_info.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -47,6 +48,21 @@ void stats_part::add(const stats_part& other) {
       put(s);
     }
   }
+  for (const timed& t : other.latencies_) {
+    const auto at =
+        std::find_if(latencies_.begin(), latencies_.end(), [&](const timed& x) { return x.name == t.name; });
+    if (at == latencies_.end()) latencies_.push_back(t);
+    else at->values.merge(t.values);
+  }
+}
+
+std::uint64_t stats_part::sum_of(std::string_view name) const {
+  std::uint64_t sum = 0;
+  bool known = false;
+  for (const sample& s : samples_)
+    if (s.name == name) sum += s.value, known = true;
+  CHECK_INVARIANT(known);
+  return sum;
 }
 
 std::uint64_t stats_part::value_of(std::string_view name, std::string_view key) const {
@@ -56,11 +72,34 @@ std::uint64_t stats_part::value_of(std::string_view name, std::string_view key) 
   return at->value;
 }
 
+namespace {
+json quantiles(const histogram_snapshot& h) {
+  const std::uint64_t n = h.count();
+  json out{{"count", n}, {"max_us", h.max_us}};
+  out["mean_us"] = n ? std::round(static_cast<double>(h.sum_us) / static_cast<double>(n) * 10) / 10 : 0.0;
+  for (const auto& [name, q] : {std::pair{"p50_us", 0.5}, std::pair{"p90_us", 0.9}, std::pair{"p99_us", 0.99},
+                                std::pair{"p999_us", 0.999}})
+    out[name] = h.quantile_us(q);
+  return out;
+}
+
+// Powers of two of a microsecond, which are borders of the histogram: 64 µs to 34 s.
+constexpr unsigned first_power = 6, last_power = 25;
+void tell_histogram(metrics_page& page, const std::string& name, std::string_view help,
+                    const metric_labels& labels, const histogram_snapshot& h) {
+  std::vector<metrics_page::bucket> buckets;
+  for (unsigned p = first_power; p <= last_power; ++p)
+    buckets.push_back({static_cast<double>(std::uint64_t{1} << p) / 1e6, h.below_power(p)});
+  page.histogram(name, help, labels, buckets, h.count(), static_cast<double>(h.sum_us) / 1e6);
+}
+} // namespace
+
 json stats_part::json() const {
   auto out = nlohmann::json::object();
   for (const sample& s : samples_)
     if (s.key.empty()) out[std::string(s.name)] = s.value;
     else out[std::string(s.name)][std::string(s.key)] = s.value;
+  for (const timed& t : latencies_) out["latency"][std::string(t.name)] = quantiles(t.values);
   return out;
 }
 
@@ -78,6 +117,9 @@ void stats_part::prometheus(metrics_page& page, std::string_view prefix, const m
     else if (s.name.ends_with("_us")) page.counter(name, s.help, all, value);
     else page.counter(name, s.help, all, s.value);
   }
+  for (const timed& t : latencies_)
+    tell_histogram(page, std::string(prefix) + std::string(t.name) + "_duration_seconds", t.help, labels,
+                   t.values);
 }
 
 void add_io(stats_part& p, const net::io_counters& io) {
@@ -95,6 +137,15 @@ void add_io(stats_part& p, const net::io_counters& io) {
   p.gauge("sockets", "Sockets open now", io.streams);
   p.gauge("socket_rest_bytes", "Bytes kept of frames and packets that are incomplete", io.rest_bytes);
   p.family("socket_closes", "Sockets closed, by reason", "reason", close_reason_names, io.closed);
+}
+
+void add_per_write(json& out, const stats_part& part, std::uint64_t messages) {
+  const auto writes = static_cast<double>(part.value_of("socket_writes"));
+  const auto each = [&](std::uint64_t n) {
+    return writes > 0 ? json(std::round(static_cast<double>(n) / writes * 10) / 10) : json(nullptr);
+  };
+  out["bytes_per_write"] = each(part.value_of("socket_bytes_out"));
+  out["messages_per_write"] = each(messages);
 }
 
 void add_admin(stats_part& p, const admin_counters& c) {
@@ -121,6 +172,7 @@ json program_json(std::string_view program) {
   return {{"program", program},
           {"version", version()},
           {"build", build_text()},
+          {"build_id", build_id()},
           {"started", utc_text(s.started)},
           {"uptime_seconds", s.uptime_seconds},
           {"process",
@@ -137,6 +189,7 @@ void program_metrics(metrics_page& page, std::string_view prefix) {
              {{"version", std::string(version())},
               {"compiler", std::string(compiler())},
               {"build_type", std::string(build_type())},
+              {"build_id", build_id()},
               {"sanitizer", std::string(sanitizer())}},
              1);
   page.gauge(p + "uptime_seconds", "Time since the process started", s.uptime_seconds);

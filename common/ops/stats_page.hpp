@@ -5,10 +5,12 @@
 //     JSON         "drops": {"nobody": 3, ...}          in the part, and summed in "totals"
 //     Prometheus   beeline_router_drops_total{shard="0",reason="nobody"} 3
 //
-// Names end in their unit (_bytes); those in _us are told to Prometheus as _seconds. Reading the
-// counters is a relaxed load: it never stops the thread that counts. Built for each request.
+// Names end in their unit (_bytes); those in _us are told to Prometheus as _seconds, and latencies as
+// histograms named _duration_seconds. Reading the counters is a relaxed load: it never stops the thread
+// that counts. Built for each request.
 #pragma once
 #include "common/base/counters.hpp"
+#include "common/base/histogram.hpp"
 #include "common/net/io_counters.hpp"
 #include "common/ops/admin_http.hpp"
 #include "common/ops/metrics.hpp"
@@ -57,22 +59,34 @@ public:
     for (const stat<Counters>& r : rows)
       samples_.push_back({r.kind, r.name, r.help, {}, {}, {}, (c.*r.value).get()});
   }
+  // Durations: quantiles in JSON, under "latency"; a histogram for Prometheus.
+  void latency(std::string_view name, std::string_view help, const histogram& h) {
+    latencies_.push_back({name, help, h.snapshot()});
+  }
   // One counter for each of `keys`, e.g. for each close_reason. Samples of one name and key add up.
   void family(std::string_view name, std::string_view help, std::string_view label,
               std::span<const std::string_view> keys, std::span<const beeline::counter> values);
   void by_qos(std::string_view name, std::string_view help, std::span<const beeline::counter> values);
 
-  void add(const stats_part& other); // sums, for totals and for families told in two places
+  void add(const stats_part& other);                 // sums, for totals and for families told in two places
+  std::uint64_t sum_of(std::string_view name) const; // of a family, or the one of that name; must be there
   std::uint64_t value_of(std::string_view name, std::string_view key = {}) const; // must be there
   nlohmann::json json() const;
   void prometheus(metrics_page& page, std::string_view prefix, const metric_labels& labels) const;
 
 private:
+  struct timed {
+    std::string_view name, help;
+    histogram_snapshot values;
+  };
   void put(const sample& s);
   std::vector<sample> samples_;
+  std::vector<timed> latencies_;
 };
 
 // What every program has in common.
+// Bytes and messages that went out with one write: how well batching does. Null before the first write.
+void add_per_write(nlohmann::json& part_json, const stats_part& part, std::uint64_t messages_written);
 void add_io(stats_part& part, const net::io_counters& io);
 void add_admin(stats_part& part, const admin_counters& admin);
 nlohmann::json program_json(std::string_view program); // program, version, build, uptime, process

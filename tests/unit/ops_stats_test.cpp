@@ -90,3 +90,46 @@ TEST_CASE("loopback is what no other machine can reach; all else needs a secret"
   c.secret = "swordfish";
   CHECK_NOTHROW(require_secret_or_loopback(c, {{"0.0.0.0", 1}}));
 }
+
+TEST_CASE("stats: a latency is quantiles in JSON and a histogram for Prometheus; parts merge") {
+  histogram a, b;
+  a.record_us(100), a.record_us(100), b.record_us(70'000'000);
+  stats_part one, two, totals;
+  one.latency("publish_to_answer", "Latency", a);
+  two.latency("publish_to_answer", "Latency", b);
+  totals.add(one);
+  totals.add(two);
+  const auto x = totals.json()["latency"]["publish_to_answer"];
+  CHECK(x["count"] == 3);
+  CHECK(x["max_us"] == 70'000'000);
+  CHECK(x["p50_us"] == 103); // the end of its bucket
+  CHECK(x["p999_us"] == 70'000'000);
+  CHECK(x["mean_us"] == 23'333'400.0);
+  metrics_page page;
+  one.prometheus(page, "p_", {{"lane", "0"}});
+  two.prometheus(page, "p_", {{"lane", "1"}});
+  const std::string text = page.prometheus();
+  CHECK_THAT(text,
+             Contains("# TYPE p_publish_to_answer_duration_seconds histogram") &&
+                 Contains("p_publish_to_answer_duration_seconds_bucket{lane=\"0\",le=\"6.4e-05\"} 0\n") &&
+                 Contains("p_publish_to_answer_duration_seconds_bucket{lane=\"0\",le=\"0.000128\"} 2\n") &&
+                 Contains("p_publish_to_answer_duration_seconds_bucket{lane=\"1\",le=\"33.554432\"} 0\n") &&
+                 Contains("p_publish_to_answer_duration_seconds_bucket{lane=\"1\",le=\"+Inf\"} 1\n") &&
+                 Contains("p_publish_to_answer_duration_seconds_sum{lane=\"0\"} 0.0002\n") &&
+                 Contains("p_publish_to_answer_duration_seconds_count{lane=\"0\"} 2\n"));
+}
+
+TEST_CASE("stats: bytes and messages a write; none before the first write") {
+  net::io_counters io;
+  stats_part p;
+  add_io(p, io);
+  nlohmann::json out;
+  add_per_write(out, p, 0);
+  CHECK(out["bytes_per_write"].is_null());
+  io.writes.add(4), io.bytes_out.add(1000);
+  stats_part q;
+  add_io(q, io);
+  add_per_write(out, q, 10);
+  CHECK(out["bytes_per_write"] == 250.0);
+  CHECK(out["messages_per_write"] == 2.5);
+}

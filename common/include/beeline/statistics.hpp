@@ -10,10 +10,14 @@
 BEELINE_LINK_BEGIN
 
 struct link_statistics {
-  std::string router; // "HOST:PORT (shard K)"
-  std::string state;  // idle, dialling, handshake, syncing, up
-  std::uint64_t queue_bytes = 0;
-  std::uint64_t round_trip_us = 0; // of the newest heartbeat
+  std::string address; // "HOST:PORT" of the shard
+  std::uint16_t shard = 0;
+  std::string state;                                         // idle, dialling, handshake, syncing, up
+  std::uint64_t queue_bytes = 0, queue_bytes_high_water = 0; // not yet sent
+  std::uint64_t round_trip_us = 0;                           // of the newest heartbeat
+  std::uint64_t sent = 0, received = 0, resent = 0;          // messages: first copies, for us, further copies
+  std::uint64_t bytes_out = 0, bytes_in = 0;
+  std::uint64_t losses = 0;
 };
 
 struct statistics {

@@ -1,0 +1,90 @@
+// Durations as a histogram that one thread writes and any thread reads, like counters.hpp.
+//
+//   µs   0 1 .. 7 | 8 9 .. 15 | 16 18 .. 30 | 32 36 .. 60 | ...      (HdrHistogram's idea)
+//        linear     8 buckets for each power of two up to 134 s, so a bucket is at most 1/8 wide
+//
+// Fixed memory (1.6 KiB), no clock: the caller gives durations between the times of turns. A reader
+// takes a snapshot; snapshots of several threads merge by adding.
+#pragma once
+#include "common/base/counters.hpp"
+#include "common/base/time.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace beeline {
+
+namespace histogram_shape {
+inline constexpr unsigned linear_bits = 3;     // 8 buckets for each power of two
+inline constexpr unsigned greatest_power = 27; // what is longer than 134 s counts as that
+inline constexpr std::uint64_t value_max = (std::uint64_t{1} << greatest_power) - 1;
+inline constexpr std::size_t buckets = (greatest_power - linear_bits + 1) << linear_bits;
+
+constexpr std::size_t bucket_of(std::uint64_t us) noexcept { // us <= value_max
+  const unsigned shift = static_cast<unsigned>(std::bit_width(us | 8)) - 1 - linear_bits;
+  return (std::size_t{shift} << linear_bits) + static_cast<std::size_t>(us >> shift);
+}
+constexpr std::uint64_t last_of(std::size_t bucket) noexcept { // the greatest value that falls into it
+  if (bucket < 8) return bucket;
+  const unsigned shift = static_cast<unsigned>(bucket >> linear_bits) - 1;
+  return (((bucket & 7) + 8 + 1) << shift) - 1;
+}
+} // namespace histogram_shape
+
+struct histogram_snapshot {
+  std::array<std::uint64_t, histogram_shape::buckets> counts{};
+  std::uint64_t sum_us = 0, max_us = 0;
+
+  std::uint64_t count() const noexcept {
+    std::uint64_t n = 0;
+    for (const std::uint64_t c : counts) n += c;
+    return n;
+  }
+  void merge(const histogram_snapshot& o) noexcept {
+    for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += o.counts[i];
+    sum_us += o.sum_us;
+    max_us = std::max(max_us, o.max_us);
+  }
+  // The value that the share `q` (0..1] of all are not above, to the end of its bucket. 0 when empty.
+  std::uint64_t quantile_us(double q) const noexcept {
+    const std::uint64_t all = count();
+    const auto wanted = static_cast<std::uint64_t>(q * static_cast<double>(all) + 0.999999);
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < counts.size() && all; ++i)
+      if ((seen += counts[i]) >= wanted && seen) return std::min(histogram_shape::last_of(i), max_us);
+    return max_us;
+  }
+  // How many are shorter than 2^power µs: a border between buckets.
+  std::uint64_t below_power(unsigned power) const noexcept {
+    std::uint64_t n = 0;
+    for (std::size_t i = 0; i < counts.size() && histogram_shape::last_of(i) < std::uint64_t{1} << power; ++i)
+      n += counts[i];
+    return n;
+  }
+};
+
+class histogram {
+public:
+  void record(duration d) noexcept { record_us(d.count() > 0 ? to_us(d) : 0); }
+  void record_us(std::uint64_t us) noexcept {
+    us = std::min(us, histogram_shape::value_max);
+    counts_[histogram_shape::bucket_of(us)].add();
+    sum_us_.add(us);
+    max_us_.see(us);
+  }
+  histogram_snapshot snapshot() const noexcept {
+    histogram_snapshot s;
+    for (std::size_t i = 0; i < counts_.size(); ++i) s.counts[i] = counts_[i].get();
+    s.sum_us = sum_us_.get();
+    s.max_us = max_us_.get();
+    return s;
+  }
+
+private:
+  std::array<counter, histogram_shape::buckets> counts_;
+  counter sum_us_, max_us_;
+};
+static_assert(sizeof(histogram) < 2048);
+
+} // namespace beeline

@@ -1,0 +1,69 @@
+// How many a second: the counters of one part of a program, sampled once a second over a minute.
+//
+//   samples:  [-60 s] ... [-10 s] ... [-1 s][newest]      rates: the newest less the one before, by the
+//                                                         time that was really between them
+//
+// Sampled by the control loop, told by the admin thread; never by a shard or lane, whose counters are
+// only read. Windows that are longer than the program has run take what there is.
+#pragma once
+#include "common/base/limits.hpp"
+#include "common/base/time.hpp"
+#include "common/ops/stats_page.hpp"
+
+#include <array>
+#include <mutex>
+
+namespace beeline::ops {
+
+// A rate: the sum of some samples of a stats_part. An empty key means all of a family.
+struct rate_source {
+  struct term {
+    std::string_view name, key = {};
+  };
+  std::string_view name;
+  std::array<term, 2> terms{}; // the second may be empty
+};
+inline constexpr std::size_t rate_sources_max = 16;
+
+class rate_meter {
+public:
+  explicit rate_meter(std::span<const rate_source> sources);
+  void sample(const stats_part& part, time_point now);
+  nlohmann::json json() const; // {"1s": {"messages_in": 12.0, ...}, "10s": ..., "60s": ...}
+
+private:
+  struct instant {
+    time_point at{};
+    std::array<std::uint64_t, rate_sources_max> values{};
+  };
+  nlohmann::json over(std::size_t seconds) const;
+
+  const std::span<const rate_source> sources_; // a constant table
+  mutable std::mutex mutex_;
+  std::array<instant, limits::rates_kept> ring_;
+  std::size_t taken_ = 0; // ever
+};
+
+// The meters of a program's parts and of all of them together.
+class rate_meters {
+public:
+  rate_meters(std::span<const rate_source> sources, std::size_t parts);
+  // tell(k): the stats_part of part k. Control loop.
+  template <class Tell> void sample(Tell tell, time_point now) {
+    stats_part totals;
+    for (std::size_t k = 0; k < parts_.size(); ++k) {
+      const stats_part part = tell(k);
+      parts_[k]->sample(part, now);
+      totals.add(part);
+    }
+    totals_.sample(totals, now);
+  }
+  nlohmann::json of_part(std::size_t k) const;
+  nlohmann::json of_all() const;
+
+private:
+  std::vector<std::unique_ptr<rate_meter>> parts_;
+  rate_meter totals_;
+};
+
+} // namespace beeline::ops

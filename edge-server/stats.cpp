@@ -1,0 +1,245 @@
+#include "edge-server/stats.hpp"
+
+#include "common/net/event_loop.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace beeline::edge {
+namespace {
+
+using nlohmann::json;
+constexpr std::string_view prefix = "beeline_edge_";
+
+constexpr auto gauge = ops::stat_kind::gauge, greatest = ops::stat_kind::greatest;
+
+constexpr ops::stat<lane_counters> client_rows[] = {
+    {"ready", "1 while in sync with every shard", &lane_counters::ready, gauge},
+    {"connections", "MQTT connections", &lane_counters::connections, gauge},
+    {"clients", "Clients that have their CONNACK", &lane_counters::sessions, gauge},
+    {"prelogin_bytes", "Bytes kept of connections without CONNECT", &lane_counters::prelogin_bytes, gauge},
+    {"queue_bytes", "Memory of outputs", &lane_counters::output_bytes, gauge},
+    {"waiting_bytes", "Memory of messages that wait for their answer or recipient",
+     &lane_counters::waiting_bytes, gauge},
+    {"queue_bytes_high_water", "Most memory of outputs at the end of a turn, since the start",
+     &lane_counters::output_bytes_high_water, greatest},
+    {"waiting_bytes_high_water", "Most memory of waiting messages at the end of a turn, since the start",
+     &lane_counters::waiting_bytes_high_water, greatest},
+    {"pending_messages_high_water", "Most messages that waited for recipients, since the start",
+     &lane_counters::pending_high_water, greatest},
+    {"connects", "CONNECT packets", &lane_counters::connects},
+    {"connects_refused", "CONNECT packets refused", &lane_counters::connects_refused},
+    {"session_takeovers", "Sessions ended by a newer one on the same lane", &lane_counters::takeovers},
+    {"publish_bytes", "Payload bytes from clients", &lane_counters::publish_bytes},
+    {"delivery_bytes", "Payload bytes to clients", &lane_counters::delivery_bytes},
+    {"outcomes_untold", "Refusals that MQTT 3.1.1 has no way to tell", &lane_counters::outcomes_untold},
+    {"pubacks_in", "PUBACK packets from clients", &lane_counters::pubacks_in},
+    {"pubacks_unknown", "PUBACK packets for nothing that was sent", &lane_counters::pubacks_unknown},
+    {"pending_messages", "Messages that wait for recipients", &lane_counters::pending, gauge},
+    {"pending_bytes", "Bytes of messages that wait for recipients", &lane_counters::pending_bytes, gauge},
+    {"subscribes", "SUBSCRIBE packets", &lane_counters::subscribes},
+    {"subscriptions_refused", "Filters refused", &lane_counters::subscriptions_refused},
+    {"reads_paused", "Times a client was not read for back pressure", &lane_counters::reads_paused},
+    {"malformed_packets", "Malformed packets", &lane_counters::malformed},
+};
+
+constexpr ops::stat<link::endpoint_counters> link_rows[] = {
+    {"links", "Links to shards, wanted", &link::endpoint_counters::links, gauge},
+    {"links_up", "Links to shards in sync", &link::endpoint_counters::links_up, gauge},
+    {"link_connects", "Links made", &link::endpoint_counters::link_connects},
+    {"link_losses", "Links lost", &link::endpoint_counters::link_losses},
+    {"link_round_trip_us", "Newest round trip of the slowest link", &link::endpoint_counters::round_trip_us,
+     greatest},
+    {"link_queue_bytes_high_water", "Most bytes that waited for one link, since the start",
+     &link::endpoint_counters::queue_high_water, greatest},
+    {"paths_lost", "Notices of shards that an owner's link was lost", &link::endpoint_counters::paths_lost},
+    {"registrations", "Registrations of clients sent", &link::endpoint_counters::registrations},
+    {"takeovers", "Sessions that lost their id to another lane", &link::endpoint_counters::takeovers},
+    {"link_frames_in", "Frames from shards", &link::endpoint_counters::frames_in},
+    {"messages_in", "Messages from shards for our clients", &link::endpoint_counters::messages_in},
+    {"message_bytes_in", "Payload bytes of messages from shards", &link::endpoint_counters::bytes_in},
+    {"messages_accepted", "QoS 1 messages taken by a session", &link::endpoint_counters::accepted},
+    {"messages_accepted_qos0", "QoS 0 messages taken by a session", &link::endpoint_counters::accepted_qos0},
+    {"messages_out_qos0", "QoS 0 messages sent to shards", &link::endpoint_counters::frames_out_qos0},
+};
+
+constexpr ops::stat<link::outbox_counters> outbox_rows[] = {
+    {"unanswered_messages", "QoS 1 messages of our clients without an answer",
+     &link::outbox_counters::messages, gauge},
+    {"unanswered_bytes", "Bytes of QoS 1 messages of our clients without an answer",
+     &link::outbox_counters::bytes, gauge},
+    {"unanswered_messages_high_water", "Most QoS 1 messages that had no answer, since the start",
+     &link::outbox_counters::messages_high_water, greatest},
+    {"unanswered_bytes_high_water", "Most bytes of QoS 1 messages that had no answer, since the start",
+     &link::outbox_counters::bytes_high_water, greatest},
+    {"messages_out", "QoS 1 messages sent to shards, first copies", &link::outbox_counters::sent},
+    {"messages_resent", "QoS 1 messages sent again", &link::outbox_counters::resent},
+    {"safety_resends", "Of these, by the slow safety timer", &link::outbox_counters::safety_resends},
+    {"late_answers", "Answers to messages that had theirs", &link::outbox_counters::late_answers},
+};
+
+constexpr ops::stat<link::inbox_counters> inbox_rows[] = {
+    {"origins", "Lanes whose accepted messages are remembered", &link::inbox_counters::origins, gauge},
+    {"accepted_window_bytes", "Memory of accepted numbers", &link::inbox_counters::memory_bytes, gauge},
+    {"duplicates", "Copies of accepted messages", &link::inbox_counters::duplicates},
+    {"late_copies", "Copies of settled messages, dropped", &link::inbox_counters::late_copies},
+    {"retries", "Messages answered retry", &link::inbox_counters::retries},
+    {"not_here", "Messages answered not here", &link::inbox_counters::not_here},
+    {"unknown", "Messages answered unknown", &link::inbox_counters::unknown},
+};
+
+constexpr ops::stat<link::link_stats> per_link_rows[] = {
+    {"shard_link_queue_bytes", "Bytes that wait for one link", &link::link_stats::queue_bytes, gauge},
+    {"shard_link_queue_bytes_high_water",
+     "Most bytes that waited for one link at the end of a turn, since the start",
+     &link::link_stats::queue_high_water, greatest},
+    {"shard_link_round_trip_us", "Newest round trip of one link", &link::link_stats::round_trip_us, gauge},
+    {"shard_link_frames_in", "Frames that came over one link", &link::link_stats::frames_in},
+    {"shard_link_bytes_in", "Bytes of frames that came over one link", &link::link_stats::bytes_in},
+    {"shard_link_bytes_out", "Bytes that one link took", &link::link_stats::bytes_out},
+    {"shard_link_messages_in", "Messages that came over one link", &link::link_stats::messages_in},
+    {"shard_link_messages_out", "Messages queued for one link, first copies",
+     &link::link_stats::messages_out},
+    {"shard_link_resends", "Further copies of messages queued for one link", &link::link_stats::resends},
+    {"shard_link_connects", "Times that one link was made", &link::link_stats::connects},
+    {"shard_link_losses", "Times that one link was lost", &link::link_stats::losses},
+};
+
+void tell_clients(ops::stats_part& p, const lane_counters& c) {
+  p.table(c, client_rows);
+  p.by_qos("publishes", "PUBLISH packets from clients", c.publishes);
+  p.by_qos("deliveries", "PUBLISH packets to clients", c.deliveries);
+  p.family("outcomes", "What QoS 1 publishers were told", "kind", answer_names, c.outcomes);
+  p.family("client_closes", "Client connections ended, by reason", "reason", close_reason_names, c.closes);
+}
+
+void tell_links(ops::stats_part& p, const link::endpoint_counters& c) {
+  p.table(c, link_rows);
+  p.family("link_closes", "Links closed, by reason", "reason", close_reason_names, c.closes);
+}
+
+void tell_windows(ops::stats_part& p, const link::outbox_counters& o, const link::inbox_counters& i) {
+  p.table(o, outbox_rows);
+  p.family("answers", "Answers received, by kind", "kind", answer_names, o.answers);
+  p.table(i, inbox_rows);
+}
+
+ops::stats_part tell(const lane_place& place) {
+  const lane& l = *place.core;
+  const link::endpoint<lane>& e = l.endpoint();
+  ops::stats_part p;
+  tell_clients(p, l.counters);
+  tell_links(p, e.counters);
+  tell_windows(p, e.outgoing.counters, e.incoming.counters);
+  for (const auto* drops : {&l.counters.drops, &e.counters.drops, &e.outgoing.counters.drops})
+    p.family("drops", "Messages that went no further, by reason", "reason", drop_reason_names, *drops);
+  p.latency("publish_to_answer", "From a QoS 1 PUBLISH to what its client was told",
+            e.outgoing.publish_to_answer);
+  p.latency("link_round_trip", "Round trips of heartbeats on links", e.link_round_trip);
+  ops::add_io(p, place.thread->counters());
+  return p;
+}
+
+constexpr ops::rate_source rates[] = {
+    {"connects", {{{"connects"}}}},
+    {"publishes", {{{"publishes"}}}},
+    {"publish_bytes", {{{"publish_bytes"}}}},
+    {"deliveries", {{{"deliveries"}}}},
+    {"delivery_bytes", {{{"delivery_bytes"}}}},
+    {"messages_in", {{{"messages_in"}}}},
+    {"messages_out", {{{"messages_out"}, {"messages_out_qos0"}}}},
+    {"message_bytes_in", {{{"message_bytes_in"}}}},
+    {"messages_resent", {{{"messages_resent"}}}},
+    {"answers_accepted", {{{"answers", "accepted"}}}},
+    {"drops", {{{"drops"}}}},
+    {"socket_bytes_in", {{{"socket_bytes_in"}}}},
+    {"socket_bytes_out", {{{"socket_bytes_out"}}}},
+};
+
+json part_json(const ops::stats_part& part) {
+  json x = part.json();
+  ops::add_per_write(x, part,
+                     part.sum_of("messages_out") + part.sum_of("messages_out_qos0") +
+                         part.sum_of("messages_resent") + part.sum_of("deliveries"));
+  return x;
+}
+
+json link_json(const link::link_stats& s) {
+  constexpr std::size_t prefix_bytes = std::string_view("shard_link_").size();
+  json x{{"address", s.address}, {"shard", s.shard}, {"state", link::link_state_names[s.state.get()]}};
+  for (const ops::stat<link::link_stats>& r : per_link_rows)
+    x[std::string(r.name.substr(prefix_bytes))] = (s.*r.value).get();
+  return x;
+}
+
+void tell_link_metrics(ops::metrics_page& page, const link::link_stats& s, std::size_t lane) {
+  const ops::metric_labels labels{
+      {"lane", std::to_string(lane)}, {"router", s.address}, {"shard", std::to_string(s.shard)}};
+  ops::stats_part p;
+  p.table(s, per_link_rows);
+  p.prometheus(page, "beeline_edge_", labels);
+  page.gauge("beeline_edge_shard_link_up", "1 while the link is in sync", labels,
+             s.state.get() == static_cast<std::uint64_t>(link::link_state::up));
+}
+
+} // namespace
+
+edge_stats::edge_stats(const edge_server& e) : edge_(e), rates_(rates, e.lanes().size()) {}
+
+void edge_stats::sample() {
+  rates_.sample([this](std::size_t k) { return tell(*edge_.lanes()[k]); }, net::steady_now());
+}
+
+ops::http_response edge_stats::page(const ops::admin_counters* admin) const {
+  const edge_server& e = edge_;
+  json page = ops::program_json("beeline-edge");
+  page["name"] = e.config().name;
+  page["mqtt"] = {{"address", e.mqtt_address()},
+                  {"open", e.open()},
+                  {"connections", e.budget().open()},
+                  {"connections_max", e.budget().max()}};
+  ops::stats_part totals, http;
+  bool ready = e.open();
+  for (std::size_t k = 0; k < e.lanes().size(); ++k) {
+    const lane_place& place = *e.lanes()[k];
+    const ops::stats_part part = tell(place);
+    totals.add(part);
+    ready = ready && place.core->counters.ready.get() != 0;
+    json x = part_json(part);
+    x["rates"] = rates_.of_part(k);
+    x["lane"] = k;
+    x["per_link"] = json::array();
+    place.core->endpoint().board.for_each(
+        [&](const link::link_stats& s) { x["per_link"].push_back(link_json(s)); });
+    page["lanes"].push_back(std::move(x));
+  }
+  page["ready"] = ready;
+  page["totals"] = part_json(totals);
+  page["totals"]["rates"] = rates_.of_all();
+  if (admin) {
+    ops::add_admin(http, *admin);
+    page["admin"] = http.json();
+  }
+  return ops::json_page(page);
+}
+
+ops::http_response edge_stats::metrics(const ops::admin_counters* admin) const {
+  const edge_server& e = edge_;
+  ops::metrics_page page;
+  ops::program_metrics(page, prefix);
+  page.gauge(std::string(prefix) + "mqtt_open", "1 once the MQTT port is open", e.open() ? 1 : 0);
+  page.gauge(std::string(prefix) + "connections_max", "MQTT connections allowed",
+             static_cast<double>(e.budget().max()));
+  for (std::size_t k = 0; k < e.lanes().size(); ++k) {
+    tell(*e.lanes()[k]).prometheus(page, prefix, {{"lane", std::to_string(k)}});
+    e.lanes()[k]->core->endpoint().board.for_each(
+        [&](const link::link_stats& s) { tell_link_metrics(page, s, k); });
+  }
+  if (admin) {
+    ops::stats_part http;
+    ops::add_admin(http, *admin);
+    http.prometheus(page, prefix, {});
+  }
+  return {200, std::string(page.content_type), page.prometheus()};
+}
+
+} // namespace beeline::edge

@@ -1,0 +1,23 @@
+// The edge server's counters as pages: /stats and /metrics, and the rates that the control loop samples.
+//
+// Reads what lanes count where it stands. Any thread; it outlives neither edge server nor control loop.
+#pragma once
+#include "common/ops/rates.hpp"
+#include "edge-server/edge.hpp"
+
+namespace beeline::edge {
+
+class edge_stats {
+public:
+  explicit edge_stats(const edge_server& e);
+  void sample(); // control loop, every limits::rates_interval
+  // `admin`: the admin server's counters; may be null.
+  ops::http_response page(const ops::admin_counters* admin) const;
+  ops::http_response metrics(const ops::admin_counters* admin) const;
+
+private:
+  const edge_server& edge_;
+  ops::rate_meters rates_;
+};
+
+} // namespace beeline::edge

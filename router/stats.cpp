@@ -1,0 +1,176 @@
+#include "router/stats.hpp"
+
+#include "common/net/event_loop.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace beeline::router {
+namespace {
+
+using nlohmann::json;
+constexpr std::string_view prefix = "beeline_router_";
+
+constexpr auto gauge = ops::stat_kind::gauge, greatest = ops::stat_kind::greatest;
+
+constexpr ops::stat<shard_counters> shard_rows[] = {
+    {"warming_up", "1 while the shard does not yet know who is offline", &shard_counters::warming_up, gauge},
+    {"clients", "Client ids registered", &shard_counters::clients, gauge},
+    {"clients_contested", "Client ids or hashes that two sessions claim", &shard_counters::contested, gauge},
+    {"links", "Links of lanes that are up", &shard_counters::links, gauge},
+    {"lanes", "Lanes known, lingering ones included", &shard_counters::members, gauge},
+    {"table_bytes", "Memory of the presence table", &shard_counters::table_bytes, gauge},
+    {"queue_bytes", "Memory of outputs that wait for links", &shard_counters::output_bytes, gauge},
+    {"messages_resent_in", "QoS 1 messages from lanes that had been sent before", &shard_counters::resent_in},
+    {"messages_resent_out", "Of the messages written to owner links, those that had been sent before",
+     &shard_counters::resent_out},
+    {"messages_refused_by_owner", "Final answers of owners other than accepted",
+     &shard_counters::refused_by_owner},
+    {"registrations", "Registrations of clients", &shard_counters::registrations},
+    {"unregistrations", "Ends of sessions told by lanes", &shard_counters::unregistrations},
+    {"takeovers", "Sessions kicked because their client connected elsewhere", &shard_counters::takeovers},
+    {"hash_collisions", "Different ids with one hash", &shard_counters::collisions},
+    {"claims_refused", "Registrations refused at a limit", &shard_counters::claims_refused},
+    {"paths_lost", "Owner links that ended with messages perhaps on them", &shard_counters::path_lost},
+    {"lingers_expired", "Lost lanes that did not come back in time", &shard_counters::linger_expired},
+    {"warm_ups_incomplete", "Warm-ups that ended with a lane missing", &shard_counters::warm_ups_incomplete},
+    {"clock_lifts", "Times that shard time was moved past that of an earlier life",
+     &shard_counters::clock_lifts},
+    {"handshakes", "Links let in", &shard_counters::handshakes},
+    {"handshakes_refused", "Links refused", &shard_counters::handshakes_refused},
+    {"queue_bytes_high_water", "Most memory of outputs at the end of a turn, since the start",
+     &shard_counters::output_bytes_high_water, greatest},
+    {"link_queue_bytes_high_water", "Most bytes of messages that waited for one link, since the start",
+     &shard_counters::queue_high_water, greatest},
+    {"link_round_trip_us", "Newest round trip of the slowest link", &shard_counters::round_trip_us, greatest},
+};
+
+ops::stats_part tell(const shard_place& place) {
+  const shard_counters& c = place.core->counters;
+  ops::stats_part p;
+  p.table(c, shard_rows);
+  p.by_qos("messages_in", "Messages from lanes", c.messages_in);
+  p.by_qos("message_bytes_in", "Bytes of messages from lanes, whole frames", c.bytes_in);
+  p.by_qos("messages_out", "Messages written to owner links", c.messages_out);
+  p.by_qos("message_bytes_out", "Bytes of messages written to owner links, whole frames", c.bytes_out);
+  p.family("answers", "Answers to QoS 1 messages, the shard's own and those passed on", "kind", answer_names,
+           c.answers);
+  p.family("drops", "QoS 0 messages that went no further", "reason", drop_reason_names, c.drops);
+  p.family("link_closes", "Links closed, by reason", "reason", close_reason_names, c.closes);
+  p.latency("link_round_trip", "Round trips of heartbeats on links", place.core->link_round_trip);
+  ops::add_io(p, place.thread->counters());
+  return p;
+}
+
+// Frames written to owner links for distinct accepted messages, resends apart, and those messages.
+// Messages in flight are in the first number only: it is exact at rest. QoS 0 counts as accepted
+// when it was written.
+struct copies {
+  std::uint64_t written = 0, messages = 0;
+  explicit copies(const ops::stats_part& totals) {
+    const std::uint64_t qos0 = totals.value_of("messages_out", "qos0");
+    const std::uint64_t all = qos0 + totals.value_of("messages_out", "qos1");
+    const std::uint64_t apart =
+        totals.value_of("messages_resent_out") + totals.value_of("messages_refused_by_owner");
+    written = all > apart ? all - apart : 0;
+    messages = qos0 + totals.value_of("answers", "accepted");
+  }
+  double ratio() const { return static_cast<double>(written) / static_cast<double>(messages); }
+};
+
+std::string slots_text(std::uint32_t first, std::uint32_t last) {
+  return std::to_string(first) + "-" + std::to_string(last);
+}
+
+constexpr ops::rate_source rates[] = {
+    {"messages_in", {{{"messages_in"}}}},
+    {"messages_out", {{{"messages_out"}}}},
+    {"message_bytes_in", {{{"message_bytes_in"}}}},
+    {"message_bytes_out", {{{"message_bytes_out"}}}},
+    {"answers_accepted", {{{"answers", "accepted"}}}},
+    {"drops", {{{"drops"}}}},
+    {"messages_resent_in", {{{"messages_resent_in"}}}},
+    {"registrations", {{{"registrations"}}}},
+    {"socket_bytes_in", {{{"socket_bytes_in"}}}},
+    {"socket_bytes_out", {{{"socket_bytes_out"}}}},
+};
+
+json part_json(const ops::stats_part& part) {
+  json x = part.json();
+  ops::add_per_write(x, part, part.sum_of("messages_out"));
+  return x;
+}
+
+} // namespace
+
+// Empty: ready.
+std::string why_not_ready(const router& r) {
+  for (std::size_t k = 0; k < r.shards().size(); ++k) {
+    if (r.shards()[k]->pulse.stalled()) return "shard " + std::to_string(k) + " does not answer";
+    if (r.shards()[k]->core->counters.warming_up.get())
+      return "shard " + std::to_string(k) + " is warming up";
+  }
+  return {};
+}
+
+router_stats::router_stats(const router& r) : router_(r), rates_(rates, r.shards().size()) {}
+
+void router_stats::sample() {
+  rates_.sample([this](std::size_t k) { return tell(*router_.shards()[k]); }, net::steady_now());
+}
+
+ops::http_response router_stats::page(const ops::admin_counters* admin) const {
+  const router& r = router_;
+  json page = ops::program_json("beeline-router");
+  page["slots"] = slots_text(r.config().slots.first, r.config().slots.last);
+  page["ready"] = why_not_ready(r).empty();
+  ops::stats_part totals, http;
+  for (std::size_t k = 0; k < r.shards().size(); ++k) {
+    const shard_place& place = *r.shards()[k];
+    const ops::stats_part part = tell(place);
+    totals.add(part);
+    json x = part_json(part);
+    x["rates"] = rates_.of_part(k);
+    x["shard"] = k;
+    x["slots"] = slots_text(place.core->config().first_slot, place.core->config().last_slot);
+    x["listen"] = place.address;
+    page["shards"].push_back(std::move(x));
+  }
+  page["totals"] = part_json(totals);
+  page["totals"]["rates"] = rates_.of_all();
+  const copies c(totals);
+  page["copies_per_message"] = c.messages ? json(c.ratio()) : json(nullptr);
+  page["copies"] = {{"frames_written", c.written}, {"messages", c.messages}};
+  if (admin) {
+    ops::add_admin(http, *admin);
+    page["admin"] = http.json();
+  }
+  return ops::json_page(page);
+}
+
+ops::http_response router_stats::metrics(const ops::admin_counters* admin) const {
+  const router& r = router_;
+  ops::metrics_page page;
+  ops::program_metrics(page, prefix);
+  ops::stats_part totals, http;
+  for (std::size_t k = 0; k < r.shards().size(); ++k) {
+    const ops::stats_part part = tell(*r.shards()[k]);
+    totals.add(part);
+    part.prometheus(page, prefix, {{"shard", std::to_string(k)}});
+  }
+  const copies c(totals);
+  page.gauge(std::string(prefix) + "copies_frames_written",
+             "Frames written to owner links for accepted messages, resends apart",
+             static_cast<double>(c.written));
+  page.gauge(std::string(prefix) + "copies_messages", "Distinct accepted messages",
+             static_cast<double>(c.messages));
+  if (c.messages)
+    page.gauge(std::string(prefix) + "copies_per_message", "The one divided by the other; exact at rest",
+               c.ratio());
+  if (admin) {
+    ops::add_admin(http, *admin);
+    http.prometheus(page, prefix, {});
+  }
+  return {200, std::string(page.content_type), page.prometheus()};
+}
+
+} // namespace beeline::router

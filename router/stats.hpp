@@ -1,0 +1,25 @@
+// The router's counters as pages: /stats and /metrics, and the rates that the control loop samples.
+//
+// Reads what shards count where it stands. Any thread; it outlives neither router nor control loop.
+#pragma once
+#include "common/ops/rates.hpp"
+#include "router/router.hpp"
+
+namespace beeline::router {
+
+std::string why_not_ready(const router& r); // empty: ready
+
+class router_stats {
+public:
+  explicit router_stats(const router& r);
+  void sample(); // control loop, every limits::rates_interval
+  // `admin`: the admin server's counters; may be null.
+  ops::http_response page(const ops::admin_counters* admin) const;
+  ops::http_response metrics(const ops::admin_counters* admin) const;
+
+private:
+  const router& router_;
+  ops::rate_meters rates_;
+};
+
+} // namespace beeline::router

@@ -1,0 +1,81 @@
+// Durations in buckets: where a value falls, quantiles, merging, what a reader sees meanwhile.
+#include "common/base/histogram.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace beeline;
+using namespace std::chrono_literals;
+
+TEST_CASE("histogram: each value falls into the bucket that holds it, at most an eighth wide") {
+  using namespace histogram_shape;
+  std::size_t last = 0;
+  for (std::uint64_t v = 0; v <= value_max; v += v / 1000 + 1) {
+    const std::size_t b = bucket_of(v);
+    REQUIRE(b < buckets);
+    REQUIRE(b >= last);
+    REQUIRE(b - last <= 1);
+    REQUIRE(v <= last_of(b));
+    REQUIRE((b == 0 || v > last_of(b - 1)));
+    REQUIRE((last_of(b) - v) * 8 <= std::max<std::uint64_t>(v, 8));
+    last = b;
+  }
+  CHECK(bucket_of(value_max) == buckets - 1);
+  CHECK(last_of(buckets - 1) == value_max);
+}
+
+TEST_CASE("histogram: count, sum, greatest and quantiles") {
+  histogram h;
+  CHECK(h.snapshot().count() == 0);
+  CHECK(h.snapshot().quantile_us(0.99) == 0);
+  for (int k = 1; k <= 1000; ++k) h.record(duration(k));
+  const auto s = h.snapshot();
+  CHECK(s.count() == 1000);
+  CHECK(s.sum_us == 500'500);
+  CHECK(s.max_us == 1000);
+  CHECK(s.quantile_us(0.5) >= 500);
+  CHECK(s.quantile_us(0.5) <= 563);
+  CHECK(s.quantile_us(0.001) == 1);
+  CHECK(s.quantile_us(1.0) == 1000); // never above what was there
+}
+
+TEST_CASE("histogram: one slow value among a thousand shows at the end only") {
+  histogram h;
+  for (int k = 0; k < 999; ++k) h.record(100us);
+  h.record(3s);
+  const auto s = h.snapshot();
+  CHECK(s.quantile_us(0.99) < 112);
+  CHECK(s.quantile_us(0.999) < 112);
+  CHECK(s.quantile_us(0.9999) == 3'000'000);
+}
+
+TEST_CASE("histogram: what is negative counts as nothing, what is too long as the longest") {
+  histogram h;
+  h.record(-5us);
+  h.record(std::chrono::hours(1));
+  const auto s = h.snapshot();
+  CHECK(s.counts.front() == 1);
+  CHECK(s.counts.back() == 1);
+  CHECK(s.max_us == histogram_shape::value_max);
+}
+
+TEST_CASE("histogram: snapshots of several threads merge") {
+  histogram a, b;
+  a.record(10us), a.record(20us);
+  b.record(10us), b.record(5ms);
+  auto all = a.snapshot();
+  all.merge(b.snapshot());
+  CHECK(all.count() == 4);
+  CHECK(all.sum_us == 5040);
+  CHECK(all.max_us == 5000);
+  CHECK(all.counts[histogram_shape::bucket_of(10)] == 2);
+}
+
+TEST_CASE("histogram: powers of two are borders between buckets") {
+  histogram h;
+  for (const int us : {1, 63, 64, 127, 128, 5000}) h.record(duration(us));
+  const auto s = h.snapshot();
+  CHECK(s.below_power(6) == 2);
+  CHECK(s.below_power(7) == 4);
+  CHECK(s.below_power(8) == 5);
+  CHECK(s.below_power(25) == 6);
+}

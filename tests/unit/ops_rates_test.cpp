@@ -1,0 +1,95 @@
+// Rates over windows, from counters sampled now and then.
+#include "common/ops/rates.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+using namespace beeline;
+using namespace beeline::ops;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr rate_source sources[] = {
+    {"messages_in", {{{"messages_in"}}}},
+    {"accepted", {{{"answers", "accepted"}}}},
+    {"both", {{{"messages_in"}, {"sent"}}}},
+};
+
+struct sampled {
+  counter messages[2], answers[answer_count], sent;
+  rate_meter meter{sources};
+  time_point now{1h};
+  stats_part part() const {
+    stats_part p;
+    p.by_qos("messages_in", "Messages", messages);
+    p.family("answers", "Answers", "kind", answer_names, answers);
+    p.counter("sent", "Sent", sent);
+    return p;
+  }
+  void second(std::uint64_t n, duration passed = 1s) {
+    messages[0].add(n / 2), messages[1].add(n - n / 2);
+    answers[0].add(n / 10), answers[1].add(1000);
+    sent.add(1);
+    now += passed;
+    meter.sample(part(), now);
+  }
+  double rate(const char* window, const char* name = "messages_in") {
+    return meter.json()[window][name].get<double>();
+  }
+};
+
+} // namespace
+
+TEST_CASE("rates: nothing was sampled, or once: all are 0") {
+  sampled s;
+  CHECK(s.rate("60s") == 0);
+  s.meter.sample(s.part(), s.now);
+  CHECK(s.rate("1s") == 0);
+}
+
+TEST_CASE("rates: families add up or are told by key, several counters add up") {
+  sampled s;
+  s.meter.sample(s.part(), s.now);
+  s.second(100);
+  CHECK(s.rate("1s") == 100);
+  CHECK(s.rate("1s", "accepted") == 10);
+  CHECK(s.rate("1s", "both") == 101);
+}
+
+TEST_CASE("rates: a burst leaves the windows one after the other") {
+  sampled s;
+  s.meter.sample(s.part(), s.now);
+  s.second(600);
+  CHECK(s.rate("1s") == 600);
+  CHECK(s.rate("60s") == 600); // of the second that there was
+  for (int k = 0; k < 9; ++k) s.second(0);
+  CHECK(s.rate("1s") == 0);
+  CHECK(s.rate("10s") == 60);
+  s.second(0);
+  CHECK(s.rate("10s") == 0);
+  for (int k = 0; k < 49; ++k) s.second(0);
+  CHECK(s.rate("60s") == 10);
+  s.second(0);
+  CHECK(s.rate("60s") == 0);
+}
+
+TEST_CASE("rates: samples that come late count by the time that was really between them") {
+  sampled s;
+  s.meter.sample(s.part(), s.now);
+  s.second(300, 3s);
+  CHECK(s.rate("1s") == 100);
+  CHECK(s.rate("10s") == 100);
+}
+
+TEST_CASE("rates: parts and all of them together") {
+  sampled a, b;
+  rate_meters all(sources, 2);
+  const auto tell = [&](std::size_t k) { return k == 0 ? a.part() : b.part(); };
+  all.sample(tell, time_point(1h));
+  a.second(10), b.second(32);
+  all.sample(tell, time_point(1h) + 1s);
+  CHECK(all.of_part(0)["1s"]["messages_in"] == 10.0);
+  CHECK(all.of_part(1)["1s"]["messages_in"] == 32.0);
+  CHECK(all.of_all()["1s"]["messages_in"] == 42.0);
+}

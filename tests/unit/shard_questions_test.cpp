@@ -1,0 +1,92 @@
+// What an operator may ask a shard beside who is where: contests, drops, queues and round trips of links.
+#include "tests/support/link_shard_tools.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace beeline;
+using namespace beeline::test;
+
+TEST_CASE("shard: a client that two sessions claim is told as contested until it is settled") {
+  two_joined_lanes t;
+  for (scripted_lane* l : {&t.e1, &t.e2}) l->hash_bits = 64;
+  t.e1.registers({1, 1}, "ann", t.bench.now);
+  CHECK_FALSE(t.bench.shard.where("ann", t.bench.now).contested);
+  t.e2.registers({1, 1}, "ann", t.bench.now + std::chrono::seconds(1));
+  CHECK(t.bench.shard.where("ann", t.bench.now).contested);
+  t.e1.unregisters({1, 1}, "ann");
+  const auto w = t.bench.shard.where("ann", t.bench.now);
+  CHECK_FALSE(w.contested);
+  CHECK(w.edge == "e2");
+}
+
+TEST_CASE("shard: the most that waited for a link stays known when it has drained") {
+  two_lanes_with_bob t;
+  t.e2.reads = false;
+  for (std::uint64_t k = 1; k <= 10; ++k) {
+    test_message m;
+    m.to = "bob";
+    m.number = k;
+    m.payload = std::string(1'000, 'x');
+    t.e1.sends(m);
+  }
+  const auto most = t.bench.shard.counters.queue_high_water.get();
+  CHECK(most > 10'000);
+  CHECK(t.bench.shard.counters.output_bytes_high_water.get() >= most);
+  t.e2.reads = true;
+  t.e2.beats_once();
+  t.bench.wait(std::chrono::milliseconds(600));
+  for (const auto& l : t.bench.shard.lanes()) {
+    if (l.edge != "e2") continue;
+    CHECK(l.output_bytes < 1'000);
+    CHECK(l.queue_high_water == most);
+    CHECK(l.messages_out == 10);
+  }
+}
+
+TEST_CASE("shard: answers and messages that were sent before are counted at their link") {
+  two_lanes_with_bob t;
+  test_message m;
+  m.to = "bob";
+  m.number = 1;
+  t.e1.sends(m);
+  m.flags = wire::flag_again | wire::flag_resent;
+  t.e1.sends(m);
+  t.e2.answers(1, t.e1.index, answer::accepted);
+  for (const auto& l : t.bench.shard.lanes()) {
+    CHECK(l.resent_in == (l.edge == "e1" ? 1u : 0u));
+    CHECK(l.answers_in == (l.edge == "e2" ? 1u : 0u));
+  }
+}
+
+TEST_CASE("shard: each heartbeat that is answered is a round trip") {
+  two_joined_lanes t;
+  wire::heartbeat beat;
+  beat.sent_at = 1;
+  t.e1.says(make(beat)); // echoes nothing yet
+  CHECK(t.bench.shard.link_round_trip.snapshot().count() == 0);
+  beat.echo = to_us(t.bench.now - std::chrono::milliseconds(7));
+  beat.held_us = 2'000;
+  t.e1.says(make(beat));
+  t.e2.says(make(beat));
+  CHECK(t.bench.shard.link_round_trip.snapshot().count() == 2);
+  CHECK(t.bench.shard.link_round_trip.snapshot().max_us == 5'000);
+}
+
+TEST_CASE("shard: answers that are not final are no drops; a lane that is refused is one") {
+  two_lanes t(shard_bench::warming());
+  t.e1.joins();
+  test_message m;
+  m.to = "bob";
+  m.number = 1;
+  t.e1.sends(m);
+  CHECK(t.bench.shard.drops(9).recorded == 0); // later
+  m.qos1 = false;
+  t.e1.sends(m);
+  REQUIRE(t.bench.shard.drops(9).recorded == 1);
+  CHECK(std::string(t.bench.shard.drops(9).newest[0].reason) == "warming_up");
+  scripted_lane twin(t.bench, "e1", 9);
+  twin.connects();
+  REQUIRE(t.bench.shard.drops(9).recorded == 2);
+  CHECK(t.bench.shard.drops(9).newest[0].from() == "e1");
+  CHECK(t.bench.shard.drops(9).newest[0].kind == drop_kind::connect);
+}
