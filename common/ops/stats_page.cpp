@@ -25,8 +25,18 @@ void stats_part::put(const sample& s) {
 void stats_part::family(std::string_view name, std::string_view help, std::string_view label,
                         std::span<const std::string_view> keys, std::span<const beeline::counter> values) {
   CHECK_INVARIANT(keys.size() == values.size());
-  for (std::size_t i = 0; i < keys.size(); ++i)
-    put({stat_kind::counter, name, help, label, keys[i], keys[i], values[i].get()});
+  // One search for the whole family: its samples stand together, in the order of its keys.
+  auto at = std::find_if(samples_.begin(), samples_.end(), [&](const sample& x) { return x.name == name; });
+  const bool fresh = at == samples_.end();
+  if (fresh) samples_.reserve(samples_.size() + keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (fresh) {
+      samples_.push_back({stat_kind::counter, name, help, label, keys[i], keys[i], values[i].get()});
+    } else {
+      CHECK_INVARIANT(at != samples_.end() && at->name == name && at->key == keys[i]);
+      (at++)->value += values[i].get();
+    }
+  }
 }
 
 void stats_part::by_qos(std::string_view name, std::string_view help,
