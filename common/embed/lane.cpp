@@ -87,7 +87,13 @@ struct lane::impl : std::enable_shared_from_this<impl> {
   impl(asio::io_context& c, const lane_options& o, lane_handlers h)
       : context(c), timer(c),
         core(config_of(o), o.unanswered_bytes_max, checked(std::move(h)), pool, net::steady_now()),
-        driver(core, net::core_loop_options{}, c, [this] { want_turn(); }) {}
+        driver(core, net::core_loop_options{}, c, [this] { want_turn(); }) {
+    core.post = [this](std::function<void()> f) {
+      asio::post(context, [weak = weak_from_this(), f = std::move(f)] {
+        if (const auto self = weak.lock()) f();
+      });
+    };
+  }
 
   time_point now() const noexcept { return net::steady_now(); }
   bool in_thread() const noexcept { return context.get_executor().running_in_this_thread(); }
@@ -102,11 +108,14 @@ struct lane::impl : std::enable_shared_from_this<impl> {
 
   void turn() {
     if (ended) return;
+    if (in_turn) return want_turn();       // a handler runs the io_context
     const auto alive = shared_from_this(); // a handler may drop the lane
     turn_wanted = false;
     driver.loop().own();
     const auto ready = driver.loop().look();
+    in_turn = true;
     driver.turn(ready);
+    in_turn = false;
     if (stop_done) try_to_stop();
     if (ended) return;
     if (!ready.empty()) return want_turn(); // there may be more: look again after the others' handlers
@@ -140,7 +149,7 @@ struct lane::impl : std::enable_shared_from_this<impl> {
   void end() { // nothing of the lane stays in the io_context
     if (std::exchange(ended, true)) return;
     core.stop_sending();
-    core.fail_all(errc::outcome_unknown);
+    core.fail_all(now());
     driver.close_all();
     driver.loop().cancel_await();
     timer.cancel();
@@ -156,7 +165,7 @@ struct lane::impl : std::enable_shared_from_this<impl> {
   net::core_driver<lane_core> driver;
   time_point timer_at = never, stop_at = never;
   completion<void(error_code, bool)> stop_done;
-  bool turn_wanted = false, stopping = false, ended = false, all_answered = false;
+  bool turn_wanted = false, in_turn = false, stopping = false, ended = false, all_answered = false;
 };
 
 lane::lane(asio::io_context& context, lane_options options, lane_handlers handlers)
@@ -164,7 +173,10 @@ lane::lane(asio::io_context& context, lane_options options, lane_handlers handle
   impl_->want_turn(); // dials
 }
 
-lane::~lane() { impl_->end(); }
+lane::~lane() {
+  impl_->core.mute(); // what the handlers refer to may be gone already
+  impl_->end();
+}
 
 lane::executor_type lane::get_executor() const noexcept { return executor_of(*impl_); }
 lane::executor_type lane::executor_of(const impl& i) noexcept { return i.context.get_executor(); }
@@ -194,7 +206,7 @@ bool lane::send(client_handle from, const message& m, error_code& ec) {
 
 void lane::send_and_wait(const std::shared_ptr<impl>& i, client_handle from, const message& m,
                          completion<void(error_code, receipt)> done) {
-  if (!i->in_thread() && !i->context.stopped()) {
+  if (!i->in_thread()) {
     // Also the thread that has not begun to run the io_context, or does so at intervals: it waits a little
     // longer.
     auto copy = std::make_shared<owned_message>(m);
@@ -221,7 +233,8 @@ void lane::shut_down(impl& i, std::chrono::milliseconds patience, completion<voi
   if (i.ended || i.stop_done) return done(errc::shutting_down, false);
   i.core.stop_sending();
   i.stop_done = std::move(done);
-  i.stop_at = i.now() + std::max(patience, patience.zero());
+  i.stop_at =
+      i.now() + std::clamp(patience, patience.zero(), std::chrono::milliseconds(std::chrono::hours(24)));
   i.want_turn();
   // The loop's own deadlines know nothing of ours: look at least each 10 ms.
   i.stop_timer.emplace(i.context);

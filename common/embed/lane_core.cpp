@@ -57,6 +57,7 @@ lane_core::~lane_core() = default;
 
 // What a handler of the program lets out ends here.
 template <class F, class... Args> auto lane_core::guarded(F& f, Args&&... args) -> bool {
+  if (muted_) return false;
   try {
     f(std::forward<Args>(args)...);
     return true;
@@ -109,14 +110,14 @@ bool lane_core::registered(client_handle c) noexcept {
 bool lane_core::detach(client_handle c, time_point now) {
   if (!find(c)) return false;
   endpoint_.detach(of(c), now);
-  forget(c, errc::not_attached, errc::not_attached);
+  forget(c, errc::not_attached);
   return true;
 }
 
-// The endpoint has let go of it: its receipts will not come any more.
-void lane_core::forget(client_handle c, errc attach_error, errc receipt_error) {
+// The endpoint has let go of it: its receipts will not come any more. What was under way may have been taken.
+void lane_core::forget(client_handle c, errc attach_error) {
   client_state* s = find(c);
-  while (s->receipts != none) complete(s->receipts, receipt_error, {});
+  while (s->receipts != none) complete(s->receipts, errc::outcome_unknown, {});
   s->used = false;
   by_id_.erase(s->id);
   s->id = {};
@@ -134,8 +135,10 @@ void lane_core::on_kicked(handle h, time_point now) {
   const std::string id = s->id;
   const bool was_waiting = s->done != nullptr;
   endpoint_.detach(h, now);
-  forget(of(h), errc::kicked, errc::kicked);
-  if (!was_waiting && handlers_.on_kicked) guarded(handlers_.on_kicked, of(h), std::string_view(id));
+  forget(of(h), errc::kicked);
+  if (was_waiting || !handlers_.on_kicked) return;
+  // Behind the completion of async_attach, which may have been posted a moment ago.
+  post([this, c = of(h), id] { guarded(handlers_.on_kicked, c, std::string_view(id)); });
 }
 
 void lane_core::wait_ready(ready_done done) {
@@ -196,9 +199,13 @@ bool lane_core::send(client_handle from, const message& m, error_code& ec) {
 void lane_core::send(client_handle from, const message& m, send_done done, time_point now) {
   error_code ec;
   if (!prepare(from, m, true, ec)) return done(ec, {});
-  const auto& waits = endpoint_.outgoing.counters;
-  if (waits.bytes.get() + wire::message_bytes(parts_, true) > unanswered_bytes_max_)
-    return update_want_more(), done(errc::would_block, {});
+  const std::size_t size = wire::message_bytes(parts_, true);
+  if (size > unanswered_bytes_max_) return done(errc::message_too_large, {}); // there is never room for it
+  if (endpoint_.outgoing.counters.bytes.get() + size > unanswered_bytes_max_ ||
+      endpoint_.outgoing.messages() >= limits::window_messages_max) {
+    full_ = told_full_ = true; // also below the mark of update_want_more: who is told to wait is called
+    return done(errc::would_block, {});
+  }
   const std::uint32_t token = receipts_.take();
   client_state& s = clients_[from.index];
   receipts_[token] = {std::move(done), from.index, s.receipts, none};
@@ -218,6 +225,7 @@ void lane_core::complete(std::uint32_t token, error_code ec, receipt r) {
 }
 
 void lane_core::on_outcome(const outbox::outcome& o, time_point) {
+  if (!receipts_[static_cast<std::uint32_t>(o.token)].done) return; // told already, as unknown (fail_all)
   ++receipts_by_outcome_[static_cast<std::size_t>(o.what)];
   complete(static_cast<std::uint32_t>(o.token), {}, {static_cast<outcome>(o.what)});
 }
@@ -253,20 +261,22 @@ void lane_core::end_turn(time_point now) {
 
 void lane_core::shutdown(time_point now) {
   leaving_ = true;
-  fail_all(errc::outcome_unknown);
+  fail_all(now);
   endpoint_.say_goodbye(now);
 }
 
-void lane_core::fail_all(errc why) {
+void lane_core::fail_all(time_point now) {
+  for (std::uint32_t i = 0; i < clients_.size(); ++i)
+    if (clients_[i].used) endpoint_.outgoing.sender_gone({i, clients_[i].generation}, now);
   for (const ready_done& done : std::exchange(ready_waiters_, {})) done(errc::shutting_down);
   for (client_state& s : clients_) {
-    while (s.used && s.receipts != none) complete(s.receipts, why, {});
+    while (s.used && s.receipts != none) complete(s.receipts, errc::outcome_unknown, {});
     if (const attach_done done = std::exchange(s.done, nullptr)) done(errc::shutting_down, {});
   }
 }
 
 void lane_core::on_event(event_level level, std::string_view line) {
-  if (!handlers_.on_log) return;
+  if (!handlers_.on_log || muted_) return;
   try {
     handlers_.on_log(static_cast<severity>(level), line);
   } catch (...) { // where would one say so?

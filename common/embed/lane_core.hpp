@@ -62,7 +62,10 @@ public:
   bool want_more() const noexcept { return blocked_ == 0 && !full_; }
   void stop_sending() noexcept { leaving_ = true; } // from now on everything new is refused
   bool idle() const noexcept { return endpoint_.outgoing.idle(); }
-  void fail_all(errc why); // completes whatever still waits
+  void fail_all(time_point now);          // completes whatever still waits: nobody will hear of it any more
+  void mute() noexcept { muted_ = true; } // no handler is called from now on
+  // Runs f later, behind the completions that were posted before. Set by the shell.
+  std::function<void(std::function<void()>)> post;
 
   bool ready() const noexcept { return endpoint_.ready(); }
   const std::string& problem() const noexcept { return endpoint_.problem(); }
@@ -81,7 +84,7 @@ private:
     std::uint32_t client = none, next = none, prev = none;
   };
   client_state* find(client_handle c) noexcept;
-  void forget(client_handle c, errc attach_error, errc receipt_error);
+  void forget(client_handle c, errc attach_error);
   void complete(std::uint32_t token, error_code ec, receipt r);
   bool prepare(client_handle from, const message& m, bool qos1, error_code& ec);
   void update_want_more();
@@ -105,7 +108,7 @@ private:
   std::uint64_t receipts_by_outcome_[6] = {};
   std::uint64_t handler_failures_ = 0, dropped_ = 0;
   time_point last_time_{};
-  bool full_ = false, told_full_ = false, leaving_ = false;
+  bool full_ = false, told_full_ = false, leaving_ = false, muted_ = false;
 };
 
 BEELINE_LINK_END

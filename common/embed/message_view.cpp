@@ -79,13 +79,14 @@ struct link_category final : boost::system::error_category {
     case errc::already_attached: return "a client of that id is attached to this lane already";
     case errc::invalid_client_id:
       return "a client id has 1 to 128 bytes of UTF-8, without / + # and control characters";
-    case errc::message_too_large: return "the message is above 1 MiB";
+    case errc::message_too_large: return "the message is above 1 MiB, or unanswered_bytes_max";
     case errc::invalid_message: return "the message has no destination, or a field that cannot be sent";
     case errc::would_block: return "queues are full: wait for want_more";
     case errc::not_ready: return "no link to the recipient's router";
     case errc::kicked: return "the id was attached elsewhere";
     case errc::shutting_down: return "the lane is being shut down";
-    case errc::outcome_unknown: return "the lane ended before the message was answered";
+    case errc::outcome_unknown:
+      return "the session or the lane ended before the message was answered: it may have been taken";
     }
     return "unknown error " + std::to_string(value);
   }

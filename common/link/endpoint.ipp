@@ -210,7 +210,9 @@ template <class Host> time_point endpoint<Host>::next_deadline() const noexcept 
       if (l.st == state::idle && !l.retired) t = std::min(t, l.next_dial);
   if (syncing_)
     for (const shard_link& l : links_)
-      if (l.st == state::syncing && l.c->link->urgent.size() < limits::sync_output_max) return last_turn_;
+      if (l.st == state::syncing && !l.announced.empty() &&
+          l.c->link->urgent.size() < limits::sync_output_max)
+        return last_turn_;
   return t;
 }
 

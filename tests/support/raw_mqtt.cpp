@@ -82,7 +82,7 @@ unsigned raw_mqtt::publish(std::string_view topic, std::string_view payload) {
 }
 
 std::uint16_t free_ports(unsigned count) {
-  for (unsigned tries = 0, first = 20'000 + static_cast<unsigned>(::getpid()) % 8'000; tries < 200;
+  for (unsigned tries = 0, first = 20'000 + static_cast<unsigned>(::getpid()) * 61 % 8'000; tries < 200;
        ++tries, first += count) {
     unsigned ok = 0;
     while (ok < count && is_free(static_cast<std::uint16_t>(first + ok))) ++ok;

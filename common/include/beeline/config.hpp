@@ -2,7 +2,6 @@
 //
 // Everything public is in namespace beeline::link, in an inline namespace that changes whenever binary
 // compatibility ends: programs built against another version do not link, instead of misbehaving.
-// BEELINE_SHARED: defined (by the CMake package) for those who use the shared library.
 #pragma once
 
 #define BEELINE_VERSION_MAJOR 0

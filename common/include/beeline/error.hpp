@@ -13,13 +13,13 @@ enum class errc {
   not_attached = 1,  // the client is not, or no more, attached to this lane
   already_attached,  // this lane has a client of that id: detach it first
   invalid_client_id, // 1 to 128 bytes of UTF-8, without / + # and control characters
-  message_too_large, // above 1 MiB with all its names and properties
+  message_too_large, // above 1 MiB, or unanswered_bytes_max, with all its names and properties
   invalid_message,   // no destination, or a field that cannot be sent: too long, not UTF-8
   would_block,       // queues are full: wait for want_more
   not_ready,         // no link to the recipient's router (QoS 0 only: QoS 1 waits)
   kicked,            // the id attached elsewhere before this one was registered
   shutting_down,     // the lane is being shut down
-  outcome_unknown    // the lane ended before the message was answered: it may have been taken
+  outcome_unknown    // the session or the lane ended before the message was answered: it may have been taken
 };
 
 // The category "beeline.link". Each value has a message in words.

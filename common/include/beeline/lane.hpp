@@ -16,10 +16,12 @@
 // different numbers, and puts a client always on the same one (e.g. hash of its id), so that two sessions of
 // one id meet.
 //
-// Handlers are called from the io_context, never from inside a call of yours. They may call every function
-// of the lane but its destructor. An exception that leaves on_message makes the answer `refused`, and one
-// that leaves another handler is counted; none crosses the lane. Completion tokens: callbacks, use_future,
-// use_awaitable, ...; an exception from a completion handler leaves io_context::run() as everywhere in Asio.
+// Run the io_context at least every 2 s: a lane that stood still for longer cannot know what it missed, and
+// drops its links. Handlers are called from the io_context, never from inside a call of yours. They may call
+// every function of the lane but its destructor, where it does not say otherwise. An exception that leaves
+// on_message makes the answer `refused`, and one that leaves another handler is counted; none crosses the
+// lane. Completion tokens: callbacks, use_future, use_awaitable, ...; an exception from a completion handler
+// leaves io_context::run() as everywhere in Asio.
 //
 // Limits: client id 1-128 bytes; message 1 MiB; 1,048,576 unanswered messages a lane, and what
 // lane_options says. One lane is one link to each shard: 64 routers, 256 shards each.
@@ -67,7 +69,8 @@ struct lane_options {
 
 struct lane_handlers {
   // A message for a client of ours; lives until you return. Your answer becomes the sender's receipt:
-  // accepted, full (your queue for that client is full) or refused. Required.
+  // accepted, full (your queue for that client is full) or refused. Required. The first message may come
+  // before async_attach has completed: go by m.to().
   std::function<outcome(client_handle to, const message_view&)> on_message;
   // The same id attached somewhere else and won: the client is detached already, tell it.
   std::function<void(client_handle, std::string_view id)> on_kicked;
@@ -75,7 +78,7 @@ struct lane_handlers {
   std::function<void(bool ready)> on_ready;
   // After want_more() was false: it is true again.
   std::function<void()> on_want_more;
-  // One line for your log. Rare.
+  // One line for your log. Rare. Comes in the middle of the lane's work: do not call the lane from here.
   std::function<void(severity, std::string_view line)> on_log;
 };
 
@@ -117,7 +120,7 @@ public:
   }
   bool registered(client_handle c) const noexcept; // over a link that is up
   // Ends the session: from now on messages for the id find nobody, and what it sent and is not under way yet
-  // is not sent (its receipts complete with not_attached). False: it was not attached.
+  // is not sent. Receipts that are open complete with outcome_unknown. False: it was not attached.
   bool detach(client_handle c);
 
   // --- messages ---
