@@ -2,7 +2,10 @@
 
 #include "common/ops/drops_page.hpp"
 #include "common/ops/gather.hpp"
+#include "router/dashboard.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -135,7 +138,7 @@ void explain(router& r, const std::string& id, const http_responder& respond) {
 std::vector<ops::http_route> admin_routes(router& r, const router_stats& s,
                                           std::function<const ops::admin_counters*()> counters) {
   using request = ops::http_request;
-  return {
+  std::vector<ops::http_route> routes{
       {"/stats", [&s, counters](const request&, http_responder respond) { respond(s.page(counters())); }},
       {"/metrics",
        [&s, counters](const request&, http_responder respond) { respond(s.metrics(counters())); }},
@@ -147,6 +150,8 @@ std::vector<ops::http_route> admin_routes(router& r, const router_stats& s,
       {"/drops", [&r](const request& q, http_responder respond) { drops(r, q, respond); }},
       {"/explain/{id}", [&r](const request& q, http_responder respond) { explain(r, q.rest, respond); }},
   };
+  std::ranges::move(dashboard_routes(), std::back_inserter(routes));
+  return routes;
 }
 
 } // namespace beeline::router

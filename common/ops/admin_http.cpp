@@ -68,6 +68,7 @@ std::string response_text(const http_response& r, bool head, bool keep, bool htt
                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
                   r.status, std::string_view(http::obsolete_reason(http::int_to_status(r.status))),
                   r.content_type, r.body.size());
+  for (const auto& [name, value] : r.headers) out.append(name).append(": ").append(value).append("\r\n");
   if (!allow.empty()) out.append("Allow: ").append(allow).append("\r\n");
   if (!keep) out += "Connection: close\r\n";
   else if (http10) out += "Connection: keep-alive\r\n";

@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace beeline::ops {
@@ -35,6 +36,8 @@ struct http_response {
   unsigned status = 200;
   std::string content_type = "application/json";
   std::string body;
+  std::vector<std::pair<std::string, std::string>> headers =
+      {}; // beside the server's own; no line ends in them
 };
 http_response json_failure(unsigned status, std::string_view message); // {"error": message}
 

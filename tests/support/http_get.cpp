@@ -24,7 +24,7 @@ http_answer http_get(std::uint16_t port, const std::string& path) {
   asio::read(socket, asio::dynamic_buffer(text), e); // until the server closes
   const auto body = text.find("\r\n\r\n");
   if (!text.starts_with("HTTP/1.1 ") || body == text.npos) return {};
-  return {std::atoi(text.c_str() + 9), text.substr(body + 4)};
+  return {std::atoi(text.c_str() + 9), text.substr(body + 4), text.substr(0, body + 2)};
 }
 
 } // namespace beeline::test

@@ -8,6 +8,7 @@ namespace beeline::test {
 struct http_answer {
   int status = 0; // 0: no answer
   std::string body;
+  std::string head = {}; // status line and headers, each with its end of line
 };
 http_answer http_get(std::uint16_t port, const std::string& path);
 

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""The router's dashboard in a real browser, on a real cluster: it shows edges and rates, looks a client up, tells of
+a killed edge within 4 s and of a router that does not answer, and asks nothing of anybody else.
+
+    dashboard_test.py --programs build/release
+    dashboard_test.py --programs build/release --screenshots docs/pictures --watch 60    the pictures of the docs
+"""
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(ROOT, "scripts", "lib"), os.path.join(ROOT, "tests", "support")]
+from browser import Browser  # noqa: E402
+from cluster import Cluster, Failure, run  # noqa: E402
+
+EDGES, LOAD_CLIENTS = 3, 30
+LOST_WITHIN_MS = 4000
+STOPPED_SECONDS = 3
+EVIL = "<img src=x onerror=problems.push(1)>"  # a client id as good as any other
+EVIL_SENDER = "<svg onload=problems.push(2)>"
+STATE = "document.getElementById('state').dataset.state"
+EDGE = "document.querySelector(`#picture .edge[data-edge=\"${arguments[0]}\"]`)"
+
+
+def check(true, what):
+    if not true:
+        raise Failure(what)
+
+
+class World:
+    def __init__(self, cluster):
+        self.c = cluster
+        self.router = cluster.start("router", cluster.program("beeline-router"), "--listen", "127.0.0.1:0", "--shards",
+                                    "2", "--admin", "127.0.0.1:0", "--warm-up", "200ms")
+        first = self.router.wait_for(r"shard 0 listening at (\S+)")[1]
+        self.admin = int(self.router.wait_for(r"admin at http://\S+:(\d+)")[1])
+        self.url = f"http://127.0.0.1:{self.admin}/"
+        self.edges, self.mqtt = [], []
+        for k in range(EDGES):
+            self.edges.append(cluster.start(f"edge{k + 1}", cluster.program("beeline-edge"), "--name", f"e{k + 1}",
+                                            "--lanes", "2", "--router", first, "--mqtt", "127.0.0.1:0", "--admin",
+                                            "127.0.0.1:0"))
+        for e in self.edges:
+            self.mqtt.append(e.wait_for(r"listening for MQTT at (\S+)")[1])
+
+    def load(self):
+        # One for each edge: at a fixed rate the clients of the first are the ones that send.
+        for k in range(EDGES):
+            edges = [x for m in self.mqtt[k:] + self.mqtt[:k] for x in ("--edge", m)]
+            self.c.start(f"bench{k}", self.c.program("beeline"), "bench", *edges, "--prefix", f"load{k}", "--clients",
+                         str(LOAD_CLIENTS), "--rate", str(300 * (k + 1)), "--messages", "10000000", "--faults")
+        self.c.start("sub", "mosquitto_sub", "-V", "mqttv5", "-i", EVIL, "-t", "@/#", "-h", "127.0.0.1", "-p",
+                     self.mqtt[0].rpartition(":")[2])
+
+    def to_nobody(self):
+        code, out = run("mosquitto_pub", "-V", "mqttv5", "-i", EVIL_SENDER, "-q", "0", "-t", "@/NOBODY", "-m", "hi",
+                        "-h", "127.0.0.1", "-p", self.mqtt[0].rpartition(":")[2])
+        check(code == 0, "mosquitto_pub said: " + out)
+
+
+# --- the parts of the test ------------------------------------------------------------------------------------------
+
+def shows_the_cluster(b):
+    b.eventually(f"return {STATE} === 'ready'", "that the router is in service")
+    b.eventually("""const e = [...document.querySelectorAll("#picture .edge[data-state=in-sync]")];
+                    return e.length === arguments[0] && e.every((x) => Number(x.dataset.rate) > 0)""",
+                 "three edges in sync with traffic", EDGES)
+    b.eventually("""return parseFloat(document.getElementById("n-in").textContent) > 0 &&
+                           parseFloat(document.getElementById("n-out").textContent) > 0""", "messages a second")
+    check(b.run("return document.querySelectorAll('#picture .shard').length") == 2, "the picture has not two shards")
+    links = b.run("return document.querySelectorAll('#picture .link[data-state=in-sync]').length")
+    check(links == EDGES * 2 * 2, f"{links} links are drawn in sync, not {EDGES * 2 * 2}")
+    b.eventually("return document.getElementById('n-clients').textContent === arguments[0]", "the number of clients",
+                 str(EDGES * LOAD_CLIENTS + 1))
+
+
+def ask_for(b, client, what, script):
+    b.clear("#client")
+    b.type("#client", client + "\n")
+    return b.eventually(script, what)
+
+
+def looks_up_clients(b):
+    title = "document.querySelector('#found h3')?.textContent"
+    ask_for(b, EVIL, "the client that was looked up", f"return {title} === {EVIL!r}")
+    told = b.run("return document.querySelector('#found dl').textContent")
+    check("online" in told and "edge e1, lane" in told, f"the look-up says: {told}")
+    b.eventually("return document.querySelector('#picture .edge.found')?.dataset.edge === 'e1'", "its edge as marked")
+    ask_for(b, "NOBODY", "a client that is not there",
+            "return document.querySelector('#found dl')?.dataset.online === 'false'")
+    check(b.run("return document.querySelectorAll('#found tbody tr').length") > 0, "no drops about NOBODY")
+    for wrong, why in (("a/b", "no /"), ("..", "folder"), ("x" * 129, "128 bytes")):
+        ask_for(b, wrong, f"why {wrong[:5]} is no client id",
+                f"return document.querySelector('#found .problem')?.textContent.includes('{why}')")
+
+
+def markup_stays_text(b):
+    b.eventually(f"return [...document.querySelectorAll('#drops td')].some((c) => c.textContent === {EVIL_SENDER!r})",
+                 "the drop of the sender whose id is markup")
+
+
+def charts_have_values(b):
+    b.eventually("""const d = [...document.querySelectorAll(".chart")].map((c) =>
+                        c.querySelector(".line")?.getAttribute("d"));
+                    return d.length === 5 && d.every((x) => x && x.split("L").length > 3)""", "five charts with lines")
+    b.type(".chart svg", "\ue012")  # the left arrow
+    moment = b.run("return document.querySelector('.chart .readout').textContent")
+    check(moment[2] == ":" and "in, from edges" in moment, f"the arrow key reads: {moment}")
+    b.run("document.activeElement.blur()")
+    now = b.run("return document.querySelector('.chart .readout').textContent")
+    check(now.startswith("now"), f"without the focus it reads: {now}")
+
+
+def tells_of_a_killed_edge(w, b):
+    # Of the whole picture: it is drawn anew when its width changes.
+    b.run("""window.killed = {};
+        const at = performance.now(), edge = arguments[0];
+        const look = () => { const state = document.querySelector(edge).dataset.state;
+                             if (state !== "in-sync") killed[state] ??= performance.now() - at; };
+        new MutationObserver(look).observe(document.getElementById("picture"),
+                                           { subtree: true, childList: true, attributes: true });
+        look();""", "#picture .edge[data-edge=e3]")
+    check(b.run("return Object.keys(killed).length") == 0, "e3 is lost before it is killed")
+    w.edges[2].stop(signal.SIGKILL)
+    b.eventually("return killed.lost || killed.gone", "that e3 is lost")
+    lost = b.run("return killed.lost ?? killed.gone")
+    check(lost <= LOST_WITHIN_MS, f"the killed edge showed after {lost:.0f} ms")
+    b.eventually(f"return {EDGE}.dataset.state === 'gone'", "that e3 is gone", "e3", seconds=10)
+    text = b.run(f"return {EDGE}.textContent", "e3")
+    check("gone, last seen" in text, f"the picture says of it: {text}")
+    check(b.run("return [...document.querySelectorAll('#picture .link[data-edge=e3]')]"
+                ".every((l) => l.dataset.state === 'gone')"), "a link of the killed edge seems alive")
+    for name in ("e1", "e2"):
+        check(b.run(f"return {EDGE}.dataset.state", name) == "in-sync", f"{name} is not in sync any more")
+    events = b.run("return document.getElementById('events').textContent")
+    check("edge e3: gone" in events, f"the events are: {events}")
+    return lost
+
+
+def tells_of_a_silent_router(w, b):
+    os.kill(w.router.process.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        b.eventually(f"return {STATE} === 'silent' && document.getElementById('state').textContent"
+                     ".includes('not answering since')", "that the router is not answering")
+        silent = time.monotonic() - began
+        time.sleep(max(0, began + STOPPED_SECONDS - time.monotonic()))
+    finally:
+        os.kill(w.router.process.pid, signal.SIGCONT)
+    b.eventually(f"return {STATE} === 'ready'", "that the router is back")
+    b.eventually("return document.querySelectorAll('#picture .edge[data-state=in-sync]').length === 2",
+                 "both edges in sync again")
+    check(not b.run("return document.getElementById('main').classList.contains('stale')"), "it still looks old")
+    return silent
+
+
+def fits_narrow_and_dark(b):
+    light = b.run("return getComputedStyle(document.body).backgroundColor")
+    b.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    check(b.run("return getComputedStyle(document.body).backgroundColor") != light, "dark looks like light")
+    b.cdp("Emulation.setEmulatedMedia", features=[])
+    b.resize(380, 800)
+    b.eventually("return document.querySelector('#picture svg').clientWidth <= 380", "a narrow picture")
+    check(b.run("return document.scrollingElement.scrollWidth") <= 380, "a narrow page must be moved sideways")
+    b.resize(1280, 900)
+
+
+def stays_small_with_many_edges(b):
+    """The page's own modules, given 200 edges of 8 lanes at 8 shards, one of them lost."""
+    b.run("""const [{ Edges }, { Picture }] = await Promise.all([
+            import("/dashboard/edges.js"), import("/dashboard/picture.js")]);
+        const holder = document.createElement("div");
+        document.body.append(holder);
+        const eight = [...Array(8).keys()];
+        const link = (lost, lane, shard) => ({ lane, shard, state: lost ? "lingering" : "in sync",
+                                               messages_in: 0, messages_out: 0 });
+        const told = [...Array(200).keys()].map((k) => ({ edge: "many" + k, clients: 1,
+            links: eight.flatMap((lane) => eight.map((shard) => link(k === 150, lane, shard))) }));
+        const edges = new Edges();
+        edges.update({ edges: told }, Date.now(), () => {});
+        const rates = { "1s": { messages_in: 0, messages_out: 0 } };
+        new Picture(holder).update(edges.list(),
+            eight.map((shard) => ({ shard, slots: "0-1", rates, clients: 1, links: 1 })));
+        window.many = { edges: holder.querySelectorAll(".edge").length, links: holder.querySelectorAll(".link").length,
+                        lost: holder.querySelectorAll(".edge[data-edge=many150][data-state=lost]").length,
+                        more: holder.textContent.includes("160 more edges") };
+        holder.remove();""")
+    check(b.run("return many") == {"edges": 40, "links": 320, "lost": 1, "more": True}, f"many: {b.run('return many')}")
+
+
+def asks_nobody_else(w, b):
+    origin = w.url.rstrip("/")
+    asked = b.run("return performance.getEntriesByType('resource').map((e) => e.name)")
+    check(len(asked) > 10 and all(a.startswith((origin + "/", "data:")) for a in asked),
+          f"asked elsewhere: {[a for a in asked if not a.startswith(origin)][:3]}")
+    check(b.run("return document.querySelectorAll('img, [onload], [onerror]').length") == 0, "an id became markup")
+    check(b.run("return problems") == [], f"in the page: {b.run('return problems')}")
+    wrong = [x for x in b.console() if x["level"] in ("WARNING", "SEVERE")]
+    check(not wrong, f"in the console: {wrong[:3]}")
+    # All this can be seen when it happens: the policy is in force, and told.
+    b.run("const i = new Image(); i.src = 'http://127.0.0.2:1/x.png'; document.body.append(i);")
+    b.eventually("return problems.some((p) => p.startsWith('policy: img-src'))", "a request elsewhere as refused")
+    check(b.run("try { document.body.innerHTML = '<b>'; return false; } catch (e) { return e instanceof TypeError; }"),
+          "a text can become markup")
+
+
+def watch(b, seconds, nobody):
+    """Until the charts look back that far; some messages to nobody meanwhile."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        nobody()
+        time.sleep(min(1.5, max(0, end - time.monotonic())))
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--programs", required=True)
+    p.add_argument("--screenshots", metavar="FOLDER", help="keep dashboard.png and dashboard-edge-killed.png there")
+    p.add_argument("--watch", metavar="SECONDS", type=float, default=0, help="before the screenshots")
+    a = p.parse_args()
+    folder = a.screenshots or tempfile.mkdtemp(prefix="beeline-dashboard-")
+    os.makedirs(folder, exist_ok=True)
+    try:
+        with Cluster(a.programs) as cluster, Browser() as b:
+            w = World(cluster)
+            w.load()
+            b.open(w.url)
+            shows_the_cluster(b)
+            w.to_nobody()
+            markup_stays_text(b)
+            looks_up_clients(b)
+            charts_have_values(b)
+            watch(b, a.watch, w.to_nobody)
+            b.screenshot(os.path.join(folder, "dashboard.png"), 1150)
+            lost = tells_of_a_killed_edge(w, b)
+            watch(b, a.watch / 6, lambda: None)
+            b.screenshot(os.path.join(folder, "dashboard-edge-killed.png"), 620)
+            silent = tells_of_a_silent_router(w, b)
+            fits_narrow_and_dark(b)
+            stays_small_with_many_edges(b)
+            asks_nobody_else(w, b)
+            print(f"killed edge shown after {lost:.0f} ms, silent router after {silent * 1000:.0f} ms; "
+                  f"screenshots in {folder}")
+    except Failure as e:
+        print(f"dashboard_test: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
