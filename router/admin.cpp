@@ -1,5 +1,7 @@
 #include "router/admin.hpp"
 
+#include "common/base/client_id.hpp"
+#include "common/base/utf8.hpp"
 #include "common/ops/drops_page.hpp"
 #include "common/ops/gather.hpp"
 #include "router/dashboard.hpp"
@@ -60,13 +62,6 @@ void edges(router& r, const http_responder& respond) {
 
 // --- /clients/{id} ---------------------------------------------------------------------------------
 
-bool valid_id(std::string_view id) noexcept {
-  if (id.empty() || id.size() > limits::client_id_bytes_max) return false;
-  for (const char c : id)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '/' || c == '+' || c == '#') return false;
-  return true;
-}
-
 json client_json(const std::string& id, std::uint32_t slot, std::uint32_t k, const shard::whereabouts& w) {
   json page{{"id", id}, {"online", w.online}, {"slot", slot}, {"shard", k}};
   if (!w.online) return page;
@@ -83,7 +78,7 @@ struct owner_place {
   shard_place* place;
 };
 owner_place owner_of(const router& r, const std::string& id) {
-  if (!valid_id(id))
+  if (!valid_utf8(id) || !valid_client_id(id))
     throw ops::http_error(400, "a client id has 1 to 128 bytes, without / + # and control characters");
   const std::uint32_t slot = r.slot(id);
   shard_place* place = r.owner_of(slot);

@@ -16,8 +16,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 namespace {
 
-constexpr auto goodbye_max = std::chrono::seconds(2); // for last words to go out
-
 endpoint_config::router parse_router(const std::string& text) {
   const auto fail = [&](const char* why) {
     throw std::invalid_argument("router address '" + text + "': " + why + "; write HOST:PORT");
@@ -120,7 +118,7 @@ struct lane::impl : std::enable_shared_from_this<impl> {
     if (ended) return;
     if (!ready.empty()) return want_turn(); // there may be more: look again after the others' handlers
     driver.loop().await([this] { turn(); });
-    const time_point at = driver.next_deadline();
+    const time_point at = std::min(driver.next_deadline(), stop_done ? stop_at : never);
     if (at <= now()) return want_turn();
     if (at == timer_at) return;
     timer_at = at;
@@ -141,7 +139,7 @@ struct lane::impl : std::enable_shared_from_this<impl> {
       if (!answered && now() < stop_at) return;
       all_answered = answered;
       stopping = true;
-      stop_at = now() + goodbye_max;
+      stop_at = now() + limits::close_flush_max;
       driver.stop();
     }
     if (driver.stopped() || now() >= stop_at) end();
@@ -153,13 +151,11 @@ struct lane::impl : std::enable_shared_from_this<impl> {
     driver.close_all();
     driver.loop().cancel_await();
     timer.cancel();
-    stop_timer.reset();
     if (const auto done = std::exchange(stop_done, nullptr)) done({}, all_answered);
   }
 
   asio::io_context& context;
   asio::steady_timer timer;
-  std::optional<asio::steady_timer> stop_timer;
   chunk_pool pool;
   lane_core core;
   net::core_driver<lane_core> driver;
@@ -236,20 +232,6 @@ void lane::shut_down(impl& i, std::chrono::milliseconds patience, completion<voi
   i.stop_at =
       i.now() + std::clamp(patience, patience.zero(), std::chrono::milliseconds(std::chrono::hours(24)));
   i.want_turn();
-  // The loop's own deadlines know nothing of ours: look at least each 10 ms.
-  i.stop_timer.emplace(i.context);
-  struct tick {
-    std::weak_ptr<impl> weak;
-    void operator()(const error_code& e) const {
-      const auto self = weak.lock();
-      if (e || !self || self->ended) return;
-      self->want_turn();
-      if (!self->stop_timer) return;
-      self->stop_timer->expires_after(std::chrono::milliseconds(10));
-      self->stop_timer->async_wait(*this);
-    }
-  };
-  tick{i.weak_from_this()}({});
 }
 
 BEELINE_LINK_END

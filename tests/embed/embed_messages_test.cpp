@@ -87,7 +87,7 @@ TEST_CASE("embed: every answer of the contract comes as a receipt") {
   CHECK(w.game.meanwhile([&] { return c1->publish("@/p2", "x"); }) ==
         0x97); // as of an MQTT client's full queue
   w.game.lane->detach(p2);
-  w.game.until([] { return false; }, 50ms);
+  REQUIRE(w.game.until([&] { return w.router.json("/clients/p2")["online"] == false; }));
   CHECK(w.game.sends(p1, "p2", "x") == "nobody");
   const auto s = w.game.lane->statistics();
   CHECK(s.receipts[static_cast<std::size_t>(outcome::nobody)] == 2);
