@@ -2,13 +2,14 @@
 
 #include "common/net/event_loop.hpp"
 
-#include <nlohmann/json.hpp>
+#include <vector>
 
 namespace beeline::edge {
 namespace {
 
-using nlohmann::json;
-constexpr std::string_view prefix = "beeline_edge_";
+using ops::json_text;
+// A part of each page, roughly: so that a page is allocated once.
+constexpr std::size_t page_bytes = 8 * 1024, metrics_bytes = 32 * 1024;
 
 constexpr auto gauge = ops::stat_kind::gauge, greatest = ops::stat_kind::greatest;
 
@@ -155,30 +156,38 @@ constexpr ops::rate_source rates[] = {
     {"socket_bytes_out", {{{"socket_bytes_out"}}}},
 };
 
-json part_json(const ops::stats_part& part) {
-  json x = part.json();
-  ops::add_per_write(x, part,
-                     part.sum_of("messages_out") + part.sum_of("messages_out_qos0") +
-                         part.sum_of("messages_resent") + part.sum_of("deliveries"));
-  return x;
+void tell_part(json_text& out, const ops::stats_part& part) {
+  part.tell(out);
+  ops::tell_per_write(out, part,
+                      part.sum_of("messages_out") + part.sum_of("messages_out_qos0") +
+                          part.sum_of("messages_resent") + part.sum_of("deliveries"));
 }
 
-json link_json(const link::link_stats& s) {
+void tell_link(json_text& out, const link::link_stats& s) {
   constexpr std::size_t prefix_bytes = std::string_view("shard_link_").size();
-  json x{{"address", s.address}, {"shard", s.shard}, {"state", link::link_state_names[s.state.get()]}};
+  out.object();
+  out.value("address", s.address);
+  out.value("shard", s.shard);
+  out.value("state", link::link_state_names[s.state.get()]);
   for (const ops::stat<link::link_stats>& r : per_link_rows)
-    x[std::string(r.name.substr(prefix_bytes))] = (s.*r.value).get();
-  return x;
+    out.value(r.name.substr(prefix_bytes), (s.*r.value).get());
+  out.end();
 }
 
-void tell_link_metrics(ops::metrics_page& page, const link::link_stats& s, std::size_t lane) {
-  const ops::metric_labels labels{
-      {"lane", std::to_string(lane)}, {"router", s.address}, {"shard", std::to_string(s.shard)}};
-  ops::stats_part p;
-  p.table(s, per_link_rows);
-  p.prometheus(page, "beeline_edge_", labels);
-  page.gauge("beeline_edge_shard_link_up", "1 while the link is in sync", labels,
-             s.state.get() == static_cast<std::uint64_t>(link::link_state::up));
+void tell_link_metrics(ops::metrics_page& page, const edge_server& e) {
+  std::vector<ops::labelled_part> parts;
+  std::vector<bool> up;
+  for (std::size_t k = 0; k < e.lanes().size(); ++k)
+    e.lanes()[k]->core->endpoint().board.for_each([&](const link::link_stats& s) {
+      parts.push_back(
+          {{{"lane", std::to_string(k)}, {"router", s.address}, {"shard", std::to_string(s.shard)}}, {}});
+      parts.back().part.table(s, per_link_rows);
+      up.push_back(s.state.get() == static_cast<std::uint64_t>(link::link_state::up));
+    });
+  ops::labelled_part::tell(page, parts);
+  if (parts.empty()) return;
+  page.family("shard_link_up", "1 while the link is in sync", ops::metric_type::gauge);
+  for (std::size_t i = 0; i < parts.size(); ++i) page.sample(parts[i].labels, std::uint64_t{up[i]});
 }
 
 } // namespace
@@ -189,57 +198,62 @@ void edge_stats::sample() {
   rates_.sample([this](std::size_t k) { return tell(*edge_.lanes()[k]); }, net::steady_now());
 }
 
+void edge_stats::tell_lane(json_text& out, std::size_t k, const ops::stats_part& part) const {
+  out.object();
+  out.value("lane", k);
+  tell_part(out, part);
+  rates_.tell_part(out, k);
+  out.array("per_link");
+  edge_.lanes()[k]->core->endpoint().board.for_each([&](const link::link_stats& s) { tell_link(out, s); });
+  out.end();
+  out.end();
+}
+
 ops::http_response edge_stats::page(const ops::admin_counters* admin) const {
   const edge_server& e = edge_;
-  json page = ops::program_json("beeline-edge");
-  page["name"] = e.config().name;
-  page["mqtt"] = {{"address", e.mqtt_address()},
-                  {"open", e.open()},
-                  {"connections", e.budget().open()},
-                  {"connections_max", e.budget().max()}};
-  ops::stats_part totals, http;
+  json_text out(page_bytes * (e.lanes().size() + 2));
+  out.object();
+  ops::tell_program(out, "beeline-edge");
+  out.value("name", e.config().name);
+  out.object("mqtt");
+  out.value("address", e.mqtt_address());
+  out.value("open", e.open());
+  out.value("connections", e.budget().open());
+  out.value("connections_max", e.budget().max());
+  out.end();
+  ops::stats_part totals;
   bool ready = e.open();
+  out.array("lanes");
   for (std::size_t k = 0; k < e.lanes().size(); ++k) {
-    const lane_place& place = *e.lanes()[k];
-    const ops::stats_part part = tell(place);
+    const ops::stats_part part = tell(*e.lanes()[k]);
     totals.add(part);
-    ready = ready && place.core->counters.ready.get() != 0;
-    json x = part_json(part);
-    x["rates"] = rates_.of_part(k);
-    x["lane"] = k;
-    x["per_link"] = json::array();
-    place.core->endpoint().board.for_each(
-        [&](const link::link_stats& s) { x["per_link"].push_back(link_json(s)); });
-    page["lanes"].push_back(std::move(x));
+    ready = ready && e.lanes()[k]->core->counters.ready.get() != 0;
+    tell_lane(out, k, part);
   }
-  page["ready"] = ready;
-  page["totals"] = part_json(totals);
-  page["totals"]["rates"] = rates_.of_all();
-  if (admin) {
-    ops::add_admin(http, *admin);
-    page["admin"] = http.json();
-  }
-  return ops::json_page(page);
+  out.end();
+  out.value("ready", ready);
+  out.object("totals");
+  tell_part(out, totals);
+  rates_.tell_all(out);
+  out.end();
+  ops::tell_admin(out, admin);
+  out.end();
+  return ops::json_page(std::move(out));
 }
 
 ops::http_response edge_stats::metrics(const ops::admin_counters* admin) const {
   const edge_server& e = edge_;
-  ops::metrics_page page;
-  ops::program_metrics(page, prefix);
-  page.gauge(std::string(prefix) + "mqtt_open", "1 once the MQTT port is open", e.open() ? 1 : 0);
-  page.gauge(std::string(prefix) + "connections_max", "MQTT connections allowed",
-             static_cast<double>(e.budget().max()));
-  for (std::size_t k = 0; k < e.lanes().size(); ++k) {
-    tell(*e.lanes()[k]).prometheus(page, prefix, {{"lane", std::to_string(k)}});
-    e.lanes()[k]->core->endpoint().board.for_each(
-        [&](const link::link_stats& s) { tell_link_metrics(page, s, k); });
-  }
-  if (admin) {
-    ops::stats_part http;
-    ops::add_admin(http, *admin);
-    http.prometheus(page, prefix, {});
-  }
-  return {200, std::string(page.content_type), page.prometheus()};
+  ops::metrics_page page("beeline_edge_", metrics_bytes * (e.lanes().size() + 1));
+  ops::tell_program(page);
+  page.gauge("mqtt_open", "1 once the MQTT port is open", e.open() ? 1 : 0);
+  page.gauge("connections_max", "MQTT connections allowed", static_cast<double>(e.budget().max()));
+  std::vector<ops::labelled_part> parts;
+  for (std::size_t k = 0; k < e.lanes().size(); ++k)
+    parts.push_back({{{"lane", std::to_string(k)}}, tell(*e.lanes()[k])});
+  ops::labelled_part::tell(page, parts);
+  tell_link_metrics(page, e);
+  ops::tell_admin(page, admin);
+  return ops::metrics_response(std::move(page));
 }
 
 } // namespace beeline::edge

@@ -16,6 +16,7 @@ public:
   ops::http_response metrics(const ops::admin_counters* admin) const;
 
 private:
+  void tell_lane(ops::json_text& out, std::size_t k, const ops::stats_part& part) const;
   const edge_server& edge_;
   ops::rate_meters rates_;
 };

@@ -2,13 +2,14 @@
 
 #include "common/net/event_loop.hpp"
 
-#include <nlohmann/json.hpp>
+#include <vector>
 
 namespace beeline::router {
 namespace {
 
-using nlohmann::json;
-constexpr std::string_view prefix = "beeline_router_";
+using ops::json_text;
+// A part of each page, roughly: so that a page is allocated once.
+constexpr std::size_t page_bytes = 8 * 1024, metrics_bytes = 32 * 1024;
 
 constexpr auto gauge = ops::stat_kind::gauge, greatest = ops::stat_kind::greatest;
 
@@ -94,10 +95,9 @@ constexpr ops::rate_source rates[] = {
     {"socket_bytes_out", {{{"socket_bytes_out"}}}},
 };
 
-json part_json(const ops::stats_part& part) {
-  json x = part.json();
-  ops::add_per_write(x, part, part.sum_of("messages_out"));
-  return x;
+void tell_part(json_text& out, const ops::stats_part& part) {
+  part.tell(out);
+  ops::tell_per_write(out, part, part.sum_of("messages_out"));
 }
 
 } // namespace
@@ -118,59 +118,66 @@ void router_stats::sample() {
   rates_.sample([this](std::size_t k) { return tell(*router_.shards()[k]); }, net::steady_now());
 }
 
+void router_stats::tell_shard(json_text& out, std::size_t k, const ops::stats_part& part) const {
+  const shard_place& place = *router_.shards()[k];
+  out.object();
+  out.value("shard", k);
+  out.value("slots", slots_text(place.core->config().first_slot, place.core->config().last_slot));
+  out.value("listen", place.address);
+  tell_part(out, part);
+  rates_.tell_part(out, k);
+  out.end();
+}
+
 ops::http_response router_stats::page(const ops::admin_counters* admin) const {
   const router& r = router_;
-  json page = ops::program_json("beeline-router");
-  page["slots"] = slots_text(r.config().slots.first, r.config().slots.last);
-  page["ready"] = why_not_ready(r).empty();
-  ops::stats_part totals, http;
+  json_text out(page_bytes * (r.shards().size() + 2));
+  out.object();
+  ops::tell_program(out, "beeline-router");
+  out.value("slots", slots_text(r.config().slots.first, r.config().slots.last));
+  out.value("ready", why_not_ready(r).empty());
+  ops::stats_part totals;
+  out.array("shards");
   for (std::size_t k = 0; k < r.shards().size(); ++k) {
-    const shard_place& place = *r.shards()[k];
-    const ops::stats_part part = tell(place);
+    const ops::stats_part part = tell(*r.shards()[k]);
     totals.add(part);
-    json x = part_json(part);
-    x["rates"] = rates_.of_part(k);
-    x["shard"] = k;
-    x["slots"] = slots_text(place.core->config().first_slot, place.core->config().last_slot);
-    x["listen"] = place.address;
-    page["shards"].push_back(std::move(x));
+    tell_shard(out, k, part);
   }
-  page["totals"] = part_json(totals);
-  page["totals"]["rates"] = rates_.of_all();
+  out.end();
+  out.object("totals");
+  tell_part(out, totals);
+  rates_.tell_all(out);
+  out.end();
   const copies c(totals);
-  page["copies_per_message"] = c.messages ? json(c.ratio()) : json(nullptr);
-  page["copies"] = {{"frames_written", c.written}, {"messages", c.messages}};
-  if (admin) {
-    ops::add_admin(http, *admin);
-    page["admin"] = http.json();
-  }
-  return ops::json_page(page);
+  if (c.messages) out.value("copies_per_message", c.ratio());
+  else out.null("copies_per_message");
+  out.object("copies");
+  out.value("frames_written", c.written);
+  out.value("messages", c.messages);
+  out.end();
+  ops::tell_admin(out, admin);
+  out.end();
+  return ops::json_page(std::move(out));
 }
 
 ops::http_response router_stats::metrics(const ops::admin_counters* admin) const {
   const router& r = router_;
-  ops::metrics_page page;
-  ops::program_metrics(page, prefix);
-  ops::stats_part totals, http;
+  ops::metrics_page page("beeline_router_", metrics_bytes * (r.shards().size() + 1));
+  ops::tell_program(page);
+  ops::stats_part totals;
+  std::vector<ops::labelled_part> parts;
   for (std::size_t k = 0; k < r.shards().size(); ++k) {
-    const ops::stats_part part = tell(*r.shards()[k]);
-    totals.add(part);
-    part.prometheus(page, prefix, {{"shard", std::to_string(k)}});
+    parts.push_back({{{"shard", std::to_string(k)}}, tell(*r.shards()[k])});
+    totals.add(parts.back().part);
   }
+  ops::labelled_part::tell(page, parts);
   const copies c(totals);
-  page.gauge(std::string(prefix) + "copies_frames_written",
-             "Frames written to owner links for accepted messages, resends apart",
+  page.gauge("copies_frames_written", "Frames written to owner links for accepted messages, resends apart",
              static_cast<double>(c.written));
-  page.gauge(std::string(prefix) + "copies_messages", "Distinct accepted messages",
-             static_cast<double>(c.messages));
-  if (c.messages)
-    page.gauge(std::string(prefix) + "copies_per_message", "The one divided by the other; exact at rest",
-               c.ratio());
-  if (admin) {
-    ops::add_admin(http, *admin);
-    http.prometheus(page, prefix, {});
-  }
-  return {200, std::string(page.content_type), page.prometheus()};
+  page.gauge("copies_messages", "Distinct accepted messages", static_cast<double>(c.messages));
+  if (c.messages) page.gauge("copies_per_message", "The one divided by the other; exact at rest", c.ratio());
+  ops::tell_admin(page, admin);
+  return ops::metrics_response(std::move(page));
 }
 
 } // namespace beeline::router

@@ -18,6 +18,7 @@ public:
   ops::http_response metrics(const ops::admin_counters* admin) const;
 
 private:
+  void tell_shard(ops::json_text& out, std::size_t k, const ops::stats_part& part) const;
   const router& router_;
   ops::rate_meters rates_;
 };

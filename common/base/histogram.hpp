@@ -55,13 +55,6 @@ struct histogram_snapshot {
       if ((seen += counts[i]) >= wanted && seen) return std::min(histogram_shape::last_of(i), max_us);
     return max_us;
   }
-  // How many are shorter than 2^power µs: a border between buckets.
-  std::uint64_t below_power(unsigned power) const noexcept {
-    std::uint64_t n = 0;
-    for (std::size_t i = 0; i < counts.size() && histogram_shape::last_of(i) < std::uint64_t{1} << power; ++i)
-      n += counts[i];
-    return n;
-  }
 };
 
 class histogram {

@@ -1,12 +1,15 @@
 #include "common/ops/build_info.hpp"
 
-#include <cstdio>
+#include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <dirent.h>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <link.h>
 #include <memory>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef BEELINE_VERSION
@@ -26,15 +29,25 @@ double seconds(const timeval& t) noexcept {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
 }
 
-std::uint64_t rss_bytes() {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "re"),
-                                                             &std::fclose);
-  unsigned long long size = 0, resident = 0;
-  if (!file || std::fscanf(file.get(), "%llu %llu", &size, &resident) != 2) return 0;
-  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+std::uint64_t rss_bytes() { // "SIZE RESIDENT ..." in pages
+  const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[128];
+  const ssize_t n = ::read(file, text, sizeof text);
+  ::close(file);
+  const char* const end = text + std::max<ssize_t>(n, 0);
+  const char* const resident = std::find<const char*>(text, end, ' ');
+  std::uint64_t pages = 0;
+  if (resident != end) std::from_chars(resident + 1, end, pages);
+  return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 std::uint64_t open_fds() {
+  // Linux 6.2 and later tell the number as the folder's size. Before, one has to walk: with 100,000
+  // connections that takes tens of milliseconds.
+  struct stat about {};
+  if (::stat("/proc/self/fd", &about) == 0 && about.st_size > 0)
+    return static_cast<std::uint64_t>(about.st_size);
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/fd"), &::closedir);
   if (!folder) return 0;
   std::uint64_t entries = 0;

@@ -1,10 +1,10 @@
 #include "common/ops/metrics.hpp"
 
 #include "common/base/check.hpp"
+#include "common/ops/json_text.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <fmt/core.h>
 
 namespace beeline::ops {
 namespace {
@@ -18,6 +18,10 @@ bool name_ok(std::string_view name) {
 
 // Backslash and newline are escaped in help and label values, the quote in label values only.
 void append_escaped(std::string& out, std::string_view text, bool quote) {
+  if (std::ranges::none_of(text, [](char c) { return c == '\\' || c == '\n' || c == '"'; })) {
+    out += text;
+    return;
+  }
   for (char c : text) {
     if (c == '\\') out += "\\\\";
     else if (c == '\n') out += "\\n";
@@ -26,76 +30,85 @@ void append_escaped(std::string& out, std::string_view text, bool quote) {
   }
 }
 
-std::string number(double v) {
-  if (std::isnan(v)) return "NaN";
-  if (std::isinf(v)) return v > 0 ? "+Inf" : "-Inf";
-  return fmt::format("{}", v); // shortest text that reads back as v, whatever the locale
-}
-
-std::string total(std::string_view name) {
-  return name.ends_with("_total") ? std::string(name) : std::string(name) + "_total";
-}
+constexpr std::string_view type_names[] = {"counter", "gauge", "histogram"};
 
 } // namespace
 
-void metrics_page::counter(std::string_view name, std::string_view help, const metric_labels& labels,
-                           std::uint64_t value) {
-  add(total(name), help, "counter", labels, fmt::format("{}", value));
-}
-void metrics_page::counter(std::string_view name, std::string_view help, const metric_labels& labels,
-                           double value) {
-  add(total(name), help, "counter", labels, number(value));
-}
-void metrics_page::gauge(std::string_view name, std::string_view help, const metric_labels& labels,
-                         double value) {
-  add(std::string(name), help, "gauge", labels, number(value));
+metric_labels::metric_labels(std::initializer_list<std::pair<std::string_view, std::string_view>> labels) {
+  for (const auto& [name, value] : labels) {
+    CHECK_INVARIANT(name_ok(name));
+    if (!text_.empty()) text_ += ',';
+    text_.append(name).append("=\"");
+    append_escaped(text_, value, true);
+    text_ += '"';
+  }
 }
 
-void metrics_page::histogram(std::string_view name, std::string_view help, const metric_labels& labels,
-                             std::span<const bucket> buckets, std::uint64_t count, double sum) {
-  const std::string n(name);
-  metric_labels all = labels;
-  all.emplace_back("le", "");
+void metrics_page::family(std::string_view name, std::string_view help, metric_type type) {
+  name_.assign(prefix_).append(name);
+  if (type == metric_type::counter && !name.ends_with("_total")) name_ += "_total";
+  CHECK_INVARIANT(name_ok(name_));
+  text_.append("# HELP ").append(name_).append(1, ' ');
+  append_escaped(text_, help, false);
+  text_.append("\n# TYPE ").append(name_).append(1, ' ');
+  text_.append(type_names[static_cast<std::size_t>(type)]).append(1, '\n');
+}
+
+void metrics_page::begin(std::string_view suffix, const metric_labels& labels, label more) {
+  CHECK_INVARIANT(!name_.empty());
+  text_.append(name_).append(suffix);
+  if (labels.text().empty() && more.name.empty()) {
+    text_ += ' ';
+    return;
+  }
+  text_.append(1, '{').append(labels.text());
+  if (!more.name.empty()) {
+    if (!labels.text().empty()) text_ += ',';
+    text_.append(more.name).append("=\"").append(more.value).append(1, '"');
+  }
+  text_ += "} ";
+}
+
+void metrics_page::end(std::uint64_t value) {
+  append_number(text_, value);
+  text_ += '\n';
+}
+void metrics_page::end(double value) {
+  if (std::isnan(value)) text_ += "NaN";
+  else if (std::isinf(value)) text_ += value > 0 ? "+Inf" : "-Inf";
+  else append_number(text_, value);
+  text_ += '\n';
+}
+
+void metrics_page::sample(const metric_labels& labels, std::uint64_t value) {
+  begin({}, labels, {});
+  end(value);
+}
+void metrics_page::sample(const metric_labels& labels, double value) {
+  begin({}, labels, {});
+  end(value);
+}
+void metrics_page::sample(const metric_labels& labels, label more, std::uint64_t value) {
+  begin({}, labels, more);
+  end(value);
+}
+void metrics_page::sample(const metric_labels& labels, label more, double value) {
+  begin({}, labels, more);
+  end(value);
+}
+
+void metrics_page::histogram(const metric_labels& labels, std::span<const bucket> buckets,
+                             std::uint64_t count, double sum) {
   for (const bucket& b : buckets) {
-    all.back().second = number(b.not_above);
-    add(n, help, "histogram", all, fmt::format("{}", b.count), "_bucket");
+    begin("_bucket", labels, {"le", b.not_above});
+    end(b.count);
   }
-  all.back().second = "+Inf";
-  add(n, help, "histogram", all, fmt::format("{}", count), "_bucket");
-  add(n, help, "histogram", labels, number(sum), "_sum");
-  add(n, help, "histogram", labels, fmt::format("{}", count), "_count");
-}
-
-void metrics_page::add(std::string name, std::string_view help, std::string_view type,
-                       const metric_labels& labels, std::string_view value, std::string_view suffix) {
-  CHECK_INVARIANT(name_ok(name));
-  const auto [at, is_new] = index_.try_emplace(name, families_.size());
-  if (is_new) families_.push_back({name, std::string(help), std::string(type), {}});
-  metric_family& family = families_[at->second];
-  CHECK_INVARIANT(family.type == type);
-  std::string& out = family.samples;
-  out.append(name).append(suffix);
-  char before = '{';
-  for (const auto& [key, text] : labels) {
-    CHECK_INVARIANT(name_ok(key));
-    out += before;
-    out.append(key).append("=\"");
-    append_escaped(out, text, true);
-    out += '"';
-    before = ',';
-  }
-  if (!labels.empty()) out += '}';
-  out.append(" ").append(value).append("\n");
-}
-
-std::string metrics_page::prometheus() const {
-  std::string out;
-  for (const auto& f : families_) {
-    out.append("# HELP ").append(f.name).append(" ");
-    append_escaped(out, f.help, false);
-    out.append("\n# TYPE ").append(f.name).append(" ").append(f.type).append("\n").append(f.samples);
-  }
-  return out;
+  begin("_bucket", labels, {"le", "+Inf"});
+  end(count);
+  begin("_sum", labels, {});
+  end(sum);
+  begin("_count", labels, {});
+  end(count);
 }
 
 } // namespace beeline::ops

@@ -3,7 +3,6 @@
 #include "common/base/check.hpp"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 namespace beeline::ops {
 
@@ -21,29 +20,30 @@ void rate_meter::sample(const stats_part& part, time_point now) {
   ring_[taken_++ % ring_.size()] = x;
 }
 
-nlohmann::json rate_meter::over(std::size_t seconds) const {
+void rate_meter::tell(json_text& out, std::string_view window, std::size_t seconds) const {
   const std::size_t back = std::min({seconds, taken_ ? taken_ - 1 : 0, ring_.size() - 1});
   const instant& newest = ring_[(taken_ + ring_.size() - 1) % ring_.size()];
   const instant& before = ring_[(taken_ + ring_.size() - 1 - back) % ring_.size()];
   const double passed = std::chrono::duration<double>(newest.at - before.at).count();
-  auto out = nlohmann::json::object();
+  out.object(window);
   for (std::size_t i = 0; i < sources_.size(); ++i) {
     const auto n = static_cast<double>(newest.values[i] - before.values[i]);
-    out[std::string(sources_[i].name)] = passed > 0 ? std::round(n / passed * 10) / 10 : 0.0;
+    out.value(sources_[i].name, passed > 0 ? std::round(n / passed * 10) / 10 : 0.0);
   }
-  return out;
+  out.end();
 }
 
-nlohmann::json rate_meter::json() const {
+void rate_meter::tell(json_text& out) const {
   const std::lock_guard lock(mutex_);
-  return {{"1s", over(1)}, {"10s", over(10)}, {"60s", over(60)}};
+  out.object("rates");
+  tell(out, "1s", 1);
+  tell(out, "10s", 10);
+  tell(out, "60s", 60);
+  out.end();
 }
 
 rate_meters::rate_meters(std::span<const rate_source> sources, std::size_t parts) : totals_(sources) {
   for (std::size_t k = 0; k < parts; ++k) parts_.push_back(std::make_unique<rate_meter>(sources));
 }
-
-nlohmann::json rate_meters::of_part(std::size_t k) const { return parts_[k]->json(); }
-nlohmann::json rate_meters::of_all() const { return totals_.json(); }
 
 } // namespace beeline::ops

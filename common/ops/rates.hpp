@@ -29,14 +29,14 @@ class rate_meter {
 public:
   explicit rate_meter(std::span<const rate_source> sources);
   void sample(const stats_part& part, time_point now);
-  nlohmann::json json() const; // {"1s": {"messages_in": 12.0, ...}, "10s": ..., "60s": ...}
+  void tell(json_text& out) const; // "rates": {"1s": {"messages_in": 12, ...}, "10s": ..., "60s": ...}
 
 private:
   struct instant {
     time_point at{};
     std::array<std::uint64_t, rate_sources_max> values{};
   };
-  nlohmann::json over(std::size_t seconds) const;
+  void tell(json_text& out, std::string_view window, std::size_t seconds) const;
 
   const std::span<const rate_source> sources_; // a constant table
   mutable std::mutex mutex_;
@@ -58,8 +58,8 @@ public:
     }
     totals_.sample(totals, now);
   }
-  nlohmann::json of_part(std::size_t k) const;
-  nlohmann::json of_all() const;
+  void tell_part(json_text& out, std::size_t k) const { parts_[k]->tell(out); }
+  void tell_all(json_text& out) const { totals_.tell(out); }
 
 private:
   std::vector<std::unique_ptr<rate_meter>> parts_;

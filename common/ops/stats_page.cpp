@@ -4,6 +4,7 @@
 #include "common/ops/build_info.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <ctime>
 #include <fmt/core.h>
@@ -12,9 +13,16 @@
 namespace beeline::ops {
 using nlohmann::json;
 
+namespace {
+// Names are literals and nearly always the same ones.
+bool same(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && (a.data() == b.data() || a == b);
+}
+} // namespace
+
 void stats_part::put(const sample& s) {
   for (sample& x : samples_) {
-    if (x.name != s.name || x.key != s.key) continue;
+    if (!same(x.name, s.name) || !same(x.key, s.key)) continue;
     if (s.kind == stat_kind::greatest) x.value = std::max(x.value, s.value);
     else x.value += s.value;
     return;
@@ -26,14 +34,14 @@ void stats_part::family(std::string_view name, std::string_view help, std::strin
                         std::span<const std::string_view> keys, std::span<const beeline::counter> values) {
   CHECK_INVARIANT(keys.size() == values.size());
   // One search for the whole family: its samples stand together, in the order of its keys.
-  auto at = std::find_if(samples_.begin(), samples_.end(), [&](const sample& x) { return x.name == name; });
+  auto at =
+      std::find_if(samples_.begin(), samples_.end(), [&](const sample& x) { return same(x.name, name); });
   const bool fresh = at == samples_.end();
-  if (fresh) samples_.reserve(samples_.size() + keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (fresh) {
       samples_.push_back({stat_kind::counter, name, help, label, keys[i], keys[i], values[i].get()});
     } else {
-      CHECK_INVARIANT(at != samples_.end() && at->name == name && at->key == keys[i]);
+      CHECK_INVARIANT(at != samples_.end() && same(at->name, name) && same(at->key, keys[i]));
       (at++)->value += values[i].get();
     }
   }
@@ -48,10 +56,14 @@ void stats_part::by_qos(std::string_view name, std::string_view help,
 }
 
 void stats_part::add(const stats_part& other) {
+  if (samples_.empty() && latencies_.empty()) {
+    *this = other;
+    return;
+  }
   for (std::size_t i = 0; i < other.samples_.size(); ++i) {
     const sample& s = other.samples_[i];
     // Parts of one program have the same samples in the same order.
-    if (i < samples_.size() && samples_[i].name == s.name && samples_[i].key == s.key) {
+    if (i < samples_.size() && same(samples_[i].name, s.name) && same(samples_[i].key, s.key)) {
       sample& x = samples_[i];
       x.value = s.kind == stat_kind::greatest ? std::max(x.value, s.value) : x.value + s.value;
     } else {
@@ -83,53 +95,99 @@ std::uint64_t stats_part::value_of(std::string_view name, std::string_view key) 
 }
 
 namespace {
-json quantiles(const histogram_snapshot& h) {
+
+double tenths(double v) { return std::round(v * 10) / 10; }
+
+void tell_quantiles(json_text& out, std::string_view key, const histogram_snapshot& h) {
   const std::uint64_t n = h.count();
-  json out{{"count", n}, {"max_us", h.max_us}};
-  out["mean_us"] = n ? std::round(static_cast<double>(h.sum_us) / static_cast<double>(n) * 10) / 10 : 0.0;
-  for (const auto& [name, q] : {std::pair{"p50_us", 0.5}, std::pair{"p90_us", 0.9}, std::pair{"p99_us", 0.99},
-                                std::pair{"p999_us", 0.999}})
-    out[name] = h.quantile_us(q);
-  return out;
+  out.object(key);
+  out.value("count", n);
+  out.value("max_us", h.max_us);
+  out.value("mean_us", n ? tenths(static_cast<double>(h.sum_us) / static_cast<double>(n)) : 0.0);
+  out.value("p50_us", h.quantile_us(0.5));
+  out.value("p90_us", h.quantile_us(0.9));
+  out.value("p99_us", h.quantile_us(0.99));
+  out.value("p999_us", h.quantile_us(0.999));
+  out.end();
 }
 
 // Powers of two of a microsecond, which are borders of the histogram: 64 µs to 34 s.
 constexpr unsigned first_power = 6, last_power = 25;
-void tell_histogram(metrics_page& page, const std::string& name, std::string_view help,
-                    const metric_labels& labels, const histogram_snapshot& h) {
-  std::vector<metrics_page::bucket> buckets;
-  for (unsigned p = first_power; p <= last_power; ++p)
-    buckets.push_back({static_cast<double>(std::uint64_t{1} << p) / 1e6, h.below_power(p)});
-  page.histogram(name, help, labels, buckets, h.count(), static_cast<double>(h.sum_us) / 1e6);
-}
-} // namespace
+using bucket_list = std::array<metrics_page::bucket, last_power - first_power + 1>;
 
-json stats_part::json() const {
-  auto out = nlohmann::json::object();
-  for (const sample& s : samples_)
-    if (s.key.empty()) out[std::string(s.name)] = s.value;
-    else out[std::string(s.name)][std::string(s.key)] = s.value;
-  for (const timed& t : latencies_) out["latency"][std::string(t.name)] = quantiles(t.values);
+bucket_list buckets_of(const histogram_snapshot& h) {
+  static const std::array<std::string, std::tuple_size_v<bucket_list>> bounds = [] {
+    std::array<std::string, std::tuple_size_v<bucket_list>> texts;
+    for (unsigned p = first_power; p <= last_power; ++p)
+      append_number(texts[p - first_power], static_cast<double>(std::uint64_t{1} << p) / 1e6);
+    return texts;
+  }();
+  bucket_list out;
+  std::uint64_t n = 0;
+  std::size_t bucket = 0;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    for (const auto end = histogram_shape::bucket_of(std::uint64_t{1} << (first_power + i)); bucket < end;
+         ++bucket)
+      n += h.counts[bucket];
+    out[i] = {bounds[i], n};
+  }
   return out;
 }
 
-void stats_part::prometheus(metrics_page& page, std::string_view prefix, const metric_labels& labels) const {
+} // namespace
+
+void stats_part::tell(json_text& out) const {
+  std::string_view family;
   for (const sample& s : samples_) {
-    std::string name = std::string(prefix) + std::string(s.name);
-    double value = static_cast<double>(s.value);
-    if (s.name.ends_with("_us")) {
-      name.replace(name.size() - 3, 3, "_seconds");
-      value /= 1e6;
+    if (!family.empty() && !same(family, s.name)) out.end(), family = {};
+    if (s.key.empty()) {
+      out.value(s.name, s.value);
+    } else {
+      if (family.empty()) out.object(s.name), family = s.name;
+      out.value(s.key, s.value);
     }
-    metric_labels all = labels;
-    if (!s.label.empty()) all.emplace_back(s.label, std::string(s.label_value));
-    if (s.kind != stat_kind::counter) page.gauge(name, s.help, all, value);
-    else if (s.name.ends_with("_us")) page.counter(name, s.help, all, value);
-    else page.counter(name, s.help, all, s.value);
   }
-  for (const timed& t : latencies_)
-    tell_histogram(page, std::string(prefix) + std::string(t.name) + "_duration_seconds", t.help, labels,
-                   t.values);
+  if (!family.empty()) out.end();
+  if (latencies_.empty()) return;
+  out.object("latency");
+  for (const timed& t : latencies_) tell_quantiles(out, t.name, t.values);
+  out.end();
+}
+
+void labelled_part::tell_family(metrics_page& page, std::span<const labelled_part> parts, std::size_t first,
+                                std::size_t end) {
+  const stats_part::sample& s = parts[0].part.samples_[first];
+  const bool time = s.name.ends_with("_us");
+  std::string name(s.name);
+  if (time) name.replace(name.size() - 3, 3, "_seconds");
+  page.family(name, s.help, s.kind == stat_kind::counter ? metric_type::counter : metric_type::gauge);
+  for (const labelled_part& p : parts)
+    for (std::size_t i = first; i < end; ++i) {
+      const stats_part::sample& x = p.part.samples_[i];
+      CHECK_INVARIANT(same(x.name, s.name));
+      if (time) page.sample(p.labels, {x.label, x.label_value}, static_cast<double>(x.value) / 1e6);
+      else page.sample(p.labels, {x.label, x.label_value}, x.value);
+    }
+}
+
+void labelled_part::tell(metrics_page& page, std::span<const labelled_part> parts) {
+  if (parts.empty()) return;
+  const auto& samples = parts[0].part.samples_;
+  for (const labelled_part& p : parts)
+    CHECK_INVARIANT(p.part.samples_.size() == samples.size() &&
+                    p.part.latencies_.size() == parts[0].part.latencies_.size());
+  for (std::size_t first = 0, end; first < samples.size(); first = end) {
+    for (end = first + 1; end < samples.size() && same(samples[end].name, samples[first].name);) ++end;
+    tell_family(page, parts, first, end);
+  }
+  for (std::size_t k = 0; k < parts[0].part.latencies_.size(); ++k) {
+    const stats_part::timed& t = parts[0].part.latencies_[k];
+    page.family(std::string(t.name) + "_duration_seconds", t.help, metric_type::histogram);
+    for (const labelled_part& p : parts) {
+      const histogram_snapshot& h = p.part.latencies_[k].values;
+      page.histogram(p.labels, buckets_of(h), h.count(), static_cast<double>(h.sum_us) / 1e6);
+    }
+  }
 }
 
 void add_io(stats_part& p, const net::io_counters& io) {
@@ -149,16 +207,19 @@ void add_io(stats_part& p, const net::io_counters& io) {
   p.family("socket_closes", "Sockets closed, by reason", "reason", close_reason_names, io.closed);
 }
 
-void add_per_write(json& out, const stats_part& part, std::uint64_t messages) {
+void tell_per_write(json_text& out, const stats_part& part, std::uint64_t messages) {
   const auto writes = static_cast<double>(part.value_of("socket_writes"));
-  const auto each = [&](std::uint64_t n) {
-    return writes > 0 ? json(std::round(static_cast<double>(n) / writes * 10) / 10) : json(nullptr);
+  const auto each = [&](std::string_view name, std::uint64_t n) {
+    if (writes > 0) out.value(name, tenths(static_cast<double>(n) / writes));
+    else out.null(name);
   };
-  out["bytes_per_write"] = each(part.value_of("socket_bytes_out"));
-  out["messages_per_write"] = each(messages);
+  each("bytes_per_write", part.value_of("socket_bytes_out"));
+  each("messages_per_write", messages);
 }
 
-void add_admin(stats_part& p, const admin_counters& c) {
+namespace {
+stats_part part_of(const admin_counters& c) {
+  stats_part p;
   p.counter("admin_requests", "HTTP requests", c.requests);
   p.counter("admin_malformed", "HTTP requests that were malformed or above a limit", c.malformed);
   p.counter("admin_connections_refused", "HTTP connections above the limit", c.connections_refused);
@@ -166,6 +227,20 @@ void add_admin(stats_part& p, const admin_counters& c) {
   p.counter("admin_answers_missing", "HTTP requests that no thread answered in time", c.answers_missing);
   p.counter("admin_handler_failures", "HTTP requests that failed inside", c.handler_failures);
   p.counter("admin_timeouts", "HTTP connections closed for taking too long", c.timeouts);
+  return p;
+}
+} // namespace
+
+void tell_admin(json_text& out, const admin_counters* admin) {
+  if (!admin) return;
+  out.object("admin");
+  part_of(*admin).tell(out);
+  out.end();
+}
+void tell_admin(metrics_page& page, const admin_counters* admin) {
+  if (!admin) return;
+  const labelled_part one{{}, part_of(*admin)};
+  labelled_part::tell(page, {&one, 1});
 }
 
 std::string utc_text(std::chrono::system_clock::time_point t) {
@@ -177,41 +252,48 @@ std::string utc_text(std::chrono::system_clock::time_point t) {
                      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, ms % 1000);
 }
 
-json program_json(std::string_view program) {
+void tell_program(json_text& out, std::string_view program) {
   const process_stats s = read_process_stats();
-  return {{"program", program},
-          {"version", version()},
-          {"build", build_text()},
-          {"build_id", build_id()},
-          {"started", utc_text(s.started)},
-          {"uptime_seconds", s.uptime_seconds},
-          {"process",
-           {{"cpu_user_seconds", s.cpu_user_seconds},
-            {"cpu_system_seconds", s.cpu_system_seconds},
-            {"rss_bytes", s.rss_bytes},
-            {"open_fds", s.open_fds}}}};
+  static const std::string build = build_text(), id = build_id();
+  out.value("program", program);
+  out.value("version", version());
+  out.value("build", build);
+  out.value("build_id", id);
+  out.value("started", utc_text(s.started));
+  out.value("uptime_seconds", s.uptime_seconds);
+  out.object("process");
+  out.value("cpu_user_seconds", s.cpu_user_seconds);
+  out.value("cpu_system_seconds", s.cpu_system_seconds);
+  out.value("rss_bytes", s.rss_bytes);
+  out.value("open_fds", s.open_fds);
+  out.end();
 }
 
-void program_metrics(metrics_page& page, std::string_view prefix) {
+void tell_program(metrics_page& page) {
   const process_stats s = read_process_stats();
-  const std::string p(prefix);
-  page.gauge(p + "build_info", "Always 1; the labels say which build this is",
-             {{"version", std::string(version())},
-              {"compiler", std::string(compiler())},
-              {"build_type", std::string(build_type())},
-              {"build_id", build_id()},
-              {"sanitizer", std::string(sanitizer())}},
-             1);
-  page.gauge(p + "uptime_seconds", "Time since the process started", s.uptime_seconds);
-  page.counter(p + "process_cpu_seconds", "CPU time used", {{"mode", "user"}}, s.cpu_user_seconds);
-  page.counter(p + "process_cpu_seconds", "CPU time used", {{"mode", "system"}}, s.cpu_system_seconds);
-  page.gauge(p + "process_resident_memory_bytes", "Memory in use", static_cast<double>(s.rss_bytes));
-  page.gauge(p + "process_open_fds", "File descriptors in use", static_cast<double>(s.open_fds));
+  static const metric_labels build{{"version", version()},
+                                   {"compiler", compiler()},
+                                   {"build_type", build_type()},
+                                   {"build_id", build_id()},
+                                   {"sanitizer", sanitizer()}};
+  page.family("build_info", "Always 1; the labels say which build this is", metric_type::gauge);
+  page.sample(build, std::uint64_t{1});
+  page.gauge("uptime_seconds", "Time since the process started", s.uptime_seconds);
+  page.family("process_cpu_seconds", "CPU time used", metric_type::counter);
+  page.sample({}, {"mode", "user"}, s.cpu_user_seconds);
+  page.sample({}, {"mode", "system"}, s.cpu_system_seconds);
+  page.gauge("process_resident_memory_bytes", "Memory in use", static_cast<double>(s.rss_bytes));
+  page.gauge("process_open_fds", "File descriptors in use", static_cast<double>(s.open_fds));
 }
 
 http_response json_page(const json& page, unsigned status) {
   // Names come from peers: what is not UTF-8 is replaced, never a failure.
   return {status, "application/json", page.dump(2, ' ', false, json::error_handler_t::replace) + "\n"};
+}
+
+http_response json_page(json_text&& page) { return {200, "application/json", page.take()}; }
+http_response metrics_response(metrics_page&& page) {
+  return {200, std::string(page.content_type), page.take()};
 }
 
 http_response ready_page(const std::string& why_not) {

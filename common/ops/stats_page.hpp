@@ -13,6 +13,7 @@
 #include "common/base/histogram.hpp"
 #include "common/net/io_counters.hpp"
 #include "common/ops/admin_http.hpp"
+#include "common/ops/json_text.hpp"
 #include "common/ops/metrics.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -38,6 +39,8 @@ template <class Counters> struct stat {
 
 class stats_part {
 public:
+  stats_part() { samples_.reserve(samples_expected); }
+
   struct sample {
     stat_kind kind;
     std::string_view name, help;
@@ -71,10 +74,11 @@ public:
   void add(const stats_part& other);                 // sums, for totals and for families told in two places
   std::uint64_t sum_of(std::string_view name) const; // of a family, or the one of that name; must be there
   std::uint64_t value_of(std::string_view name, std::string_view key = {}) const; // must be there
-  nlohmann::json json() const;
-  void prometheus(metrics_page& page, std::string_view prefix, const metric_labels& labels) const;
+  void tell(json_text& out) const; // into the object that is open
 
 private:
+  friend struct labelled_part;
+  static constexpr std::size_t samples_expected = 256;
   struct timed {
     std::string_view name, help;
     histogram_snapshot values;
@@ -84,16 +88,30 @@ private:
   std::vector<timed> latencies_;
 };
 
+// What is told to Prometheus side by side: parts with the same samples, each with labels of its own.
+struct labelled_part {
+  metric_labels labels;
+  stats_part part;
+  static void tell(metrics_page& page, std::span<const labelled_part> parts);
+
+private:
+  static void tell_family(metrics_page& page, std::span<const labelled_part> parts, std::size_t first,
+                          std::size_t end);
+};
+
 // What every program has in common.
 // Bytes and messages that went out with one write: how well batching does. Null before the first write.
-void add_per_write(nlohmann::json& part_json, const stats_part& part, std::uint64_t messages_written);
+void tell_per_write(json_text& out, const stats_part& part, std::uint64_t messages_written);
 void add_io(stats_part& part, const net::io_counters& io);
-void add_admin(stats_part& part, const admin_counters& admin);
-nlohmann::json program_json(std::string_view program); // program, version, build, uptime, process
-void program_metrics(metrics_page& page, std::string_view prefix);
+void tell_program(json_text& out, std::string_view program); // program, version, build, uptime, process
+void tell_program(metrics_page& page);
+void tell_admin(json_text& out, const admin_counters* admin); // null: nothing
+void tell_admin(metrics_page& page, const admin_counters* admin);
 std::string utc_text(std::chrono::system_clock::time_point t); // "2024-05-01T09:30:00.123Z"
 
 http_response json_page(const nlohmann::json& page, unsigned status = 200);
+http_response json_page(json_text&& page);
+http_response metrics_response(metrics_page&& page);
 http_response ready_page(const std::string& why_not); // empty: 200, else 503 with the reason
 // 200, or 503 when one of the threads has not answered for a second.
 http_response health_page(const std::vector<std::string>& stalled);

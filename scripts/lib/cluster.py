@@ -87,9 +87,17 @@ class Cluster:
             p.stop()
 
 
+def once(pairs):
+    """An object of JSON, whose keys must differ: a parser would silently take the last."""
+    page = dict(pairs)
+    if len(page) != len(pairs):
+        raise Failure("told twice in one object: " + ", ".join({k for k, _ in pairs if [p for p, _ in pairs].count(k) > 1}))
+    return page
+
+
 def get(port, path):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-        return json.load(answer)
+        return json.load(answer, object_pairs_hook=once)
 
 
 def run(*command, seconds=30):

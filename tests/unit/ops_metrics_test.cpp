@@ -7,37 +7,59 @@
 
 using namespace beeline::ops;
 
-TEST_CASE("samples of one family stand together, under one HELP and TYPE") {
-  metrics_page page;
-  page.counter("beeline_messages", "Messages taken.", {{"shard", "0"}}, std::uint64_t{18446744073709551615u});
-  page.gauge("beeline_clients", "Clients.", 3);
-  page.counter("beeline_messages_total", "Messages taken.", {{"shard", "1"}, {"qos", "1"}}, std::uint64_t{2});
-  CHECK(page.prometheus() == "# HELP beeline_messages_total Messages taken.\n"
-                             "# TYPE beeline_messages_total counter\n"
-                             "beeline_messages_total{shard=\"0\"} 18446744073709551615\n"
-                             "beeline_messages_total{shard=\"1\",qos=\"1\"} 2\n"
-                             "# HELP beeline_clients Clients.\n"
-                             "# TYPE beeline_clients gauge\n"
-                             "beeline_clients 3\n");
+TEST_CASE("samples stand under the HELP and TYPE of their family; a counter's name ends in _total, once") {
+  metrics_page page("beeline_");
+  page.family("messages", "Messages taken.", metric_type::counter);
+  page.sample({{"shard", "0"}}, std::uint64_t{18446744073709551615u});
+  page.sample({{"shard", "1"}}, {"qos", "1"}, std::uint64_t{2});
+  page.sample({}, {"qos", "0"}, 0.5);
+  page.family("drops_total", "Drops.", metric_type::counter);
+  page.sample({}, std::uint64_t{4});
+  page.gauge("clients", "Clients.", 3);
+  CHECK(page.take() == "# HELP beeline_messages_total Messages taken.\n"
+                       "# TYPE beeline_messages_total counter\n"
+                       "beeline_messages_total{shard=\"0\"} 18446744073709551615\n"
+                       "beeline_messages_total{shard=\"1\",qos=\"1\"} 2\n"
+                       "beeline_messages_total{qos=\"0\"} 0.5\n"
+                       "# HELP beeline_drops_total Drops.\n"
+                       "# TYPE beeline_drops_total counter\n"
+                       "beeline_drops_total 4\n"
+                       "# HELP beeline_clients Clients.\n"
+                       "# TYPE beeline_clients gauge\n"
+                       "beeline_clients 3\n");
+}
+
+TEST_CASE("a histogram is buckets up to +Inf, sum and count") {
+  metrics_page page("");
+  page.family("wait_seconds", "Waits.", metric_type::histogram);
+  const metrics_page::bucket buckets[] = {{"0.5", 2}, {"1", 3}};
+  page.histogram({{"lane", "0"}}, buckets, 4, 7.25);
+  CHECK(page.take() == "# HELP wait_seconds Waits.\n"
+                       "# TYPE wait_seconds histogram\n"
+                       "wait_seconds_bucket{lane=\"0\",le=\"0.5\"} 2\n"
+                       "wait_seconds_bucket{lane=\"0\",le=\"1\"} 3\n"
+                       "wait_seconds_bucket{lane=\"0\",le=\"+Inf\"} 4\n"
+                       "wait_seconds_sum{lane=\"0\"} 7.25\n"
+                       "wait_seconds_count{lane=\"0\"} 4\n");
 }
 
 TEST_CASE("label values and help texts are escaped") {
-  metrics_page page;
-  page.gauge("g", "a\\b\n\"c\"", {{"name", "x\"y\\z\n"}}, 0.5);
-  CHECK(page.prometheus() == "# HELP g a\\\\b\\n\"c\"\n# TYPE g gauge\ng{name=\"x\\\"y\\\\z\\n\"} 0.5\n");
+  metrics_page page("");
+  page.family("g", "a\\b\n\"c\"", metric_type::gauge);
+  page.sample({{"name", "x\"y\\z\n"}}, 0.5);
+  CHECK(page.take() == "# HELP g a\\\\b\\n\"c\"\n# TYPE g gauge\ng{name=\"x\\\"y\\\\z\\n\"} 0.5\n");
 }
 
 TEST_CASE("numbers are written so that they read back") {
-  metrics_page page;
+  metrics_page page("");
   page.gauge("a", "", std::nan(""));
   page.gauge("b", "", -HUGE_VAL);
   page.gauge("c", "", 1e300);
-  page.counter("d", "", 0.25);
-  page.counter("e", "", std::uint64_t{7});
-  const auto text = page.prometheus();
-  for (auto line : {"\na NaN\n", "\nb -Inf\n", "\nc 1e+300\n", "\nd_total 0.25\n", "\ne_total 7\n"})
+  page.gauge("d", "", 0.1);
+  const auto text = page.take();
+  for (auto line : {"\na NaN\n", "\nb -Inf\n", "\nc 1e+300\n", "\nd 0.1\n"})
     CHECK(text.find(line) != std::string::npos);
-  CHECK(metrics_page().prometheus().empty());
+  CHECK(metrics_page("").take().empty());
 }
 
 TEST_CASE("the process knows its build and what it uses") {

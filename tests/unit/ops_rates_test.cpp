@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 using namespace beeline;
 using namespace beeline::ops;
@@ -35,7 +36,24 @@ struct sampled {
     meter.sample(part(), now);
   }
   double rate(const char* window, const char* name = "messages_in") {
-    return meter.json()[window][name].get<double>();
+    return told(meter)["rates"][window][name].get<double>();
+  }
+  static nlohmann::json told(const auto& meter) {
+    json_text out;
+    out.object();
+    meter.tell(out);
+    out.end();
+    return nlohmann::json::parse(out.take());
+  }
+};
+
+// One of several meters: all of them together without a number.
+struct one_of {
+  const rate_meters& all;
+  std::optional<std::size_t> part;
+  void tell(json_text& out) const {
+    if (part) all.tell_part(out, *part);
+    else all.tell_all(out);
   }
 };
 
@@ -89,7 +107,7 @@ TEST_CASE("rates: parts and all of them together") {
   all.sample(tell, time_point(1h));
   a.second(10), b.second(32);
   all.sample(tell, time_point(1h) + 1s);
-  CHECK(all.of_part(0)["1s"]["messages_in"] == 10.0);
-  CHECK(all.of_part(1)["1s"]["messages_in"] == 32.0);
-  CHECK(all.of_all()["1s"]["messages_in"] == 42.0);
+  CHECK(sampled::told(one_of{all, 0})["rates"]["1s"]["messages_in"] == 10.0);
+  CHECK(sampled::told(one_of{all, 1})["rates"]["1s"]["messages_in"] == 32.0);
+  CHECK(sampled::told(one_of{all, {}})["rates"]["1s"]["messages_in"] == 42.0);
 }

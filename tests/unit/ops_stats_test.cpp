@@ -24,6 +24,14 @@ struct numbers {
   }
 };
 
+nlohmann::json json_of(const stats_part& p) {
+  json_text out;
+  out.object();
+  p.tell(out);
+  out.end();
+  return nlohmann::json::parse(out.take());
+}
+
 } // namespace
 
 TEST_CASE("stats: JSON of a part, and totals: sums, but the greatest round trip") {
@@ -32,31 +40,36 @@ TEST_CASE("stats: JSON of a part, and totals: sums, but the greatest round trip"
   a.round_trip_us.set(1500), b.round_trip_us.set(500);
   b.messages[1].add(7);
   a.drops[1].add(1), b.drops[1].add(2);
-  const auto part = b.tell().json();
+  const auto part = json_of(b.tell());
   CHECK(part["clients"] == 4);
   CHECK(part["messages_in"]["qos1"] == 7);
   CHECK(part["drops"].size() == drop_reason_count);
   stats_part totals;
   totals.add(a.tell());
   totals.add(b.tell());
-  const auto sum = totals.json();
+  const auto sum = json_of(totals);
   CHECK(sum["clients"] == 7);
   CHECK(sum["round_trip_us"] == 1500);
   CHECK(sum["drops"][std::string(drop_reason_names[1])] == 3);
   CHECK(totals.value_of("messages_in", "qos1") == 7);
 }
 
-TEST_CASE("stats: the same numbers as Prometheus text, in base units, with labels") {
-  numbers a;
+TEST_CASE("stats: the same numbers as Prometheus text, in base units, parts side by side") {
+  numbers a, b;
   a.round_trip_us.set(1500);
   a.messages[0].add(9);
-  metrics_page page;
-  a.tell().prometheus(page, "x_", {{"shard", "3"}});
-  const auto text = page.prometheus();
-  CHECK_THAT(text, Contains("# TYPE x_clients gauge\nx_clients{shard=\"3\"} 0\n"));
+  b.messages[0].add(5);
+  metrics_page page("x_");
+  const labelled_part parts[] = {{{{"shard", "3"}}, a.tell()}, {{{"shard", "4"}}, b.tell()}};
+  labelled_part::tell(page, parts);
+  const auto text = page.take();
+  CHECK_THAT(text, Contains("# TYPE x_clients gauge\nx_clients{shard=\"3\"} 0\nx_clients{shard=\"4\"} 0\n"));
   CHECK_THAT(text, Contains("x_round_trip_seconds{shard=\"3\"} 0.0015\n"));
-  CHECK_THAT(text,
-             Contains("# TYPE x_messages_in_total counter\nx_messages_in_total{shard=\"3\",qos=\"0\"} 9\n"));
+  CHECK_THAT(
+      text,
+      Contains(
+          "# TYPE x_messages_in_total counter\nx_messages_in_total{shard=\"3\",qos=\"0\"} 9\n"
+          "x_messages_in_total{shard=\"3\",qos=\"1\"} 0\nx_messages_in_total{shard=\"4\",qos=\"0\"} 5\n"));
   CHECK_THAT(text, Contains("x_drops_total{shard=\"3\",reason=\"nobody\"} 0\n"));
 }
 
@@ -67,7 +80,7 @@ TEST_CASE("stats: a family told in two places adds up by key") {
   p.family("drops", "Drops", "reason", drop_reason_names, a.drops);
   p.family("drops", "Drops", "reason", drop_reason_names, b.drops);
   CHECK(p.value_of("drops", drop_reason_names[0]) == 11);
-  CHECK(p.json()["drops"].size() == drop_reason_count);
+  CHECK(json_of(p)["drops"].size() == drop_reason_count);
 }
 
 TEST_CASE("stats: times are told in UTC, names that are not UTF-8 break no page") {
@@ -99,16 +112,16 @@ TEST_CASE("stats: a latency is quantiles in JSON and a histogram for Prometheus;
   two.latency("publish_to_answer", "Latency", b);
   totals.add(one);
   totals.add(two);
-  const auto x = totals.json()["latency"]["publish_to_answer"];
+  const auto x = json_of(totals)["latency"]["publish_to_answer"];
   CHECK(x["count"] == 3);
   CHECK(x["max_us"] == 70'000'000);
   CHECK(x["p50_us"] == 103); // the end of its bucket
   CHECK(x["p999_us"] == 70'000'000);
   CHECK(x["mean_us"] == 23'333'400.0);
-  metrics_page page;
-  one.prometheus(page, "p_", {{"lane", "0"}});
-  two.prometheus(page, "p_", {{"lane", "1"}});
-  const std::string text = page.prometheus();
+  metrics_page page("p_");
+  const labelled_part parts[] = {{{{"lane", "0"}}, one}, {{{"lane", "1"}}, two}};
+  labelled_part::tell(page, parts);
+  const std::string text = page.take();
   CHECK_THAT(text,
              Contains("# TYPE p_publish_to_answer_duration_seconds histogram") &&
                  Contains("p_publish_to_answer_duration_seconds_bucket{lane=\"0\",le=\"6.4e-05\"} 0\n") &&
@@ -121,15 +134,24 @@ TEST_CASE("stats: a latency is quantiles in JSON and a histogram for Prometheus;
 
 TEST_CASE("stats: bytes and messages a write; none before the first write") {
   net::io_counters io;
-  stats_part p;
-  add_io(p, io);
-  nlohmann::json out;
-  add_per_write(out, p, 0);
-  CHECK(out["bytes_per_write"].is_null());
+  const auto told = [&io](std::uint64_t messages) {
+    stats_part p;
+    add_io(p, io);
+    json_text out;
+    out.object();
+    tell_per_write(out, p, messages);
+    out.end();
+    return nlohmann::json::parse(out.take());
+  };
+  CHECK(told(0)["bytes_per_write"].is_null());
   io.writes.add(4), io.bytes_out.add(1000);
-  stats_part q;
-  add_io(q, io);
-  add_per_write(out, q, 10);
-  CHECK(out["bytes_per_write"] == 250.0);
-  CHECK(out["messages_per_write"] == 2.5);
+  CHECK(told(10)["bytes_per_write"] == 250.0);
+  CHECK(told(10)["messages_per_write"] == 2.5);
+}
+
+TEST_CASE("stats: no parts, no families") {
+  metrics_page page("x_");
+  labelled_part::tell(page, {});
+  tell_admin(page, nullptr);
+  CHECK(page.take().empty());
 }

@@ -1,0 +1,76 @@
+#include "common/ops/json_text.hpp"
+
+#include "common/base/check.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace beeline::ops {
+
+void append_number(std::string& out, std::uint64_t v) {
+  char digits[20];
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, v).ptr);
+}
+void append_number(std::string& out, double v) {
+  char digits[32];
+  // By itself to_chars prefers 2e+05 to 200000, which nobody likes to read.
+  const bool readable = v == 0 || (std::abs(v) >= 1e-4 && std::abs(v) < 1e16);
+  const auto format = readable ? std::chars_format::fixed : std::chars_format::scientific;
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, v, format).ptr);
+}
+
+void json_text::line() {
+  text_ += '\n';
+  text_.append(2 * closing_.size(), ' ');
+}
+
+void json_text::begin(std::string_view key) {
+  if (closing_.empty()) return;
+  if (!first_) text_ += ',';
+  first_ = false;
+  line();
+  if (closing_.back() == ']') return;
+  text_ += '"';
+  text_ += key;
+  text_ += "\": ";
+}
+
+void json_text::open(std::string_view key, char bracket) {
+  begin(key);
+  text_ += bracket;
+  closing_ += bracket == '{' ? '}' : ']';
+  first_ = true;
+}
+
+void json_text::end() {
+  CHECK_INVARIANT(!closing_.empty());
+  const char bracket = closing_.back();
+  closing_.pop_back();
+  if (!first_) line();
+  text_ += bracket;
+  first_ = false;
+}
+
+void json_text::value(std::string_view key, double v) {
+  if (!std::isfinite(v)) return null(key);
+  begin(key);
+  append_number(text_, v);
+}
+
+void json_text::value(std::string_view key, std::string_view v) {
+  begin(key);
+  const bool plain =
+      std::ranges::all_of(v, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+  if (plain) text_.append(1, '"').append(v).append(1, '"');
+  else text_ += nlohmann::json(v).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string json_text::take() {
+  CHECK_INVARIANT(closing_.empty());
+  text_ += '\n';
+  return std::move(text_);
+}
+
+} // namespace beeline::ops
