@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Installs a build into a folder of its own and uses it from there, as an outside project does.
 
-usage: install_test.py CMAKE BUILD_DIR CXX_COMPILER VERSION SYSCONFDIR
+usage: install_test.py CMAKE BUILD_DIR CXX_COMPILER VERSION SYSCONFDIR SOURCE_DIR
 Builds nothing of the build itself. What went wrong is printed, and the exit code is 1.
 """
 import os
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-cmake, build, compiler, version, etc = sys.argv[1:]
+cmake, build, compiler, version, etc, sources = sys.argv[1:]
 here = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -83,6 +83,42 @@ def starts(binary, conf):
     check(program.wait(timeout=60) == 0, f"{binary} --config {conf}: exit code {program.returncode}\n{''.join(said)}")
 
 
+def check_unit(at, program, etc_at, bin_at):
+    """The unit for systemd starts the installed program with the installed configuration, and options that there are."""
+    path = os.path.join(at, "lib", "systemd", "system", program + ".service")
+    with open(path, encoding="utf-8") as file:
+        unit = file.read()
+    check("@" not in unit, f"{path}: a placeholder is left")
+    command = re.search(r"^ExecStart=(.*)$", unit, re.M)[1].split()
+    conf = os.path.join(etc_at, program.split("-")[1] + ".conf")
+    check(command[0] == os.path.join(bin_at, program), f"{path} starts {command[0]}")
+    check(command[1:3] == ["--config", conf], f"{path} reads {command[1:3]}, not {conf}")
+    check(f"LoadCredential=secret:{etc_at}/secret" in unit, f"{path}: the secret lies elsewhere")
+    known = run(os.path.join(build, "beeline-router") if program.endswith("router") else
+                os.path.join(build, "beeline-edge"), "--help")
+    for option in re.findall(r" (--[a-z-]+)", " ".join(command)):
+        check(f"  {option} " in known, f"{path}: no option {option}")
+
+
+def check_absolute_folders(work):
+    """As a distribution configures it: /etc stays /etc, below DESTDIR."""
+    other, stage = os.path.join(work, "other"), os.path.join(work, "stage")
+    run(cmake, "-S", sources, "-B", other, "-G", "Ninja", "-D", f"CMAKE_CXX_COMPILER={compiler}", "-D",
+        "CMAKE_INSTALL_PREFIX=/usr", "-D", "CMAKE_INSTALL_SYSCONFDIR=/etc", "-D", "CMAKE_INSTALL_LIBDIR=/usr/lib/here",
+        "-D", "BEELINE_TESTS=OFF")
+    for _ in range(2):  # the second time it keeps what is there
+        run(cmake, "--install", other, "--component", "config", env=dict(os.environ, DESTDIR=stage))
+        with open(os.path.join(stage, "etc", "beeline", "router.conf"), "a", encoding="utf-8") as file:
+            file.write("# ours\n")
+    with open(file.name, encoding="utf-8") as file:
+        check(file.read().endswith("# ours\n# ours\n"), "a configuration that was there was written over")
+    check_unit(os.path.join(stage, "usr"), "beeline-router", "/etc/beeline", "/usr/bin")
+    with open(os.path.join(other, "common", "embed", "beeline.pc"), encoding="utf-8") as file:
+        pc = file.read()
+    for line in ("prefix=/usr\n", "includedir=${prefix}/include\n", "libdir=/usr/lib/here\n"):
+        check(line in pc, f"beeline.pc has no line {line}{pc}")
+
+
 def check_first_program(prefix, work, flags, libraries):
     """docs/embedding.md's first program does what the page says."""
     with open(os.path.join(here, "..", "..", "docs", "embedding.md"), encoding="utf-8") as file:
@@ -109,8 +145,13 @@ def main():
         first, prefix, out = (os.path.join(work, n) for n in ("first", "prefix", "out"))
         run(cmake, "--install", build, "--prefix", first)
         os.rename(first, prefix)
-        check(run(os.path.join(prefix, "bin", "beeline-router"), "--version").startswith(f"beeline-router {version}"),
-              "beeline-router --version")
+        for program in ("beeline-router", "beeline-edge", "beeline"):
+            said = run(os.path.join(prefix, "bin", program), "--version")
+            check(said.startswith(f"{program} {version}"), f"{program} --version: {said}")
+            if program != "beeline":
+                check_unit(prefix, program, os.path.join(first, etc, "beeline"), os.path.join(first, "bin"))
+        check("explain" in run(os.path.join(prefix, "bin", "beeline"), "help"), "beeline help")
+        check_absolute_folders(work)
 
         print(configure(prefix, here, out, version).splitlines()[-1])
         run(cmake, "--build", out, "--parallel", "2")
