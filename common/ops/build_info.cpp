@@ -136,6 +136,7 @@ process_stats read_process_stats() {
   process_stats s;
   s.rss_bytes = rss_bytes();
   s.open_fds = open_fds();
+  if (rlimit fds{}; ::getrlimit(RLIMIT_NOFILE, &fds) == 0) s.fds_max = fds.rlim_cur;
   rusage use{};
   if (::getrusage(RUSAGE_SELF, &use) == 0) {
     s.cpu_user_seconds = seconds(use.ru_utime);

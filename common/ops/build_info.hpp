@@ -22,6 +22,7 @@ struct process_stats {
   double cpu_user_seconds = 0;
   double cpu_system_seconds = 0;
   std::uint64_t open_fds = 0;
+  std::uint64_t fds_max = 0; // RLIMIT_NOFILE
   std::chrono::system_clock::time_point started;
   double uptime_seconds = 0;
 };

@@ -45,9 +45,15 @@ metric_labels::metric_labels(std::initializer_list<std::pair<std::string_view, s
 }
 
 void metrics_page::family(std::string_view name, std::string_view help, metric_type type) {
-  name_.assign(prefix_).append(name);
-  if (type == metric_type::counter && !name.ends_with("_total")) name_ += "_total";
-  CHECK_INVARIANT(name_ok(name_));
+  std::string whole = prefix_;
+  whole += name;
+  if (type == metric_type::counter && !name.ends_with("_total")) whole += "_total";
+  family_as_is(whole, help, type);
+}
+
+void metrics_page::family_as_is(std::string_view whole_name, std::string_view help, metric_type type) {
+  CHECK_INVARIANT(name_ok(whole_name));
+  name_ = whole_name;
   text_.append("# HELP ").append(name_).append(1, ' ');
   append_escaped(text_, help, false);
   text_.append("\n# TYPE ").append(name_).append(1, ' ');

@@ -42,6 +42,7 @@ public:
 
   // The name of a counter gets "_total" unless it ends so.
   void family(std::string_view name, std::string_view help, metric_type type);
+  void family_as_is(std::string_view whole_name, std::string_view help, metric_type type);
   // Of the newest family.
   void sample(const metric_labels& labels, std::uint64_t value);
   void sample(const metric_labels& labels, double value);

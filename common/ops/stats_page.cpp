@@ -279,11 +279,17 @@ void tell_program(metrics_page& page) {
   page.family("build_info", "Always 1; the labels say which build this is", metric_type::gauge);
   page.sample(build, std::uint64_t{1});
   page.gauge("uptime_seconds", "Time since the process started", s.uptime_seconds);
-  page.family("process_cpu_seconds", "CPU time used", metric_type::counter);
-  page.sample({}, {"mode", "user"}, s.cpu_user_seconds);
-  page.sample({}, {"mode", "system"}, s.cpu_system_seconds);
-  page.gauge("process_resident_memory_bytes", "Memory in use", static_cast<double>(s.rss_bytes));
-  page.gauge("process_open_fds", "File descriptors in use", static_cast<double>(s.open_fds));
+  // As Prometheus' own client libraries name them, so that dashboards and alerts that exist find them.
+  page.family_as_is("process_cpu_seconds_total", "CPU time used, user and system", metric_type::counter);
+  page.sample({}, s.cpu_user_seconds + s.cpu_system_seconds);
+  page.family_as_is("process_resident_memory_bytes", "Memory in use", metric_type::gauge);
+  page.sample({}, s.rss_bytes);
+  page.family_as_is("process_open_fds", "File descriptors in use", metric_type::gauge);
+  page.sample({}, s.open_fds);
+  page.family_as_is("process_max_fds", "File descriptors that the process may use", metric_type::gauge);
+  page.sample({}, s.fds_max);
+  page.family_as_is("process_start_time_seconds", "When the process started, since 1970", metric_type::gauge);
+  page.sample({}, std::chrono::duration<double>(s.started.time_since_epoch()).count());
 }
 
 http_response json_page(const json& page, unsigned status) {

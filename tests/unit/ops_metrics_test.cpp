@@ -16,6 +16,8 @@ TEST_CASE("samples stand under the HELP and TYPE of their family; a counter's na
   page.family("drops_total", "Drops.", metric_type::counter);
   page.sample({}, std::uint64_t{4});
   page.gauge("clients", "Clients.", 3);
+  page.family_as_is("process_open_fds", "Files.", metric_type::gauge);
+  page.sample({}, std::uint64_t{5});
   CHECK(page.take() == "# HELP beeline_messages_total Messages taken.\n"
                        "# TYPE beeline_messages_total counter\n"
                        "beeline_messages_total{shard=\"0\"} 18446744073709551615\n"
@@ -26,7 +28,10 @@ TEST_CASE("samples stand under the HELP and TYPE of their family; a counter's na
                        "beeline_drops_total 4\n"
                        "# HELP beeline_clients Clients.\n"
                        "# TYPE beeline_clients gauge\n"
-                       "beeline_clients 3\n");
+                       "beeline_clients 3\n"
+                       "# HELP process_open_fds Files.\n"
+                       "# TYPE process_open_fds gauge\n"
+                       "process_open_fds 5\n");
 }
 
 TEST_CASE("a histogram is buckets up to +Inf, sum and count") {
@@ -68,6 +73,7 @@ TEST_CASE("the process knows its build and what it uses") {
   const auto s = read_process_stats();
   CHECK(s.rss_bytes > 100'000);
   CHECK(s.open_fds >= 1);
+  CHECK(s.open_fds <= s.fds_max);
   CHECK(s.uptime_seconds >= 0);
   CHECK(s.started <= std::chrono::system_clock::now());
 }
