@@ -192,10 +192,17 @@ void tell_link_metrics(ops::metrics_page& page, const edge_server& e) {
 
 } // namespace
 
-edge_stats::edge_stats(const edge_server& e) : edge_(e), rates_(rates, e.lanes().size()) {}
+edge_stats::edge_stats(const edge_server& e)
+    : edge_(e), rates_(rates, e.lanes().size()), windows_(e.lanes().size()) {}
 
 void edge_stats::sample() {
-  rates_.sample([this](std::size_t k) { return tell(*edge_.lanes()[k]); }, net::steady_now());
+  const time_point now = net::steady_now();
+  const auto tell_and_keep = [&](std::size_t k) {
+    ops::stats_part part = tell(*edge_.lanes()[k]);
+    windows_.sample(k, part, now);
+    return part;
+  };
+  rates_.sample(tell_and_keep, now);
 }
 
 void edge_stats::tell_lane(json_text& out, std::size_t k, const ops::stats_part& part) const {
@@ -225,7 +232,8 @@ ops::http_response edge_stats::page(const ops::admin_counters* admin) const {
   bool ready = e.open();
   out.array("lanes");
   for (std::size_t k = 0; k < e.lanes().size(); ++k) {
-    const ops::stats_part part = tell(*e.lanes()[k]);
+    ops::stats_part part = tell(*e.lanes()[k]);
+    windows_.tell(k, part);
     totals.add(part);
     ready = ready && e.lanes()[k]->core->counters.ready.get() != 0;
     tell_lane(out, k, part);

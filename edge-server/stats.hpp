@@ -2,6 +2,7 @@
 //
 // Reads what lanes count where it stands. Any thread; it outlives neither edge server nor control loop.
 #pragma once
+#include "common/ops/latency_window.hpp"
 #include "common/ops/rates.hpp"
 #include "edge-server/edge.hpp"
 
@@ -19,6 +20,7 @@ private:
   void tell_lane(ops::json_text& out, std::size_t k, const ops::stats_part& part) const;
   const edge_server& edge_;
   ops::rate_meters rates_;
+  ops::latency_windows windows_;
 };
 
 } // namespace beeline::edge

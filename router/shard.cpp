@@ -134,6 +134,7 @@ bool shard::on_frame(peer& p, wire::frame& f, time_point now) {
   case message_qos1: on_message(p, wire::message_view(f.bytes), now); return true;
   case answers: return on_answers(p, payload);
   case heartbeat: return on_heartbeat(p, payload, now);
+  case report: return on_report(payload);
   case register_clients: return on_register(p, payload, now);
   case unregister: return on_unregister(p, payload, now);
   case identity: return on_identity(p, payload, now);

@@ -64,6 +64,7 @@ struct shard_counters {
   counter refused_by_owner;                      // final answers from owners other than accepted
   counter drops[drop_reason_count];
   counter closes[close_reason_count];
+  counter reports; // of latencies, from lanes
   counter registrations, unregistrations, takeovers, collisions, claims_refused;
   counter path_lost, linger_expired, warm_ups_incomplete, clock_lifts;
   counter handshakes, handshakes_refused;
@@ -120,7 +121,8 @@ public:
   const shard_config& config() const noexcept { return config_; }
 
   shard_counters counters;
-  histogram link_round_trip; // each heartbeat that was answered, on all links
+  histogram link_round_trip;   // each heartbeat that was answered, on all links
+  histogram publish_to_answer; // of the lanes that report here, as they say
   shard_plants plant;
 
 private:
@@ -187,6 +189,7 @@ private:
   void on_in_sync(peer& p, time_point now);
   void tell_all(wire::frame_type t, member_index about, const peer* except = nullptr);
   bool on_heartbeat(peer& p, const_bytes payload, time_point now);
+  bool on_report(const_bytes payload);
   void tell_floors();
   void check_peer(peer& p, time_point now);
   void touch(peer& p) {

@@ -288,6 +288,14 @@ bool shard::on_heartbeat(peer& p, const_bytes payload, time_point now) {
   return true;
 }
 
+bool shard::on_report(const_bytes payload) {
+  wire::report r;
+  if (!r.get(payload)) return false;
+  counters.reports.add();
+  publish_to_answer.merge(r.answered);
+  return true;
+}
+
 void shard::tell_floors() {
   wire::batch_writer batch(wire::frame_type::floors);
   output_chain all(pool_);

@@ -26,6 +26,7 @@ constexpr ops::stat<shard_counters> shard_rows[] = {
      &shard_counters::resent_out},
     {"messages_refused_by_owner", "Final answers of owners other than accepted",
      &shard_counters::refused_by_owner},
+    {"reports", "Reports of latencies from lanes", &shard_counters::reports},
     {"registrations", "Registrations of clients", &shard_counters::registrations},
     {"unregistrations", "Ends of sessions told by lanes", &shard_counters::unregistrations},
     {"takeovers", "Sessions kicked because their client connected elsewhere", &shard_counters::takeovers},
@@ -57,6 +58,8 @@ ops::stats_part tell(const shard_place& place) {
            c.answers);
   p.family("drops", "QoS 0 messages that went no further", "reason", drop_reason_names, c.drops);
   p.family("link_closes", "Links closed, by reason", "reason", close_reason_names, c.closes);
+  p.latency("publish_to_answer", "From a QoS 1 PUBLISH to what its client was told, as reported by lanes",
+            place.core->publish_to_answer);
   p.latency("link_round_trip", "Round trips of heartbeats on links", place.core->link_round_trip);
   ops::add_io(p, place.thread->counters());
   return p;
@@ -112,10 +115,17 @@ std::string why_not_ready(const router& r) {
   return {};
 }
 
-router_stats::router_stats(const router& r) : router_(r), rates_(rates, r.shards().size()) {}
+router_stats::router_stats(const router& r)
+    : router_(r), rates_(rates, r.shards().size()), windows_(r.shards().size()) {}
 
 void router_stats::sample() {
-  rates_.sample([this](std::size_t k) { return tell(*router_.shards()[k]); }, net::steady_now());
+  const time_point now = net::steady_now();
+  const auto tell_and_keep = [&](std::size_t k) {
+    ops::stats_part part = tell(*router_.shards()[k]);
+    windows_.sample(k, part, now);
+    return part;
+  };
+  rates_.sample(tell_and_keep, now);
 }
 
 void router_stats::tell_shard(json_text& out, std::size_t k, const ops::stats_part& part) const {
@@ -139,7 +149,8 @@ ops::http_response router_stats::page(const ops::admin_counters* admin) const {
   ops::stats_part totals;
   out.array("shards");
   for (std::size_t k = 0; k < r.shards().size(); ++k) {
-    const ops::stats_part part = tell(*r.shards()[k]);
+    ops::stats_part part = tell(*r.shards()[k]);
+    windows_.tell(k, part);
     totals.add(part);
     tell_shard(out, k, part);
   }

@@ -2,6 +2,7 @@
 //
 // Reads what shards count where it stands. Any thread; it outlives neither router nor control loop.
 #pragma once
+#include "common/ops/latency_window.hpp"
 #include "common/ops/rates.hpp"
 #include "router/router.hpp"
 
@@ -21,6 +22,7 @@ private:
   void tell_shard(ops::json_text& out, std::size_t k, const ops::stats_part& part) const;
   const router& router_;
   ops::rate_meters rates_;
+  ops::latency_windows windows_;
 };
 
 } // namespace beeline::router

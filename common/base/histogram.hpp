@@ -46,14 +46,34 @@ struct histogram_snapshot {
     sum_us += o.sum_us;
     max_us = std::max(max_us, o.max_us);
   }
+  // What came after `older`, an earlier snapshot of the same: counts and sum exactly; the greatest exactly
+  // when it is the greatest ever, else to the end of its bucket.
+  histogram_snapshot since(const histogram_snapshot& older) const noexcept {
+    histogram_snapshot d;
+    std::size_t last = counts.size();
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      if ((d.counts[i] = counts[i] - older.counts[i]) != 0) last = i;
+    if (last == counts.size()) return {};
+    d.sum_us = sum_us - older.sum_us;
+    d.max_us = max_us > older.max_us ? max_us : std::min(histogram_shape::last_of(last), max_us);
+    return d;
+  }
   // The value that the share `q` (0..1] of all are not above, to the end of its bucket. 0 when empty.
-  std::uint64_t quantile_us(double q) const noexcept {
+  std::uint64_t quantile_us(double q) const noexcept { return quantiles_us({q})[0]; }
+  // Of several shares that rise, in one pass.
+  template <std::size_t N>
+  std::array<std::uint64_t, N> quantiles_us(const double (&shares)[N]) const noexcept {
+    std::array<std::uint64_t, N> out;
+    out.fill(max_us);
     const std::uint64_t all = count();
-    const auto wanted = static_cast<std::uint64_t>(q * static_cast<double>(all) + 0.999999);
+    const auto wanted = [all](double q) {
+      return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(q * static_cast<double>(all) + 0.999999));
+    };
     std::uint64_t seen = 0;
-    for (std::size_t i = 0; i < counts.size() && all; ++i)
-      if ((seen += counts[i]) >= wanted && seen) return std::min(histogram_shape::last_of(i), max_us);
-    return max_us;
+    for (std::size_t i = 0, k = 0; all && i < counts.size() && k < N; ++i)
+      for (seen += counts[i]; k < N && seen >= wanted(shares[k]); ++k)
+        out[k] = std::min(histogram_shape::last_of(i), max_us);
+    return out;
   }
 };
 
@@ -65,6 +85,12 @@ public:
     counts_[histogram_shape::bucket_of(us)].add();
     sum_us_.add(us);
     max_us_.see(us);
+  }
+  void merge(const histogram_snapshot& s) noexcept { // what somebody else recorded
+    for (std::size_t i = 0; i < counts_.size(); ++i)
+      if (s.counts[i]) counts_[i].add(s.counts[i]);
+    sum_us_.add(s.sum_us);
+    max_us_.see(s.max_us);
   }
   histogram_snapshot snapshot() const noexcept {
     histogram_snapshot s;

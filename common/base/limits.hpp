@@ -40,6 +40,8 @@ inline constexpr std::size_t control_batch_bytes =
     48 * KiB;                                   // registrations and answers are cut into such frames
 inline constexpr std::size_t links_max = 4'096; // of one shard: lanes of all edges, and some that reconnect
 inline constexpr std::size_t members_max = 65'000; // link incarnations alive or in quarantine at a shard
+inline constexpr std::uint64_t report_messages_max =
+    std::uint64_t{1} << 48; // of one report: more than a lane answers in its life, far from an overflow
 inline constexpr std::size_t shards_per_router_max = 256;
 inline constexpr std::size_t routers_max = 64;
 inline constexpr std::size_t lanes_max = 256; // of one edge server
@@ -85,18 +87,20 @@ inline constexpr auto write_stall_max = 10s;  // output queued and the peer take
 inline constexpr auto client_stall_max = 30s; // output waits for a client and it takes nothing
 inline constexpr auto link_unacknowledged_max =
     10s; // bytes of a link that the peer's kernel does not acknowledge: TCP gives the link up
-inline constexpr auto pause_max = 2s;         // of the own loop: links are stale (shorter than silence_max)
-inline constexpr int linger_times_max = 5;    // of linger, in all: a lane that links and is never in sync is gone
+inline constexpr auto pause_max = 2s; // of the own loop: links are stale (shorter than silence_max)
+inline constexpr int linger_times_max =
+    5; // of linger, in all: a lane that links and is never in sync is gone
 inline constexpr auto sync_stall_max = 10s;  // a linked lane that is not in sync registers nobody for so long
-inline constexpr auto linger = 2s;            // a lost lane's clients stay known, in case it returns
-inline constexpr auto warm_up = 6s;           // beyond the last progress of a linked lane
-inline constexpr int warm_up_times_max = 10;  // of warm_up, in all: a lane never in sync cannot stop us
+inline constexpr auto linger = 2s;           // a lost lane's clients stay known, in case it returns
+inline constexpr auto warm_up = 6s;          // beyond the last progress of a linked lane
+inline constexpr int warm_up_times_max = 10; // of warm_up, in all: a lane never in sync cannot stop us
 inline constexpr auto index_quarantine = 60s; // before a member index names another lane
 inline constexpr auto link_connect_max = 3s;  // a link's name resolved and TCP up, all its addresses together
 inline constexpr auto handshake_max = 3s;
 inline constexpr auto connect_max = 5s;     // TCP accept to whole CONNECT
 inline constexpr auto registered_max = 5s;  // CONNECT to registered, else CONNACK 0x88
 inline constexpr auto close_flush_max = 2s; // a closing connection may still send its last words
+inline constexpr auto report_interval = 1s; // between a lane's reports of latencies to a router
 inline constexpr auto reconnect_min = 20ms;
 inline constexpr auto reconnect_max = 1s;
 inline constexpr auto link_down_max = 60s; // a message waits so long for a link that is down, then 0x83

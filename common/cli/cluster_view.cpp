@@ -40,6 +40,12 @@ std::string server_view::name() const {
   return (program == "beeline-edge" ? "edge" : program) + " " + text(stats.body, {"name"});
 }
 
+maybe answer_time(const server_view& v, const char* quantile) {
+  const json& last = at(v.stats.body, {"totals", "latency", "publish_to_answer", "last_10s"});
+  if (number(last, {"count"}) == 0.0) return {};
+  return number(last, {quantile});
+}
+
 server_view look(const admin_server& server) {
   server_view v{server.name(), server.get("/stats"), {}, {}, std::chrono::steady_clock::now()};
   if (!v.reachable()) {

@@ -19,6 +19,10 @@ struct server_view {
   std::string name() const; // "router 0-2047", "edge e1"
 };
 
+// Of the time from a QoS 1 publish to its answer over the last 10 s: "p50_us", "p99_us". At an edge of its
+// own clients, at a router of all edges'. Nothing when there was no such message.
+maybe answer_time(const server_view& v, const char* quantile);
+
 server_view look(const admin_server& server);
 std::vector<server_view> look(const std::vector<admin_server>& servers);
 bool all_ready(const std::vector<server_view>& views);

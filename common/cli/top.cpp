@@ -43,22 +43,16 @@ numbers rates(const server_view& before, const server_view& now) {
           a_second(a.drops, b.drops, s), a_second(a.cpu, b.cpu, s)};
 }
 
-maybe p99(const server_view& v) {
-  const char* of = v.is_router() ? "link_round_trip" : "publish_to_answer";
-  const json& latency = at(v.stats.body, {"totals", "latency", of});
-  if (number(latency, {"count"}) == 0.0) return {};
-  return number(latency, {"p99_us"});
-}
-
 std::string block(const std::vector<server_view>& before, const std::vector<server_view>& now) {
   table t({"SERVER", "ADMIN", "STATE", ">CLIENTS", ">IN/S", ">OUT/S", ">BYTES OUT/S", ">DROPS/S", ">QUEUE",
-           ">P99", ">CPU", ">MEMORY"});
+           ">P50", ">P99", ">CPU", ">MEMORY"});
   for (std::size_t i = 0; i < now.size(); ++i) {
     const server_view& v = now[i];
     const numbers r = rates(before[i], v);
     t.row({v.name(), v.admin, v.state(), count_text(number(v.stats.body, {"totals", "clients"})),
            rate_text(r.in), rate_text(r.out), bytes_text(r.bytes_out), rate_text(r.drops),
-           bytes_text(number(v.stats.body, {"totals", "queue_bytes"})), microseconds_text(p99(v)),
+           bytes_text(number(v.stats.body, {"totals", "queue_bytes"})),
+           microseconds_text(answer_time(v, "p50_us")), microseconds_text(answer_time(v, "p99_us")),
            r.cpu ? count_text(*r.cpu * 100) + "%" : "-",
            bytes_text(number(v.stats.body, {"process", "rss_bytes"}))});
   }
@@ -81,7 +75,8 @@ json line(const std::vector<server_view>& before, const std::vector<server_view>
                        {"bytes_out_per_second", put(r.bytes_out)},
                        {"drops_per_second", put(r.drops)},
                        {"cpu", put(r.cpu)},
-                       {"p99_us", put(p99(now[i]))}});
+                       {"p50_us", put(answer_time(now[i], "p50_us"))},
+                       {"p99_us", put(answer_time(now[i], "p99_us"))}});
   }
   return {{"at", ops::utc_text(std::chrono::system_clock::now())}, {"servers", servers}};
 }
@@ -122,21 +117,20 @@ void declare(po::options_description& o) {
 
 } // namespace
 
-const command top_command{"top",
-                          "",
-                          0,
-                          0,
-                          "messages, bytes and drops a second, live",
-                          "Looks at each server every second and shows what went through it in between. IN "
-                          "and OUT of a router are\n"
-                          "messages from and to edges, those of an edge from and to its clients. P99 is of "
-                          "the time to the answer at an\n"
-                          "edge and of the links' round trips at a router. When standard output is no "
-                          "terminal, blocks follow each other.",
-                          "  beeline top --admin 127.0.0.1:7480,127.0.0.1:7481,127.0.0.1:7482\n"
-                          "  beeline top --interval 5s --count 12 > minute.txt\n"
-                          "  beeline top --json | jq -c '.servers[] | [.server, .in_per_second]'\n",
-                          declare,
-                          run};
+const command top_command{
+    "top",
+    "",
+    0,
+    0,
+    "messages, bytes and drops a second, live",
+    "Looks at each server every second and shows what went through it in between. IN and OUT of a router\n"
+    "are messages from and to edges, those of an edge from and to its clients. P50 and P99 are of the time\n"
+    "from a QoS 1 publish to its answer over the last 10 s, \"-\" without such messages: at an edge of its\n"
+    "own clients, at a router of all edges'. When standard output is no terminal, blocks follow each other.",
+    "  beeline top --admin 127.0.0.1:7480,127.0.0.1:7481,127.0.0.1:7482\n"
+    "  beeline top --interval 5s --count 12 > minute.txt\n"
+    "  beeline top --json | jq -c '.servers[] | [.server, .in_per_second]'\n",
+    declare,
+    run};
 
 } // namespace beeline::cli

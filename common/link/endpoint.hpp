@@ -174,8 +174,9 @@ private:
     output_chain& urgent() { return c->link->urgent; }
   };
   struct router {
-    router_map map; // empty: not yet known
-    std::vector<std::uint16_t> links;
+    router_map map;                   // empty: not yet known
+    std::vector<std::uint16_t> links; // by shard
+    histogram_snapshot reported;      // of outgoing.publish_to_answer, what it was sent
   };
 
   std::uint16_t add_link(std::uint16_t router, std::uint16_t shard, std::string host, std::uint16_t port);
@@ -201,6 +202,8 @@ private:
   void count_drop(drop_reason why) { counters.drops[static_cast<std::size_t>(why)].add(); }
   void send_heartbeat(shard_link& l, time_point now);
   void check_link(std::uint16_t k, time_point now);
+  shard_link* reporting_link(const router& r) noexcept;
+  void send_reports();
   void lose(std::uint16_t k, close_reason why, time_point now, bool flush = false);
   void fail(std::uint16_t k, wire::error_code code, close_reason why, std::string_view text, time_point now);
   void become_idle(shard_link& l, time_point now);
@@ -228,7 +231,7 @@ private:
   std::vector<router> routers_;
   std::deque<shard_link> links_; // references stay valid
   wire::frame_writer writer_;
-  time_point last_turn_{}, next_check_{};
+  time_point last_turn_{}, next_check_{}, next_report_{};
   std::string problem_ = "not linked yet";
   std::string map_problem_;
   std::vector<std::uint16_t> touched_; // links with open batches

@@ -12,7 +12,7 @@ endpoint<Host>::endpoint(endpoint_config config, Host& host, chunk_pool&, block_
                          dirty_list& dirty, time_point now)
     : outgoing(blocks, dirty, config.window, &drops), config_(std::move(config)), host_(host),
       dirty_(dirty), hasher_{config_.secret.id_key(), config_.hash_bits}, random_(config_.random_seed),
-      last_turn_(now), next_check_(now) {
+      last_turn_(now), next_check_(now), next_report_(now + limits::report_interval) {
   for (std::size_t r = 0; r < config_.routers.size(); ++r) {
     routers_.emplace_back();
     routers_[r].links.push_back(
@@ -200,6 +200,10 @@ template <class Host> void endpoint<Host>::on_time(time_point now) {
   if (now < next_check_) return;
   next_check_ = now + limits::heartbeat_interval / 4;
   for (std::uint16_t k = 0; k < links_.size(); ++k) check_link(k, now);
+  if (now >= next_report_) {
+    next_report_ = now + limits::report_interval;
+    send_reports();
+  }
   end_turn(now);
 }
 
@@ -247,6 +251,31 @@ template <class Host> void endpoint<Host>::send_heartbeat(shard_link& l, time_po
   h.value = outgoing.floor();
   wire::send(writer_, l.urgent(), h);
   dirty_.mark(*l.c);
+}
+
+// --- reports ------------------------------------------------------------------------------------------
+
+// One for each router, so that each knows all of this lane and counts nothing twice: the lowest shard that is
+// in sync.
+template <class Host> auto endpoint<Host>::reporting_link(const router& r) noexcept -> shard_link* {
+  for (const std::uint16_t k : r.links)
+    if (shard_link& l = links_[k]; l.st == state::up)
+      return l.handshake.version() >= wire::version_with_reports ? &l : nullptr;
+  return nullptr;
+}
+
+// What a router was not told yet. A report that is on its way when its link is lost is not said again.
+template <class Host> void endpoint<Host>::send_reports() {
+  const histogram_snapshot all = outgoing.publish_to_answer.snapshot();
+  for (router& r : routers_) {
+    shard_link* l = reporting_link(r);
+    if (!l) continue;
+    const wire::report m{all.since(r.reported)};
+    if (m.answered.count() == 0) continue;
+    wire::send(writer_, l->urgent(), m);
+    dirty_.mark(*l->c);
+    r.reported = all;
+  }
 }
 
 // --- presence -----------------------------------------------------------------------------------------

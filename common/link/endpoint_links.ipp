@@ -128,6 +128,7 @@ template <class Host> void endpoint<Host>::on_drained(conn& c, time_point now) {
 
 template <class Host> void endpoint<Host>::say_goodbye(time_point now) {
   end_turn(now); // answers that were given still go out
+  send_reports();
   leaving_ = true;
   for (std::uint16_t k = 0; k < links_.size(); ++k) {
     shard_link& l = links_[k];

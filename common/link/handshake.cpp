@@ -68,12 +68,12 @@ bool shard_handshake::on_frame(const wire::frame& f, const cluster_secret& secre
     wire::hello m;
     if (!m.get(f.payload())) return fail(wire::error_code::malformed, "not a Beeline hello");
     if (m.role != 1) return fail(wire::error_code::not_allowed, "unknown role " + std::to_string(m.role));
-    version_ = common_version(wire::protocol_version_min, wire::protocol_version, m.version_min, m.version);
+    version_ = common_version(wire::protocol_version_min, newest_, m.version_min, m.version);
     if (version_ == 0)
-      return fail(
-          wire::error_code::bad_version,
-          "you speak link protocol " + version_text(m.version_min, m.version) + ", this router speaks " +
-              version_text(wire::protocol_version_min, wire::protocol_version) + "; upgrade the older one");
+      return fail(wire::error_code::bad_version,
+                  "you speak link protocol " + version_text(m.version_min, m.version) +
+                      ", this router speaks " + version_text(wire::protocol_version_min, newest_) +
+                      "; upgrade the older one");
     hello_ = keep(f.payload());
     wire::challenge c;
     c.version = version_;

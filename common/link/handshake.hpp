@@ -54,6 +54,7 @@ private:
 class shard_handshake {
 public:
   enum class state { want_hello, want_auth, proved, failed };
+  explicit shard_handshake(std::uint16_t newest = wire::protocol_version) : newest_(newest) {}
   // What a failure should tell the peer.
   struct refusal {
     wire::error_code code = wire::error_code::malformed;
@@ -81,6 +82,7 @@ private:
   std::vector<std::byte> hello_, challenge_, auth_;
   lane_identity who_;
   std::uint64_t lane_clock_ = 0, last_shard_time_ = 0;
+  std::uint16_t newest_; // version that it speaks
   std::uint16_t version_ = 0;
   time_point challenged_{};
   duration round_trip_{};

@@ -73,8 +73,13 @@ void stats_part::add(const stats_part& other) {
   for (const timed& t : other.latencies_) {
     const auto at =
         std::find_if(latencies_.begin(), latencies_.end(), [&](const timed& x) { return x.name == t.name; });
-    if (at == latencies_.end()) latencies_.push_back(t);
-    else at->values.merge(t.values);
+    if (at == latencies_.end()) {
+      latencies_.push_back(t);
+      continue;
+    }
+    at->values.merge(t.values);
+    CHECK_INVARIANT(at->windows.size() == t.windows.size());
+    for (std::size_t i = 0; i < t.windows.size(); ++i) at->windows[i].values.merge(t.windows[i].values);
   }
 }
 
@@ -98,17 +103,16 @@ namespace {
 
 double tenths(double v) { return std::round(v * 10) / 10; }
 
-void tell_quantiles(json_text& out, std::string_view key, const histogram_snapshot& h) {
+void tell_quantiles(json_text& out, const histogram_snapshot& h) {
   const std::uint64_t n = h.count();
-  out.object(key);
+  const auto q = h.quantiles_us({0.5, 0.9, 0.99, 0.999});
   out.value("count", n);
   out.value("max_us", h.max_us);
   out.value("mean_us", n ? tenths(static_cast<double>(h.sum_us) / static_cast<double>(n)) : 0.0);
-  out.value("p50_us", h.quantile_us(0.5));
-  out.value("p90_us", h.quantile_us(0.9));
-  out.value("p99_us", h.quantile_us(0.99));
-  out.value("p999_us", h.quantile_us(0.999));
-  out.end();
+  out.value("p50_us", q[0]);
+  out.value("p90_us", q[1]);
+  out.value("p99_us", q[2]);
+  out.value("p999_us", q[3]);
 }
 
 // Powers of two of a microsecond, which are borders of the histogram: 64 µs to 34 s.
@@ -150,7 +154,16 @@ void stats_part::tell(json_text& out) const {
   if (!family.empty()) out.end();
   if (latencies_.empty()) return;
   out.object("latency");
-  for (const timed& t : latencies_) tell_quantiles(out, t.name, t.values);
+  for (const timed& t : latencies_) {
+    out.object(t.name);
+    tell_quantiles(out, t.values);
+    for (const window& w : t.windows) {
+      out.object(w.name);
+      tell_quantiles(out, w.values);
+      out.end();
+    }
+    out.end();
+  }
   out.end();
 }
 

@@ -71,6 +71,22 @@ public:
               std::span<const std::string_view> keys, std::span<const beeline::counter> values);
   void by_qos(std::string_view name, std::string_view help, std::span<const beeline::counter> values);
 
+  struct window { // of the last seconds, see latency_window.hpp
+    std::string_view name;
+    histogram_snapshot values;
+  };
+  struct timed {
+    std::string_view name, help;
+    histogram_snapshot values; // since the start
+    std::vector<window> windows = {};
+  };
+  template <class F> void for_each_latency(F&& f) {
+    for (timed& t : latencies_) f(t);
+  }
+  template <class F> void for_each_latency(F&& f) const {
+    for (const timed& t : latencies_) f(t);
+  }
+
   void add(const stats_part& other);                 // sums, for totals and for families told in two places
   std::uint64_t sum_of(std::string_view name) const; // of a family, or the one of that name; must be there
   std::uint64_t value_of(std::string_view name, std::string_view key = {}) const; // must be there
@@ -79,10 +95,6 @@ public:
 private:
   friend struct labelled_part;
   static constexpr std::size_t samples_expected = 256;
-  struct timed {
-    std::string_view name, help;
-    histogram_snapshot values;
-  };
   void put(const sample& s);
   std::vector<sample> samples_;
   std::vector<timed> latencies_;

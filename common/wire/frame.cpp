@@ -18,6 +18,7 @@ std::string_view name_of(frame_type t) noexcept {
   case frame_type::slot_map: return "slot-map";
   case frame_type::members: return "members";
   case frame_type::members_seen: return "members-seen";
+  case frame_type::report: return "report";
   case frame_type::register_clients: return "register";
   case frame_type::registered: return "registered";
   case frame_type::unregister: return "unregister";

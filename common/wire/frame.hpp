@@ -18,8 +18,9 @@
 
 namespace beeline::wire {
 
-inline constexpr std::uint16_t protocol_version = 1;     // what we speak
+inline constexpr std::uint16_t protocol_version = 2;     // what we speak
 inline constexpr std::uint16_t protocol_version_min = 1; // the oldest that we understand
+inline constexpr std::uint16_t version_with_reports = 2; // the first whose shards know `report`
 
 enum class frame_type : std::uint8_t {
   // handshake
@@ -34,6 +35,7 @@ enum class frame_type : std::uint8_t {
   slot_map = 0x08,
   members = 0x09,
   members_seen = 0x0a,
+  report = 0x0b,
   // presence
   register_clients = 0x20,
   registered = 0x21,

@@ -99,6 +99,44 @@ bool heartbeat::get(const_bytes payload) {
   return in.done();
 }
 
+// Sum, greatest, then the buckets that are not empty as (index, count), in rising order.
+void report::put(frame_writer& w) const {
+  static_assert(histogram_shape::buckets <= 256 && histogram_shape::value_max <= ~std::uint32_t{0});
+  w.put(answered.sum_us).put(static_cast<std::uint32_t>(answered.max_us));
+  const std::size_t count_at = w.payload_size();
+  std::uint16_t buckets = 0;
+  w.put(buckets);
+  for (std::size_t i = 0; i < answered.counts.size(); ++i) {
+    if (answered.counts[i] == 0) continue;
+    w.put(static_cast<std::uint8_t>(i)).put(answered.counts[i]);
+    ++buckets;
+  }
+  w.patch(count_at, buckets);
+}
+bool report::get(const_bytes payload) {
+  byte_reader in(payload);
+  answered = {};
+  answered.sum_us = in.get<std::uint64_t>();
+  answered.max_us = in.get<std::uint32_t>();
+  const auto buckets = in.get<std::uint16_t>();
+  if (buckets == 0 || buckets > histogram_shape::buckets) return false;
+  std::uint64_t messages = 0;
+  std::size_t next = 0; // the least index that may follow
+  for (std::uint16_t n = buckets; n && in.ok(); --n) {
+    const std::size_t i = in.get<std::uint8_t>();
+    const auto count = in.get<std::uint64_t>();
+    if (i < next || i >= histogram_shape::buckets) return false;
+    if (count == 0 || count > limits::report_messages_max - messages) return false;
+    answered.counts[i] = count;
+    messages += count;
+    next = i + 1;
+  }
+  if (!in.done() || answered.max_us > histogram_shape::value_max) return false;
+  // The greatest is in the last bucket, and the mean, rounded up, is not above it.
+  if (histogram_shape::bucket_of(answered.max_us) != next - 1) return false;
+  return answered.sum_us == 0 || (answered.max_us != 0 && (answered.sum_us - 1) / answered.max_us < messages);
+}
+
 void slot_range::put(frame_writer& w) const { w.put(first).put(last).put(port).put_text8(host); }
 bool slot_range::get(byte_reader& in) {
   first = in.get<std::uint16_t>();

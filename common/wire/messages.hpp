@@ -3,6 +3,7 @@
 // Decoders take the payload of a frame whose check held, and return false when it is malformed:
 // too short, too long, a text above its limit. Views live as long as the payload.
 #pragma once
+#include "common/base/histogram.hpp"
 #include "common/base/ids.hpp"
 #include "common/base/reasons.hpp"
 #include "common/wire/frame.hpp"
@@ -81,6 +82,13 @@ struct heartbeat { // either way
   std::uint64_t echo = 0;    // the newest sent_at that it received
   std::uint32_t held_us = 0; // how long ago
   std::uint64_t value = 0;   // from a lane: its floor; from a shard: shard time
+  void put(frame_writer& w) const;
+  bool get(const_bytes payload);
+};
+
+struct report { // lane -> shard: what its publish-to-answer histogram has more than at its last report
+  static constexpr frame_type type = frame_type::report;
+  histogram_snapshot answered; // never empty on the wire
   void put(frame_writer& w) const;
   bool get(const_bytes payload);
 };

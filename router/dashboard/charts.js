@@ -20,9 +20,10 @@ function ticks(most, base) {
 }
 
 export class Chart {
-  // lines: [{name, value: (sample) => number}], or a function of the samples that gives them.
-  constructor({ title, format, lines, base = 1000, least = 0 }) {
-    Object.assign(this, { title, format, lines, base, least, samples: [], cursor: null });
+  // lines: [{name, value: (sample) => number or null}], or a function of the samples that gives them. nothing: what to
+  // say of a moment without values.
+  constructor({ title, format, lines, base = 1000, least = 0, nothing = "none" }) {
+    Object.assign(this, { title, format, lines, base, least, nothing, samples: [], cursor: null });
     this.readout = element("p", { class: "readout" });
     this.legend = element("ul", { class: "legend" });
     this.svg = drawn("svg", { role: "img", tabindex: 0, height: HEIGHT, "aria-label": title });
@@ -46,6 +47,7 @@ export class Chart {
     this.drawnLines = typeof this.lines === "function" ? this.lines(this.samples).slice(0, LINES_MAX) : this.lines;
     let most = this.least;
     for (const s of this.samples) for (const l of this.drawnLines) most = Math.max(most, l.value(s) ?? 0);
+    const empty = this.samples.length > 0 && !this.samples.some((s) => this.#has(s));
     const marks = ticks(most, this.base);
     const back = this.samples.length && now - this.samples[0].at > FIRST_MS ? KEEP_MS : FIRST_MS;
     this.x = (at) => LEFT + ((at - now + back) / back) * (wide - LEFT - RIGHT);
@@ -53,9 +55,15 @@ export class Chart {
     set(this.svg, { viewBox: `0 0 ${wide} ${HEIGHT}`, width: wide });
     this.svg.replaceChildren(...this.#axes(marks, wide, now, back),
       ...this.drawnLines.map((l, i) => drawn("path", { class: `line line-${i}`, d: this.#path(l) })),
+      ...(empty ? [drawn("text", { x: LEFT + (wide - LEFT - RIGHT) / 2, y: HEIGHT / 2, class: "nothing middle" },
+                         this.nothing)] : []),
       this.mark = drawn("path", { class: "cursor", d: "" }));
     this.#showLegend();
     this.#show(this.cursor);
+  }
+
+  #has(sample) {
+    return this.drawnLines.some((l) => (l.value(sample) ?? null) !== null);
   }
 
   #axes(marks, wide, now, back) {
@@ -116,8 +124,9 @@ export class Chart {
     const shown = sample ?? this.samples.at(-1);
     if (this.mark) set(this.mark, { d: sample ? `M${this.x(sample.at)} ${TOP}V${HEIGHT - BOTTOM}` : "" });
     if (!shown || !this.drawnLines) return;
-    const values = this.drawnLines.map((l) => `${l.name} ${this.format(l.value(shown) ?? 0)}`);
-    setText(this.readout, `${sample ? clock(new Date(sample.at)) : "now"}: ${values.join(", ") || "none"}`);
+    const values = this.drawnLines.map((l) => `${l.name} ${this.format(l.value(shown))}`);
+    setText(this.readout, `${sample ? clock(new Date(sample.at)) : "now"}: ` +
+      (this.#has(shown) ? values.join(", ") : this.nothing));
     set(this.svg, { "aria-label": `${this.title}. ${this.readout.textContent}` });
   }
 }

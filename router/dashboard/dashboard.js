@@ -13,13 +13,17 @@ const picture = new Picture(byId("picture"));
 const charts = [
   new Chart({ title: "Messages a second", format: rate, least: 4, lines: [
     { name: "in, from edges", value: (s) => s.in }, { name: "out, to edges", value: (s) => s.out }] }),
-  new Chart({ title: "Round trip of links", format: micros, least: 100, lines: [
-    { name: "p50 since the start", value: (s) => s.p50 }, { name: "p99 since the start", value: (s) => s.p99 },
+  new Chart({ title: "Publish to answer, all edges, last 10 s", format: micros, least: 100,
+              nothing: "no messages in the last 10 s", lines: [
+    { name: "p50", value: (s) => s.answered.p50 }, { name: "p99", value: (s) => s.answered.p99 }] }),
+  new Chart({ title: "Round trip of links, last 10 s", format: micros, least: 100, nothing: "no links", lines: [
+    { name: "p50", value: (s) => s.roundTrip.p50 }, { name: "p99", value: (s) => s.roundTrip.p99 },
     { name: "slowest link now", value: (s) => s.slowest }] }),
   new Chart({ title: "Clients", format: count, least: 4, lines: [{ name: "clients", value: (s) => s.clients }] }),
   new Chart({ title: "Memory of queues to links", format: bytes, base: 1024, least: 1024,
               lines: [{ name: "queues", value: (s) => s.queue }] }),
-  new Chart({ title: "Drops a second, by reason (QoS 0)", format: rate, least: 4, lines: dropLines }),
+  new Chart({ title: "Drops a second, by reason (QoS 0)", format: rate, least: 4, nothing: "no drops",
+              lines: dropLines }),
 ];
 
 // The reasons that occurred while the chart looks back, the most frequent first.
@@ -73,15 +77,18 @@ function silent(why) {
 
 let before = null; // drops of the answer before
 
+// Nothing happened: no value, which is not 0.
+const lately = ({ last_10s: l }) => (l.count ? { p50: l.p50_us, p99: l.p99_us } : { p50: null, p99: null });
+
 function sample(stats, now) {
-  const t = stats.totals, rates = t.rates["1s"], latency = t.latency.link_round_trip;
+  const t = stats.totals, rates = t.rates["1s"];
   const seconds = before ? (now - before.at) / 1000 : 0;
   const drops = {};
   for (const [reason, n] of Object.entries(t.drops))
     drops[reason] = seconds > 0 ? Math.max(0, n - before.drops[reason]) / seconds : 0;
   before = { at: now, drops: t.drops };
-  samples.push({ at: now, in: rates.messages_in, out: rates.messages_out, p50: latency.count ? latency.p50_us : null,
-                 p99: latency.count ? latency.p99_us : null, slowest: t.links ? t.link_round_trip_us : null,
+  samples.push({ at: now, in: rates.messages_in, out: rates.messages_out, answered: lately(t.latency.publish_to_answer),
+                 roundTrip: lately(t.latency.link_round_trip), slowest: t.links ? t.link_round_trip_us : null,
                  clients: t.clients, queue: t.queue_bytes, drops });
   while (samples[0].at < now - KEEP_MS) samples.shift();
 }
@@ -91,6 +98,7 @@ function showNumbers(stats) {
   setText(byId("about"), `slots ${stats.slots}, version ${stats.version}, up for ${span(stats.uptime_seconds)}`);
   const tiles = [["in", rate(rates.messages_in), "messages from edges"],
                  ["out", rate(rates.messages_out), "messages to edges"],
+                 ["answer", micros(lately(t.latency.publish_to_answer).p99), "p99 to the answer"],
                  ["edges", count(edges.present), "edges"], ["clients", count(t.clients), "clients"],
                  ["queue", bytes(t.queue_bytes), "queued for links"], ["dropped", rate(rates.drops), "drops"]];
   const list = byId("numbers");

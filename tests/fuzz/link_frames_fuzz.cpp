@@ -27,6 +27,7 @@ public:
     if (what < 40) return std::string(in_.text(what)); // as they come
     if (what < 70) return sealed(static_cast<frame_type>(in_.byte()), in_.text(in_.byte()));
     if (what < 110) return message();
+    if (what >= 250) return report();
     return records(what % 16);
   }
 
@@ -86,6 +87,23 @@ private:
     v.route(some_handle(), some_member());
     if (in_.byte() % 16 == 0) bytes[in_.two() % bytes.size()] = static_cast<char>(in_.byte());
     return bytes;
+  }
+
+  std::string
+  report() { // good when the input says so: rising buckets, counts above 0, a greatest of the last
+    const bool good = in_.byte() & 1;
+    chain_.clear();
+    writer_.begin(frame_type::report);
+    const std::uint64_t sum = in_.number();
+    const std::size_t n = in_.byte() % 8;
+    const std::size_t last = good && n ? 25 * n - 1 : in_.byte();
+    const std::uint64_t greatest = last < histogram_shape::buckets ? histogram_shape::last_of(last) : sum;
+    writer_.put(good ? std::min(sum, greatest) : sum).put(static_cast<std::uint32_t>(greatest));
+    writer_.put(static_cast<std::uint16_t>(good ? n : n + in_.byte() % 2));
+    for (std::size_t i = 0; i < n; ++i)
+      writer_.put(static_cast<std::uint8_t>(good ? 25 * (i + 1) - 1 : in_.byte())).put(in_.number() + good);
+    writer_.finish(chain_);
+    return text_of(chain_);
   }
 
   wire::member some_member_record() {
@@ -159,7 +177,12 @@ void check_bounds(lane_world& w) {
     MUST_HOLD(w.lane(e).pool().bytes_in_use() < 8 * limits::MiB);
     MUST_HOLD(w.lane(e).endpoint().clients() <= 3);
   }
-  if (w.has_router()) MUST_HOLD(w.shard().pool().bytes_in_use() < 8 * limits::MiB);
+  if (!w.has_router()) return;
+  MUST_HOLD(w.shard().pool().bytes_in_use() < 8 * limits::MiB);
+  const histogram_snapshot answered = w.shard().publish_to_answer.snapshot(); // only whole reports got there
+  MUST_HOLD(answered.count() >= w.shard().counters.reports.get());
+  MUST_HOLD((answered.count() == 0) == (w.shard().counters.reports.get() == 0));
+  MUST_HOLD(answered.max_us <= histogram_shape::value_max);
 }
 
 void strangers_at_shard(fuzz::input& in) {

@@ -59,6 +59,14 @@ private:
 
 json page(json body, int status = 200) { return {{"status", status}, {"body", std::move(body)}}; }
 
+// Since the start, and what counts: of the last 10 s.
+json answer_times(int count) {
+  return {{"count", 1000},
+          {"p50_us", 1},
+          {"p99_us", 2},
+          {"last_10s", {{"count", count}, {"p50_us", count ? 290 : 0}, {"p99_us", count ? 1'500 : 0}}}};
+}
+
 std::map<std::string, json> router_pages() {
   return {{"/stats", page({{"program", "beeline-router"},
                            {"version", "0.1.0"},
@@ -72,6 +80,7 @@ std::map<std::string, json> router_pages() {
                             {{"clients", 7},
                              {"messages_in", {{"qos0", 10}, {"qos1", 20}}},
                              {"drops", {{"nobody", 3}, {"full", 1}}},
+                             {"latency", {{"publish_to_answer", answer_times(40)}}},
                              {"rates", {{"1s", {{"messages_in", 123}}}}}}}})},
           {"/readyz", page({{"ready", true}})},
           {"/edges", page({{"edges", json::array({{{"edge", "e1"},
@@ -159,7 +168,8 @@ TEST_CASE("status: servers, lanes and what is wrong; exit code 1 when something 
   CHECK(good.code == 0);
   CHECK_THAT(good.out, Contains("router 0-2047  " + router.address() + "  ready"));
   CHECK_THAT(good.out, Contains("1 min 15 s"));
-  CHECK_THAT(good.out, Contains("123    1.00      4\n")); // messages a second, copies, drops
+  // Messages a second, times to the answer, copies, drops.
+  CHECK_THAT(good.out, Contains("123  290 us  1.5 ms    1.00      4\n"));
   CHECK_THAT(good.out, Contains("edge e1"));
   CHECK_THAT(good.out, Contains("in sync        7       30     29  2.0 KiB       85 us\n"));
   CHECK_THAT(good.out, Contains("slots 2048-4095 are served by none of the routers asked"));
@@ -183,7 +193,7 @@ TEST_CASE("status of a server that tells little shows a dash for each number tha
   fake_server bare({{"/stats", page({{"program", "beeline-edge"}, {"name", "old"}})}, {"/readyz", page({})}});
   const cli_result r = cli({"status", "--admin", bare.address()});
   CHECK(r.code == 0);
-  CHECK_THAT(r.out, Contains("ready   -  -              -           -       -      -\n"));
+  CHECK_THAT(r.out, Contains("ready   -  -              -           -    -    -       -      -\n"));
 }
 
 TEST_CASE("top: rates are differences of two looks, and a server started anew has none yet") {
@@ -195,6 +205,8 @@ TEST_CASE("top: rates are differences of two looks, and a server started anew ha
     return json::parse(*line)["servers"][0];
   };
   CHECK(look_where(R"("in_per_second":0.0)")["clients"] == 7);
+  CHECK(look_where(R"("in_per_second":0.0)")["p50_us"] == 290.0);
+  CHECK(look_where(R"("in_per_second":0.0)")["p99_us"] == 1500.0);
   auto pages = router_pages();
   pages["/stats"]["body"]["totals"]["messages_in"]["qos1"] = 1020;
   router.put("/stats", pages["/stats"]["body"]);
@@ -206,8 +218,10 @@ TEST_CASE("top: rates are differences of two looks, and a server started anew ha
     return false;
   }));
   pages["/stats"]["body"]["started"] = "2026-01-01T00:01:00.000Z";
+  pages["/stats"]["body"]["totals"]["latency"]["publish_to_answer"] = answer_times(0);
   router.put("/stats", pages["/stats"]["body"]);
   CHECK(look_where(R"("in_per_second":null)")["state"] == "ready");
+  CHECK(look_where(R"("in_per_second":null)")["p99_us"].is_null()); // no messages lately
   p.stop();
 
   const cli_result text = cli({"top", "-n", "2", "-i", "100ms", "--admin", router.address()});

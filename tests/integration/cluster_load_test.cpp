@@ -86,6 +86,12 @@ TEST_CASE("the same over two routers with half of the slots each") {
     const json stats = router->json("/stats");
     CHECK(stats["copies_per_message"] == 1.0);
     messages += stats["copies"]["messages"].get<std::uint64_t>();
+    // Each is told by all lanes, of all messages, once.
+    const auto told = [router] {
+      return router->json("/stats")["totals"]["latency"]["publish_to_answer"]["count"].get<int>();
+    };
+    CHECK(eventually([&] { return told() >= 200'000; }));
+    CHECK(told() == 200'000);
   }
   CHECK(messages == 200'000);
 }

@@ -15,7 +15,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(ROOT, "scripts", "lib"), os.path.join(ROOT, "tests", "support")]
 from browser import Browser  # noqa: E402
-from cluster import Cluster, Failure, run  # noqa: E402
+from cluster import Cluster, Failure, get, run  # noqa: E402
 
 EDGES, LOAD_CLIENTS = 3, 30
 LOST_WITHIN_MS = 4000
@@ -23,6 +23,8 @@ STOPPED_SECONDS = 3
 EVIL = "<img src=x onerror=problems.push(1)>"  # a client id as good as any other
 EVIL_SENDER = "<svg onload=problems.push(2)>"
 STATE = "document.getElementById('state').dataset.state"
+ANSWERED = ("[...document.querySelectorAll('.chart')].find((c) => "
+            "c.querySelector('figcaption').textContent.startsWith('Publish to answer'))")
 EDGE = "document.querySelector(`#picture .edge[data-edge=\"${arguments[0]}\"]`)"
 
 
@@ -46,6 +48,7 @@ class World:
                                             "127.0.0.1:0"))
         for e in self.edges:
             self.mqtt.append(e.wait_for(r"listening for MQTT at (\S+)")[1])
+        self.edge_admins = [int(e.wait_for(r"admin at http://\S+:(\d+)")[1]) for e in self.edges]
 
     def load(self):
         # One for each edge: at a fixed rate the clients of the first are the ones that send.
@@ -63,6 +66,30 @@ class World:
 
 
 # --- the parts of the test ------------------------------------------------------------------------------------------
+
+def says_that_there_are_no_messages(b):
+    b.eventually(f"""const c = {ANSWERED};
+                     return c.querySelector(".readout").textContent === "now: no messages in the last 10 s" &&
+                            c.querySelector("svg .nothing")?.textContent === "no messages in the last 10 s" &&
+                            c.querySelector(".line").getAttribute("d") === "" &&
+                            document.getElementById("n-answer").textContent === "-" """, "that there are no messages")
+
+
+def shows_the_time_to_the_answer(w, b):
+    """What the page says is what the router says of the last 10 s, and what the edges say."""
+    b.eventually(f"""const c = {ANSWERED};
+                     return !c.querySelector(".nothing") && /p50 [\\d.]+ .?s, p99 [\\d.]+ .?s$/
+                            .test(c.querySelector(".readout").textContent) &&
+                            /^[\\d.]+ .?s$/.test(document.getElementById("n-answer").textContent)""",
+                 "the time to the answer")
+    time.sleep(3)  # what edges say comes a second later
+    router = get(w.admin, "/stats")["totals"]["latency"]["publish_to_answer"]["last_10s"]
+    edges = [get(a, "/stats")["totals"]["latency"]["publish_to_answer"]["last_10s"] for a in w.edge_admins]
+    told = sum(e["count"] for e in edges)
+    check(0.5 * told < router["count"] < 1.5 * told, f"the router says {router}, the edges say {edges}")
+    check(min(e["p50_us"] for e in edges) <= router["p50_us"] <= max(e["p50_us"] for e in edges) * 2,
+          f"the router says {router}, the edges say {edges}")
+
 
 def shows_the_cluster(b):
     b.eventually(f"return {STATE} === 'ready'", "that the router is in service")
@@ -106,7 +133,7 @@ def markup_stays_text(b):
 def charts_have_values(b):
     b.eventually("""const d = [...document.querySelectorAll(".chart")].map((c) =>
                         c.querySelector(".line")?.getAttribute("d"));
-                    return d.length === 5 && d.every((x) => x && x.split("L").length > 3)""", "five charts with lines")
+                    return d.length === 6 && d.every((x) => x && x.split("L").length > 3)""", "six charts with lines")
     b.type(".chart svg", "\ue012")  # the left arrow
     moment = b.run("return document.querySelector('.chart .readout').textContent")
     check(moment[2] == ":" and "in, from edges" in moment, f"the arrow key reads: {moment}")
@@ -227,9 +254,11 @@ def main():
     try:
         with Cluster(a.programs) as cluster, Browser() as b:
             w = World(cluster)
-            w.load()
             b.open(w.url)
+            says_that_there_are_no_messages(b)
+            w.load()
             shows_the_cluster(b)
+            shows_the_time_to_the_answer(w, b)
             w.to_nobody()
             markup_stays_text(b)
             looks_up_clients(b)

@@ -218,6 +218,7 @@ def check_numbers(w):
         check(t["unanswered_messages_high_water"] > 0 and t["queue_bytes_high_water"] > 0, "no high-water marks")
         check(t["messages_per_write"] > 1 / 8, f"messages a write: {t['messages_per_write']}")
     check(router["latency"]["link_round_trip"]["count"] > 0, "no round trips at the router")
+    check_reported(w, totals)
     check(router["bytes_per_write"] > 0, "no bytes a write at the router")
 
     per_link = [x for e in w.edges for l in get(e, "/stats")["lanes"] for x in l["per_link"]]
@@ -232,6 +233,32 @@ def check_numbers(w):
                "rates of the load")
     eventually(lambda: all(get(e, "/stats")["totals"]["rates"]["1s"]["publishes"] == 0 for e in w.edges),
                "rates of rest")
+
+
+def check_reported(w, edges):
+    """The router has the time to the answer of all edges: the same messages, once all that was is reported."""
+    told = [t["latency"]["publish_to_answer"] for t in edges]
+    sent = sum(q["count"] for q in told)
+    eventually(lambda: answered(w)["count"] >= sent, "all messages are reported")
+    q = answered(w)
+    check(q["count"] == sent, f"the router was told of {q['count']} messages, the edges say {sent}")
+    check(q["max_us"] == max(e["max_us"] for e in told), f"the greatest: {q}, {told}")
+    mean = sum(e["mean_us"] * e["count"] for e in told) / sent
+    check(abs(q["mean_us"] - mean) < 1, f"the mean is {q['mean_us']}, not {mean}")
+    for name in ("p50_us", "p99_us"):
+        check(min(e[name] for e in told) <= q[name] <= max(e[name] for e in told), f"{name}: {q}, {told}")
+    shards = get(w.router, "/stats")["shards"]
+    check(sum(s["latency"]["publish_to_answer"]["count"] for s in shards) == sent, f"by shard: {shards}")
+    check(shards[0]["reports"] > 0 and shards[1]["reports"] == 0, "the lowest shard is the one that is told")
+    # All of it was within the last minute; 10 s after the newest message the shorter window is empty.
+    eventually(lambda: answered(w)["last_60s"]["count"] == sent, "the messages in the last minute")
+    eventually(lambda: answered(w)["last_10s"]["count"] == 0, "a window of rest", 30)
+    for page in [answered(w)] + [get(e, "/stats")["totals"]["latency"]["publish_to_answer"] for e in w.edges]:
+        check(page["last_10s"]["p99_us"] == 0 and page["last_60s"]["count"] > 0, f"windows: {page}")
+
+
+def answered(w):
+    return get(w.router, "/stats")["totals"]["latency"]["publish_to_answer"]
 
 
 def check_questions(w):

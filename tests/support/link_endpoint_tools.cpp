@@ -48,7 +48,7 @@ void endpoint_bench::turn_ends() {
       s.c = conns_.back().get();
       s.c->owner = s.link = q.link;
       s.closed = close_reason::none;
-      s.handshake_ = link::shard_handshake{};
+      s.handshake_ = link::shard_handshake(s.version);
       s.rest.clear();
       lane.on_up(*s.c, now);
     }

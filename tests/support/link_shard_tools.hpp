@@ -49,7 +49,7 @@ public:
   void joins();                                               // and in sync; forgets what it heard
   void says(byte_vector b);                                   // whole frames, or a piece
   void drops(close_reason why = close_reason::network_error); // the network ends the connection
-  lines hears();                   // since the last call; without heartbeats and floors
+  lines hears();                   // since the last call; without heartbeats, floors and reports
   std::vector<heard_frame> frames; // the same as frames
 
   void is_in_sync() { says(make_frame(wire::frame_type::in_sync)); }

@@ -121,6 +121,11 @@ lines words(heard_frame& f) {
   case frame_type::floors:
     return records<wire::floor_record>(
         p, [](auto& r) { return "floor of " + number(r.origin) + " " + number(r.floor); });
+  case frame_type::report:
+    return one<wire::report>(p, [](auto& r) {
+      return "report " + number(r.answered.count()) + ", " + number(r.answered.sum_us) + " us, at most " +
+             number(r.answered.max_us);
+    });
   case frame_type::in_service:
     return one<wire::in_service>(
         p, [](auto& m) { return std::string(m.complete ? "in-service" : "in-service incomplete"); });
@@ -137,7 +142,9 @@ lines words(heard_frame& f) {
 lines words(std::vector<heard_frame>& frames, bool with_heartbeats) {
   lines all;
   for (heard_frame& f : frames) {
-    if (!with_heartbeats && (f.type() == frame_type::heartbeat || f.type() == frame_type::floors)) continue;
+    if (!with_heartbeats && (f.type() == frame_type::heartbeat || f.type() == frame_type::floors ||
+                             f.type() == frame_type::report))
+      continue;
     for (std::string& s : words(f)) all.push_back(std::move(s));
   }
   return all;
@@ -187,6 +194,9 @@ std::vector<heard_frame> sample_frames() {
   add(make_batch<wire::member>(frame_type::members,
                                {{1, 1, lane_id{9}, 0, "edge-1"}, {2, 0, lane_id{8}, 1, "edge-2"}}));
   add(make_batch<wire::member>(frame_type::members_seen, {{1, 1, lane_id{9}, 0, "edge-1"}}));
+  histogram answered;
+  answered.record_us(100), answered.record_us(300), answered.record_us(300);
+  add(make(wire::report{answered.snapshot()}));
   add(make_batch<wire::registration>(frame_type::register_clients,
                                      {{{1, 2}, 3, 4, "ann"}, {{5, 6}, 7, 8, "bob"}}));
   add(make_batch<wire::registered_client>(frame_type::registered, {{{1, 2}, 3}}));

@@ -75,7 +75,7 @@ TEST_CASE("handshake: two sides with one secret let each other in") {
   CHECK(lane.machine.welcome().index == 4);
   CHECK(lane.machine.welcome().shard_time == 123);
   CHECK(lane.machine.shard_life() == 9);
-  CHECK(lane.machine.version() == 1);
+  CHECK(lane.machine.version() == wire::protocol_version);
 }
 
 TEST_CASE("handshake: a lane with another secret is refused, in words, before it learns anything") {
@@ -226,24 +226,38 @@ TEST_CASE("handshake: what a shard says in an error frame reaches the lane's wor
 TEST_CASE("handshake: a peer one version newer is understood when it still speaks ours") {
   shard_side shard;
   wire::hello h;
-  h.version = 2, h.version_min = 1;
+  h.version = 3, h.version_min = 1;
   REQUIRE(shard.hears(frame_of(make(h))));
-  CHECK(shard.machine.version() == 1);
+  CHECK(shard.machine.version() == 2);
+  CHECK(words(*std::make_unique<heard_frame>(shard.says())) == lines{"challenge 2"});
+}
+
+TEST_CASE("handshake: a peer one version older is spoken to in its own") {
+  shard_side shard;
+  wire::hello h;
+  h.version = 1, h.version_min = 1;
+  REQUIRE(shard.hears(frame_of(make(h))));
   CHECK(words(*std::make_unique<heard_frame>(shard.says())) == lines{"challenge 1"});
+  lane_side lane;
+  wire::challenge c;
+  c.version = 1;
+  REQUIRE(lane.hears(frame_of(make(c))));
+  CHECK(lane.machine.version() == 1);
 }
 
 TEST_CASE("handshake: a peer that speaks only another version is refused in words") {
   shard_side shard;
   wire::hello h;
-  h.version = 2, h.version_min = 2;
+  h.version = 3, h.version_min = 3;
   CHECK_FALSE(shard.hears(frame_of(make(h))));
   CHECK(shard.machine.why().code == wire::error_code::bad_version);
-  CHECK(shard.machine.why().text == "you speak link protocol 2, this router speaks 1; upgrade the older one");
+  CHECK(shard.machine.why().text ==
+        "you speak link protocol 3, this router speaks 1 to 2; upgrade the older one");
   lane_side lane;
   wire::challenge c;
-  c.version = 2;
+  c.version = 3;
   CHECK_FALSE(lane.hears(frame_of(make(c))));
-  CHECK(lane.machine.why() == "the router chose link protocol 2, this edge speaks 1");
+  CHECK(lane.machine.why() == "the router chose link protocol 3, this edge speaks 1 to 2");
 }
 
 TEST_CASE("handshake: a stranger's hello is refused: magic, role, versions the wrong way round") {

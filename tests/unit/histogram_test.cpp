@@ -78,3 +78,44 @@ TEST_CASE("histogram: powers of two are borders between buckets") {
     CHECK(bucket_of(border) == bucket_of(border - 1) + 1);
   }
 }
+
+TEST_CASE("histogram: what came since an earlier snapshot") {
+  histogram h;
+  h.record(100us), h.record(3ms);
+  const auto before = h.snapshot();
+  CHECK(h.snapshot().since(before).count() == 0);
+  CHECK(h.snapshot().since({}).max_us == 3000);
+  h.record(100us), h.record(500us);
+  auto d = h.snapshot().since(before);
+  CHECK(d.count() == 2);
+  CHECK(d.sum_us == 600);
+  CHECK(d.max_us == 511); // not the greatest ever: to the end of its bucket
+  h.record(7ms);
+  d = h.snapshot().since(before);
+  CHECK(d.count() == 3);
+  CHECK(d.max_us == 7000); // the greatest ever
+  const auto later = h.snapshot();
+  h.record(6999us);
+  CHECK(h.snapshot().since(later).max_us == 7000); // never above the greatest ever
+}
+
+TEST_CASE("histogram: what others recorded adds up to what one would have") {
+  histogram one, other, all, both;
+  one.record(10us), all.record(10us);
+  other.record(20us), other.record(5ms), all.record(20us), all.record(5ms);
+  both.merge(one.snapshot());
+  both.merge(other.snapshot());
+  CHECK(both.snapshot().counts == all.snapshot().counts);
+  CHECK(both.snapshot().sum_us == 5030);
+  CHECK(both.snapshot().max_us == 5000);
+}
+
+TEST_CASE("histogram: several quantiles in one pass are those of one by one") {
+  histogram h;
+  CHECK(h.snapshot().quantiles_us({0.5, 0.99}) == std::array<std::uint64_t, 2>{0, 0});
+  for (std::uint64_t k = 1; k <= 1000; ++k) h.record_us(k * k);
+  const auto s = h.snapshot();
+  CHECK(s.quantiles_us({0.001, 0.5, 0.5, 0.99, 1.0}) == std::array{s.quantile_us(0.001), s.quantile_us(0.5),
+                                                                   s.quantile_us(0.5), s.quantile_us(0.99),
+                                                                   s.max_us});
+}

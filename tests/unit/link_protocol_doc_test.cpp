@@ -76,6 +76,9 @@ struct example {
     byte_vector b = frames["message-from-origin"] = make(m);
     wire::message_view(b).route({7, 2}, 0);
     frames["message-to-owner"] = b;
+    histogram answered;
+    for (const int us : {410, 410, 1'290}) answered.record_us(static_cast<std::uint64_t>(us));
+    frames["report"] = make(wire::report{answered.snapshot()});
     frames["answer-from-owner"] =
         make_batch<wire::answer_record>(frame_type::answers, {{1, 0, answer::accepted, 0}});
     frames["answer-to-origin"] =
@@ -101,7 +104,7 @@ TEST_CASE("link_protocol_doc: the worked example is what the code says, byte for
   const example e;
   CHECK(blocks.size() == e.frames.size());
   for (const auto& [name, bytes] : e.frames) {
-    INFO(name);
+    INFO(name << ": " << hex(bytes));
     REQUIRE(blocks.contains(name));
     CHECK(blocks.at(name) == hex(bytes));
   }
@@ -145,6 +148,9 @@ TEST_CASE("link_protocol_doc: the limits it names are the limits") {
   row("messages in flight of a lane", limits::window_messages_max);
   row("bytes in flight on a link", limits::link_window_bytes_max);
   row("heartbeat interval, ms", ms(limits::heartbeat_interval));
+  row("report interval, ms", ms(limits::report_interval));
+  row("messages in a report", limits::report_messages_max);
+  row("buckets of a histogram", histogram_shape::buckets);
   row("silence of a link, ms", ms(limits::silence_max));
   row("handshake, ms", ms(limits::handshake_max));
   row("link that takes no bytes, ms", ms(limits::write_stall_max));

@@ -1,4 +1,5 @@
 // Statistics named once, told as JSON and as Prometheus text; rules on secrets and loopback.
+#include "common/ops/latency_window.hpp"
 #include "common/ops/program_options.hpp"
 #include "common/ops/start_error.hpp"
 #include "common/ops/stats_page.hpp"
@@ -130,6 +131,44 @@ TEST_CASE("stats: a latency is quantiles in JSON and a histogram for Prometheus;
                  Contains("p_publish_to_answer_duration_seconds_bucket{lane=\"1\",le=\"+Inf\"} 1\n") &&
                  Contains("p_publish_to_answer_duration_seconds_sum{lane=\"0\"} 0.0002\n") &&
                  Contains("p_publish_to_answer_duration_seconds_count{lane=\"0\"} 2\n"));
+}
+
+TEST_CASE("stats: windows of a latency stand beside it, and add up in totals; Prometheus has none") {
+  histogram a, b;
+  latency_windows windows(2);
+  const auto tell = [](const histogram& h) {
+    stats_part p;
+    p.latency("publish_to_answer", "Latency", h);
+    return p;
+  };
+  time_point now{std::chrono::hours(1)};
+  a.record_us(50'000);
+  for (int second = 0; second < 20; ++second, now += std::chrono::seconds(1)) {
+    windows.sample(0, tell(a), now);
+    windows.sample(1, tell(b), now);
+  }
+  a.record_us(100), b.record_us(200), b.record_us(200);
+  windows.sample(0, tell(a), now);
+  windows.sample(1, tell(b), now);
+  stats_part totals;
+  for (std::size_t k : {0, 1}) {
+    stats_part part = tell(k == 0 ? a : b);
+    windows.tell(k, part);
+    totals.add(part);
+    CHECK(json_of(part)["latency"]["publish_to_answer"]["last_10s"]["count"] == (k == 0 ? 1 : 2));
+  }
+  const auto x = json_of(totals)["latency"]["publish_to_answer"];
+  CHECK(x["count"] == 4);
+  CHECK(x["p99_us"] == 50'000);
+  CHECK(x["last_10s"]["count"] == 3);
+  CHECK(x["last_10s"]["p50_us"] == 200);
+  CHECK(x["last_10s"]["max_us"] == 200);
+  CHECK(x["last_60s"]["count"] == 4);
+  CHECK(x["last_60s"]["max_us"] == 50'000);
+  metrics_page page("p_");
+  const labelled_part parts[] = {{{}, totals}};
+  labelled_part::tell(page, parts);
+  CHECK_THAT(page.take(), !Contains("last_"));
 }
 
 TEST_CASE("stats: bytes and messages a write; none before the first write") {

@@ -2,6 +2,7 @@
 #include "tests/support/link_test_tools.hpp"
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 using namespace beeline;
 using namespace beeline::test;
@@ -113,6 +114,60 @@ TEST_CASE("wire_messages: link records survive the round trip and refuse every c
     CHECK_FALSE(got.get(const_bytes(f).subspan(8, 1)));
     CHECK_FALSE(got.get(const_bytes(f).subspan(7)));
   }
+}
+
+namespace {
+struct pair {
+  std::uint8_t bucket;
+  std::uint64_t count;
+};
+// A report as bytes, whatever it says.
+byte_vector report_of(std::uint64_t sum, std::uint32_t max, const std::vector<pair>& pairs,
+                      std::optional<std::uint16_t> count = {}) {
+  wire::frame_writer w;
+  w.begin(frame_type::report);
+  w.put(sum).put(max).put(count.value_or(static_cast<std::uint16_t>(pairs.size())));
+  for (const pair& p : pairs) w.put(p.bucket).put(p.count);
+  return byte_vector(w.payload().begin(), w.payload().end());
+}
+bool is_report(const byte_vector& payload) { return wire::report{}.get(payload); }
+} // namespace
+
+TEST_CASE("wire_messages: a report survives the round trip and refuses every cut") {
+  histogram h;
+  for (const std::uint64_t us : {0, 5, 300, 300, 134'217'727}) h.record_us(us);
+  const wire::report r = through(wire::report{h.snapshot()});
+  CHECK(r.answered.counts == h.snapshot().counts);
+  CHECK(r.answered.sum_us == 134'218'332);
+  CHECK(r.answered.max_us == 134'217'727);
+  histogram all; // of every bucket one: the longest report
+  for (std::size_t i = 0; i < histogram_shape::buckets; ++i) all.record_us(histogram_shape::last_of(i));
+  CHECK(through(wire::report{all.snapshot()}).answered.count() == 200);
+  CHECK(make(wire::report{all.snapshot()}).size() == 1822);
+}
+
+TEST_CASE("wire_messages: a report that cannot be true is malformed") {
+  const std::uint64_t most = limits::report_messages_max;
+  CHECK(is_report(report_of(900, 301, {{20, 1}, {49, 2}})));
+  CHECK_FALSE(is_report(report_of(0, 0, {}))); // nothing to say
+  CHECK_FALSE(is_report(report_of(900, 301, {{49, 2}, {20, 1}})));
+  CHECK_FALSE(is_report(report_of(900, 301, {{49, 1}, {49, 2}})));
+  CHECK_FALSE(is_report(report_of(900, 301, {{20, 0}, {49, 2}})));
+  CHECK_FALSE(is_report(report_of(900, 301, {{20, 1}, {200, 2}})));
+  CHECK_FALSE(is_report(report_of(900, 301, {{20, 1}, {49, 2}}, 3)));
+  CHECK_FALSE(is_report(report_of(900, 301, {{20, 1}, {49, 2}}, 1)));
+  CHECK_FALSE(is_report(report_of(900, 301, {{20, 1}, {49, 2}}, 0xffff)));
+  CHECK(is_report(report_of(903, 301, {{20, 1}, {49, 2}})));
+  CHECK_FALSE(is_report(report_of(904, 301, {{20, 1}, {49, 2}}))); // a mean above the greatest
+  CHECK_FALSE(is_report(report_of(900, 350, {{20, 1}, {49, 2}}))); // a greatest of another bucket
+  CHECK(is_report(report_of(0, 0, {{0, 5}})));
+  CHECK_FALSE(is_report(report_of(1, 0, {{0, 5}})));
+  CHECK_FALSE(is_report(report_of(0, 134'217'728, {{199, 1}})));
+  CHECK_FALSE(is_report(report_of(0, ~std::uint32_t{0}, {{199, 1}})));
+  CHECK(is_report(report_of(~std::uint64_t{0} / 2, 134'217'727, {{199, most}})));
+  CHECK_FALSE(is_report(report_of(0, 134'217'727, {{199, most + 1}})));
+  CHECK_FALSE(is_report(report_of(0, 134'217'727, {{198, most}, {199, 1}})));
+  CHECK_FALSE(is_report(report_of(0, 134'217'727, {{198, 1}, {199, ~std::uint64_t{0}}})));
 }
 
 TEST_CASE("wire_messages: batch records survive the round trip and refuse every cut") {
