@@ -1,6 +1,7 @@
 // The shell of an embedded lane: its turns on the program's io_context.
 #include "common/base/utf8.hpp"
 #include "common/embed/lane_core.hpp"
+#include "common/embed/lane_service.hpp"
 #include "common/net/core_loop.hpp"
 #include "common/net/random.hpp"
 
@@ -9,7 +10,12 @@
 #include <beeline/lane.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <charconv>
+#include <optional>
 #include <stdexcept>
+
+namespace beeline::link {
+boost::asio::execution_context::id lane_service::id;
+}
 
 BEELINE_LINK_BEGIN
 namespace asio = boost::asio;
@@ -55,8 +61,10 @@ lane_handlers checked(lane_handlers h) {
   return h;
 }
 
+} // namespace
+
 // A message on its way to the lane's thread.
-struct owned_message {
+struct lane::owned_message {
   std::string to, channel, payload, content_type, response_topic, correlation_data;
   std::vector<std::pair<std::string, std::string>> user;
   bool is_text;
@@ -79,13 +87,11 @@ struct owned_message {
   }
 };
 
-} // namespace
-
 struct lane::impl : std::enable_shared_from_this<impl> {
   impl(asio::io_context& c, const lane_options& o, lane_handlers h)
-      : context(c), timer(c),
+      : context(c),
         core(config_of(o), o.unanswered_bytes_max, checked(std::move(h)), pool, net::steady_now()),
-        driver(core, net::core_loop_options{}, c, [this] { want_turn(); }) {
+        io(std::in_place, core, c, [this] { want_turn(); }) {
     core.post = [this](std::function<void()> f) {
       asio::post(context, [weak = weak_from_this(), f = std::move(f)] {
         if (const auto self = weak.lock()) f();
@@ -94,7 +100,6 @@ struct lane::impl : std::enable_shared_from_this<impl> {
   }
 
   time_point now() const noexcept { return net::steady_now(); }
-  bool in_thread() const noexcept { return context.get_executor().running_in_this_thread(); }
 
   // A turn soon: what handlers of this round of the io_context send goes out together.
   void want_turn() {
@@ -104,26 +109,33 @@ struct lane::impl : std::enable_shared_from_this<impl> {
     });
   }
 
+  // The first thread that runs the io_context is the lane's, as lane.hpp says.
+  bool in_first_thread() noexcept {
+    if (!std::exchange(owned, true)) io->driver.loop().own();
+    return io->driver.loop().in_owner_thread();
+  }
+
   void turn() {
     if (ended) return;
+    [[maybe_unused]] const bool same_thread = in_first_thread();
+    DCHECK_INVARIANT(same_thread);
     if (in_turn) return want_turn();       // a handler runs the io_context
     const auto alive = shared_from_this(); // a handler may drop the lane
     turn_wanted = false;
-    driver.loop().own();
-    const auto ready = driver.loop().look();
+    const auto ready = io->driver.loop().look();
     in_turn = true;
-    driver.turn(ready);
-    in_turn = false;
+    io->driver.turn(ready);
     if (stop_done) try_to_stop();
+    in_turn = false;
     if (ended) return;
     if (!ready.empty()) return want_turn(); // there may be more: look again after the others' handlers
-    driver.loop().await([this] { turn(); });
-    const time_point at = std::min(driver.next_deadline(), stop_done ? stop_at : never);
+    io->driver.loop().await([this] { turn(); });
+    const time_point at = std::min(io->driver.next_deadline(), stop_done ? stop_at : never);
     if (at <= now()) return want_turn();
     if (at == timer_at) return;
     timer_at = at;
-    timer.expires_at(std::chrono::steady_clock::time_point(at.time_since_epoch()));
-    timer.async_wait([weak = weak_from_this()](const error_code& e) {
+    io->timer.expires_at(std::chrono::steady_clock::time_point(at.time_since_epoch()));
+    io->timer.async_wait([weak = weak_from_this()](const error_code& e) {
       if (e) return;
       if (const auto self = weak.lock()) {
         self->timer_at = never;
@@ -140,32 +152,59 @@ struct lane::impl : std::enable_shared_from_this<impl> {
       all_answered = answered;
       stopping = true;
       stop_at = now() + limits::close_flush_max;
-      driver.stop();
+      io->driver.stop();
     }
-    if (driver.stopped() || now() >= stop_at) end();
+    if (io->driver.stopped() || now() >= stop_at) end();
+  }
+  void hurry_stop() { // the shutdown was cancelled: no more waiting, for receipts or for last words
+    stop_error = asio::error::operation_aborted;
+    stop_at = now();
+    want_turn();
   }
   void end() { // nothing of the lane stays in the io_context
     if (std::exchange(ended, true)) return;
     core.stop_sending();
     core.fail_all(now());
-    driver.close_all();
-    driver.loop().cancel_await();
-    timer.cancel();
-    if (const auto done = std::exchange(stop_done, nullptr)) done({}, all_answered);
+    io->close();
+    if (auto done = std::exchange(stop_done, {})) done(stop_error, all_answered);
+  }
+  // The io_context is being destroyed: nothing is called any more, and nothing of it is kept.
+  void drop() noexcept {
+    ended = true;
+    core.mute();
+    if (io) io->close();
+    io.reset();
+    [[maybe_unused]] const auto last = std::exchange(stop_done, {});
+    core.drop_all();
   }
 
+  struct asio_objects { // what has to go before the io_context
+    asio_objects(lane_core& core, asio::io_context& c, net::event_loop::task wanted)
+        : timer(c), driver(core, net::core_loop_options{}, c, std::move(wanted)) {}
+    void close() {
+      driver.close_all();
+      driver.loop().cancel_await();
+      timer.cancel();
+    }
+    asio::steady_timer timer;
+    net::core_driver<lane_core> driver;
+  };
+
   asio::io_context& context;
-  asio::steady_timer timer;
   chunk_pool pool;
   lane_core core;
-  net::core_driver<lane_core> driver;
+  std::optional<asio_objects> io; // empty: the io_context has gone
   time_point timer_at = never, stop_at = never;
-  completion<void(error_code, bool)> stop_done;
+  completion<error_code, bool> stop_done;
+  error_code stop_error;
   bool turn_wanted = false, in_turn = false, stopping = false, ended = false, all_answered = false;
+  bool owned = false; // the io_context has been run
 };
 
 lane::lane(asio::io_context& context, lane_options options, lane_handlers handlers)
     : impl_(std::make_shared<impl>(context, options, std::move(handlers))) {
+  asio::use_service<lane_service>(context).add(impl_,
+                                               [](void* i) noexcept { static_cast<impl*>(i)->drop(); });
   impl_->want_turn(); // dials
 }
 
@@ -200,34 +239,43 @@ bool lane::send(client_handle from, const message& m, error_code& ec) {
   return sent;
 }
 
-void lane::send_and_wait(const std::shared_ptr<impl>& i, client_handle from, const message& m,
-                         completion<void(error_code, receipt)> done) {
-  if (!i->in_thread()) {
-    // Also the thread that has not begun to run the io_context, or does so at intervals: it waits a little
-    // longer.
-    auto copy = std::make_shared<owned_message>(m);
-    return asio::post(i->context, [i, from, copy, done = std::move(done)]() mutable {
-      copy->with_view([&](const message& view) { i->core.send(from, view, std::move(done), i->now()); });
-      i->want_turn();
-    });
-  }
-  i->core.send(from, m, std::move(done), i->now());
-  i->want_turn();
+bool lane::in_thread(const impl& i) noexcept { return executor_of(i).running_in_this_thread(); }
+std::shared_ptr<const lane::owned_message> lane::copy_of(const message& m) {
+  return std::make_shared<owned_message>(m);
 }
 
-void lane::wait_ready(impl& i, completion<void(error_code)> done) { i.core.wait_ready(std::move(done)); }
+void lane::send_and_wait(impl& i, client_handle from, const message& m,
+                         completion<error_code, receipt> done) {
+  i.core.send(from, m, std::move(done), i.now());
+  i.want_turn();
+}
+void lane::send_and_wait(impl& i, client_handle from, const owned_message& m,
+                         completion<error_code, receipt> done) {
+  m.with_view([&](const message& view) { send_and_wait(i, from, view, std::move(done)); });
+}
 
-void lane::attach_and_wait(impl& i, std::string_view id, completion<void(error_code, client_handle)> done) {
+void lane::wait_ready(impl& i, completion<error_code> done) { i.core.wait_ready(std::move(done)); }
+
+void lane::attach_and_wait(impl& i, std::string_view id, completion<error_code, client_handle> done) {
   error_code ec;
   const client_handle c = i.core.attach(id, ec, i.now());
   if (ec) return done(ec, {});
-  i.core.wait_registered(c, std::move(done));
+  done.on_cancel([&i, c] {
+    i.core.withdraw_attach(c, i.now());
+    i.want_turn();
+  });
+  i.core.wait_attached(c, std::move(done));
   i.want_turn();
 }
 
-void lane::shut_down(impl& i, std::chrono::milliseconds patience, completion<void(error_code, bool)> done) {
+void lane::wait_registered(impl& i, client_handle c, completion<error_code> done) {
+  i.core.wait_registered(c, std::move(done));
+}
+
+void lane::shut_down(impl& i, std::chrono::milliseconds patience, completion<error_code, bool> done) {
   if (i.ended || i.stop_done) return done(errc::shutting_down, false);
   i.core.stop_sending();
+  done.on_cancel([&i] { i.hurry_stop(); });
   i.stop_done = std::move(done);
   i.stop_at =
       i.now() + std::clamp(patience, patience.zero(), std::chrono::milliseconds(std::chrono::hours(24)));

@@ -5,11 +5,19 @@
 
 #include "common/link/endpoint.ipp"
 
+#include <boost/asio/error.hpp>
+
 BEELINE_LINK_BEGIN
 namespace {
 
-handle of(client_handle c) { return {c.index, c.generation}; }
-client_handle of(handle h) { return {h.index, h.generation}; }
+// Ends a wait that was cancelled; the list keeps its order.
+void abort(std::vector<lane_core::wait_done>& waits, const void* id) {
+  const auto at = std::find_if(waits.begin(), waits.end(), [&](const auto& w) { return w.id() == id; });
+  CHECK_INVARIANT(at != waits.end());
+  auto done = std::move(*at);
+  waits.erase(at);
+  done(boost::asio::error::operation_aborted);
+}
 
 // Both enums begin with the same six, in the same order.
 static_assert(static_cast<int>(outcome::accepted) == static_cast<int>(answer::accepted) &&
@@ -81,75 +89,97 @@ lane_core::client_state* lane_core::find(client_handle c) noexcept {
 
 client_handle lane_core::attach(std::string_view id, error_code& ec, time_point now) {
   ec = {};
-  if (leaving_) return ec = errc::shutting_down, client_handle{};
-  if (!valid_utf8(id) || !valid_client_id(id)) return ec = errc::invalid_client_id, client_handle{};
-  auto [at, fresh] = by_id_.try_emplace(std::string(id));
-  if (!fresh) return ec = errc::already_attached, client_handle{};
+  if (leaving_) return ec = refuse(errc::shutting_down), client_handle{};
+  if (!valid_utf8(id) || !valid_client_id(id)) return ec = refuse(errc::invalid_client_id), client_handle{};
+  if (!ids_.emplace(id).second) return ec = refuse(errc::already_attached), client_handle{};
   const handle h = endpoint_.attach(id, now);
-  at->second = of(h);
   if (h.index >= clients_.size()) clients_.resize(h.index + 1u);
   client_state& s = clients_[h.index];
   s = {};
-  s.generation = h.generation;
+  s.generation = ++generations_;
+  s.at_endpoint = h;
   s.used = true;
   s.id = id;
-  return of(h);
+  return handle_of(h);
 }
 
-void lane_core::wait_registered(client_handle c, attach_done done) {
+void lane_core::wait_attached(client_handle c, attach_done done) {
   client_state* s = find(c);
-  CHECK_INVARIANT(s && !s->done);
-  s->done = std::move(done);
+  CHECK_INVARIANT(s && !s->attaching);
+  s->attaching = std::move(done);
+}
+
+void lane_core::withdraw_attach(client_handle c, time_point now) {
+  client_state* s = find(c);
+  CHECK_INVARIANT(s && s->attaching);
+  endpoint_.detach(s->at_endpoint, now);
+  attach_done done = std::move(s->attaching);
+  forget(*s, errc::not_attached); // for others who wait for it
+  done(boost::asio::error::operation_aborted, {});
+}
+
+void lane_core::wait_registered(client_handle c, wait_done done) {
+  if (leaving_) return done(errc::shutting_down);
+  client_state* s = find(c);
+  if (!s) return done(errc::not_attached);
+  if (registered(c)) return done({});
+  done.on_cancel([this, index = c.index, id = done.id()] { abort(clients_[index].registering, id); });
+  s->registering.push_back(std::move(done));
 }
 
 bool lane_core::registered(client_handle c) noexcept {
-  const client* x = endpoint_.find(of(c));
+  const client_state* s = find(c);
+  const client* x = s ? endpoint_.find(s->at_endpoint) : nullptr;
   return x && x->registered;
 }
 
 bool lane_core::detach(client_handle c, time_point now) {
-  if (!find(c)) return false;
-  endpoint_.detach(of(c), now);
-  forget(c, errc::not_attached);
+  client_state* s = find(c);
+  if (!s) return false;
+  endpoint_.detach(s->at_endpoint, now);
+  forget(*s, errc::not_attached);
   return true;
 }
 
 // The endpoint has let go of it: its receipts will not come any more. What was under way may have been taken.
-void lane_core::forget(client_handle c, errc attach_error) {
-  client_state* s = find(c);
-  while (s->receipts != none) complete(s->receipts, errc::outcome_unknown, {});
-  s->used = false;
-  by_id_.erase(s->id);
-  s->id = {};
-  if (const attach_done done = std::exchange(s->done, nullptr)) done(attach_error, {});
+void lane_core::forget(client_state& s, error_code why) {
+  while (s.receipts != none) complete(s.receipts, errc::outcome_unknown, {});
+  s.used = false;
+  ids_.erase(s.id);
+  s.id = {};
+  tell_registration(s, why, {});
+}
+
+void lane_core::tell_registration(client_state& s, error_code ec, client_handle c) {
+  if (attach_done done = std::move(s.attaching)) done(ec, c);
+  for (wait_done& done : std::exchange(s.registering, {})) done(ec);
 }
 
 void lane_core::on_registered(handle h, time_point) {
-  client_state* s = find(of(h));
-  if (const attach_done done = s ? std::exchange(s->done, nullptr) : nullptr) done({}, of(h));
+  tell_registration(clients_[h.index], {}, handle_of(h));
 }
 
 void lane_core::on_kicked(handle h, time_point now) {
-  client_state* s = find(of(h));
-  if (!s) return;
-  const std::string id = s->id;
-  const bool was_waiting = s->done != nullptr;
+  client_state& s = clients_[h.index];
+  const std::string id = s.id;
+  const bool was_attaching = static_cast<bool>(s.attaching); // then that says so
   endpoint_.detach(h, now);
-  forget(of(h), errc::kicked);
-  if (was_waiting || !handlers_.on_kicked) return;
+  forget(s, errc::kicked);
+  if (was_attaching || !handlers_.on_kicked) return;
   // Behind the completion of async_attach, which may have been posted a moment ago.
-  post([this, c = of(h), id] { guarded(handlers_.on_kicked, c, std::string_view(id)); });
+  post([this, c = handle_of(h), id] { guarded(handlers_.on_kicked, c, std::string_view(id)); });
 }
 
-void lane_core::wait_ready(ready_done done) {
+void lane_core::wait_ready(wait_done done) {
   if (leaving_) return done(errc::shutting_down);
   if (ready()) return done({});
+  done.on_cancel([this, id = done.id()] { abort(ready_waiters_, id); });
   ready_waiters_.push_back(std::move(done));
 }
 
 void lane_core::on_ready(bool ready, time_point) {
   if (ready)
-    for (const ready_done& done : std::exchange(ready_waiters_, {})) done({});
+    for (wait_done& done : std::exchange(ready_waiters_, {})) done({});
   if (handlers_.on_ready) guarded(handlers_.on_ready, ready);
 }
 
@@ -158,13 +188,14 @@ void lane_core::on_ready(bool ready, time_point) {
 bool lane_core::prepare(client_handle from, const message& m, bool qos1, error_code& ec) {
   ec = {};
   const client_state* s = find(from);
-  if (leaving_) return ec = errc::shutting_down, false;
-  if (!s) return ec = errc::not_attached, false;
+  if (leaving_) return ec = refuse(errc::shutting_down), false;
+  if (!s) return ec = refuse(errc::not_attached), false;
   block_.clear();
   if (!valid_utf8(m.to) || !valid_client_id(m.to) || !valid_channel(m.channel) ||
       m.deadline < m.deadline.zero() || (m.properties.is_text && !valid_utf8(as_text(m.payload))) ||
       m.payload.size() > limits::packet_bytes_max || !put_properties(block_, m.properties))
-    return ec = m.payload.size() > limits::packet_bytes_max ? errc::message_too_large : errc::invalid_message,
+    return ec = refuse(m.payload.size() > limits::packet_bytes_max ? errc::message_too_large
+                                                                   : errc::invalid_message),
            false;
   parts_.hash = endpoint_.hash(m.to);
   parts_.destination = m.to;
@@ -175,7 +206,7 @@ bool lane_core::prepare(client_handle from, const message& m, bool qos1, error_c
   parts_.payload = m.payload;
   parts_.ttl_ms = static_cast<std::uint32_t>(std::min<std::int64_t>(m.deadline.count(), 0xffff'ffff));
   if (wire::message_bytes(parts_, qos1) > limits::packet_bytes_max)
-    return ec = errc::message_too_large, false;
+    return ec = refuse(errc::message_too_large), false;
   return true;
 }
 
@@ -192,7 +223,7 @@ bool lane_core::send(client_handle from, const message& m, error_code& ec) {
   case endpoint<lane_core>::sent::dropped: break;
   }
   ++dropped_;
-  ec = why == drop_reason::link_full ? errc::would_block : errc::not_ready;
+  ec = refuse(why == drop_reason::link_full ? errc::would_block : errc::not_ready);
   return false;
 }
 
@@ -200,18 +231,22 @@ void lane_core::send(client_handle from, const message& m, send_done done, time_
   error_code ec;
   if (!prepare(from, m, true, ec)) return done(ec, {});
   const std::size_t size = wire::message_bytes(parts_, true);
-  if (size > unanswered_bytes_max_) return done(errc::message_too_large, {}); // there is never room for it
+  if (size > unanswered_bytes_max_) return done(refuse(errc::message_too_large), {}); // never room for it
   if (endpoint_.outgoing.counters.bytes.get() + size > unanswered_bytes_max_ ||
       endpoint_.outgoing.messages() >= limits::window_messages_max) {
     full_ = told_full_ = true; // also below the mark of update_want_more: who is told to wait is called
-    return done(errc::would_block, {});
+    return done(refuse(errc::would_block), {});
   }
   const std::uint32_t token = receipts_.take();
   client_state& s = clients_[from.index];
+  done.on_cancel([this, token] { // the message goes on: its token is given back with its outcome
+    auto cancelled = std::move(receipts_[token].done);
+    cancelled(boost::asio::error::operation_aborted, {});
+  });
   receipts_[token] = {std::move(done), from.index, s.receipts, none};
   if (s.receipts != none) receipts_[s.receipts].prev = token;
   s.receipts = token;
-  endpoint_.send_qos1(of(from), token, parts_, now);
+  endpoint_.send_qos1(s.at_endpoint, token, parts_, now);
   update_want_more();
 }
 
@@ -219,21 +254,22 @@ void lane_core::complete(std::uint32_t token, error_code ec, receipt r) {
   waiting& w = receipts_[token];
   (w.prev != none ? receipts_[w.prev].next : clients_[w.client].receipts) = w.next;
   if (w.next != none) receipts_[w.next].prev = w.prev;
-  const send_done done = std::exchange(w.done, nullptr);
+  send_done done = std::exchange(w, {}).done;
   receipts_.give(token);
-  done(ec, r);
+  if (done) done(ec, r);
 }
 
 void lane_core::on_outcome(const outbox::outcome& o, time_point) {
-  if (!receipts_[static_cast<std::uint32_t>(o.token)].done) return; // told already, as unknown (fail_all)
+  const auto token = static_cast<std::uint32_t>(o.token);
+  if (receipts_[token].client == none) return; // told already, as unknown (fail_all)
   ++receipts_by_outcome_[static_cast<std::size_t>(o.what)];
-  complete(static_cast<std::uint32_t>(o.token), {}, {static_cast<outcome>(o.what)});
+  complete(token, {}, {static_cast<outcome>(o.what)});
 }
 
 answer lane_core::deliver(handle h, const wire::message_view& m, time_point) {
   outcome o = outcome::refused;
   const message_view view(m.bytes().data(), m.bytes().size());
-  const auto ask = [&] { o = handlers_.on_message(of(h), view); };
+  const auto ask = [&] { o = handlers_.on_message(handle_of(h), view); };
   if (!guarded(ask)) return answer::refused;
   return o == outcome::accepted || o == outcome::full ? static_cast<answer>(o) : answer::refused;
 }
@@ -266,13 +302,27 @@ void lane_core::shutdown(time_point now) {
 }
 
 void lane_core::fail_all(time_point now) {
-  for (std::uint32_t i = 0; i < clients_.size(); ++i)
-    if (clients_[i].used) endpoint_.outgoing.sender_gone({i, clients_[i].generation}, now);
-  for (const ready_done& done : std::exchange(ready_waiters_, {})) done(errc::shutting_down);
+  for (const client_state& s : clients_)
+    if (s.used) endpoint_.outgoing.sender_gone(s.at_endpoint, now);
+  for (wait_done& done : std::exchange(ready_waiters_, {})) done(errc::shutting_down);
   for (client_state& s : clients_) {
     while (s.used && s.receipts != none) complete(s.receipts, errc::outcome_unknown, {});
-    if (const attach_done done = std::exchange(s.done, nullptr)) done(errc::shutting_down, {});
+    tell_registration(s, errc::shutting_down, {});
   }
+}
+
+// What is destroyed may own the lane and call it: it goes last, when nothing here refers to it any more.
+void lane_core::drop_all() {
+  leaving_ = muted_ = true;
+  [[maybe_unused]] const lane_handlers handlers = std::exchange(handlers_, {});
+  std::vector<wait_done> waits = std::exchange(ready_waiters_, {});
+  std::vector<attach_done> attaches;
+  std::vector<send_done> sends;
+  for (client_state& s : clients_) {
+    attaches.push_back(std::move(s.attaching));
+    for (wait_done& w : std::exchange(s.registering, {})) waits.push_back(std::move(w));
+  }
+  for (std::uint32_t i = 0; i < receipts_.capacity(); ++i) sends.push_back(std::move(receipts_[i].done));
 }
 
 void lane_core::on_event(event_level level, std::string_view line) {
@@ -300,7 +350,8 @@ statistics lane_core::count() const {
   s.dropped = dropped_ + e.drops[static_cast<std::size_t>(drop_reason::not_here)].get();
   s.handler_failures = handler_failures_;
   s.link_losses = e.link_losses.get(), s.takeovers = e.takeovers.get();
-  for (std::size_t i = 0; i < s.receipts.size(); ++i) s.receipts[i] = receipts_by_outcome_[i];
+  std::copy(std::begin(receipts_by_outcome_), std::end(receipts_by_outcome_), s.receipts.begin());
+  std::copy(std::begin(refused_), std::end(refused_), s.refused.begin());
   endpoint_.board.for_each([&](const link_stats& l) {
     s.link.push_back({l.address, l.shard, std::string(link_state_names[l.state.get()]), l.queue_bytes.get(),
                       l.queue_high_water.get(), l.round_trip_us.get(), l.messages_out.get(),

@@ -10,16 +10,16 @@
 
 #include <beeline/error.hpp>
 #include <beeline/lane.hpp>
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 BEELINE_LINK_BEGIN
 
 class lane_core {
 public:
   using error_code = boost::system::error_code;
-  using attach_done = std::function<void(error_code, client_handle)>;
-  using ready_done = std::function<void(error_code)>;
-  using send_done = std::function<void(error_code, receipt)>;
+  using attach_done = detail::completion<error_code, client_handle>;
+  using wait_done = detail::completion<error_code>;
+  using send_done = detail::completion<error_code, receipt>;
 
   lane_core(endpoint_config config, std::size_t unanswered_bytes_max, lane_handlers handlers,
             chunk_pool& pool, time_point now);
@@ -53,8 +53,10 @@ public:
 
   // --- the program ---
   client_handle attach(std::string_view id, error_code& ec, time_point now);
-  void wait_registered(client_handle c, attach_done done);
-  void wait_ready(ready_done done);
+  void wait_attached(client_handle c, attach_done done); // of an attach of just now
+  void withdraw_attach(client_handle c, time_point now); // its wait was cancelled
+  void wait_registered(client_handle c, wait_done done);
+  void wait_ready(wait_done done);
   bool registered(client_handle c) noexcept;
   bool detach(client_handle c, time_point now);
   bool send(client_handle from, const message& m, error_code& ec);
@@ -64,6 +66,7 @@ public:
   bool idle() const noexcept { return endpoint_.outgoing.idle(); }
   void fail_all(time_point now);          // completes whatever still waits: nobody will hear of it any more
   void mute() noexcept { muted_ = true; } // no handler is called from now on
+  void drop_all();                        // destroys all that waits, and the handlers, without a call
   // Runs f later, behind the completions that were posted before. Set by the shell.
   std::function<void(std::function<void()>)> post;
 
@@ -73,18 +76,26 @@ public:
 
 private:
   struct client_state {
-    std::uint16_t generation = 0;
+    std::uint64_t generation = 0;
+    handle at_endpoint; // whose generation wraps
     bool used = false;
     std::string id;
-    attach_done done;              // while it is not registered
-    std::uint32_t receipts = none; // its first unanswered message
+    attach_done attaching;              // while it is not registered
+    std::vector<wait_done> registering; // likewise
+    std::uint32_t receipts = none;      // its first unanswered message
   };
-  struct waiting { // an unanswered message, in its client's list
-    send_done done;
+  struct waiting {  // an unanswered message, in its client's list
+    send_done done; // empty: its wait was cancelled
     std::uint32_t client = none, next = none, prev = none;
   };
   client_state* find(client_handle c) noexcept;
-  void forget(client_handle c, errc attach_error);
+  client_handle handle_of(handle h) const noexcept { return {h.index, clients_[h.index].generation}; }
+  error_code refuse(errc e) noexcept {
+    ++refused_[static_cast<std::size_t>(e)];
+    return e;
+  }
+  void forget(client_state& s, error_code why);
+  void tell_registration(client_state& s, error_code ec, client_handle c);
   void complete(std::uint32_t token, error_code ec, receipt r);
   bool prepare(client_handle from, const message& m, bool qos1, error_code& ec);
   void update_want_more();
@@ -96,16 +107,17 @@ private:
   const std::size_t unanswered_bytes_max_;
   lane_handlers handlers_;
   endpoint<lane_core> endpoint_;
-  std::vector<client_state> clients_; // by handle.index
-  boost::unordered_flat_map<std::string, client_handle> by_id_;
+  std::vector<client_state> clients_;          // by handle.index
+  boost::unordered_flat_set<std::string> ids_; // attached
   slab<waiting> receipts_;
-  std::vector<ready_done> ready_waiters_;
+  std::vector<wait_done> ready_waiters_;
   std::vector<bool> link_blocked_;
   std::uint32_t blocked_ = 0;
   wire::message_parts parts_; // of the message being sent; views `block_`
   std::string block_;
   const_bytes block_view_;
-  std::uint64_t receipts_by_outcome_[6] = {};
+  std::uint64_t receipts_by_outcome_[6] = {}, refused_[errc_count] = {};
+  std::uint64_t generations_ = 0; // given out
   std::uint64_t handler_failures_ = 0, dropped_ = 0;
   time_point last_time_{};
   bool full_ = false, told_full_ = false, leaving_ = false, muted_ = false;

@@ -14,42 +14,35 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 struct connector::attempt : std::enable_shared_from_this<attempt> {
-  attempt(event_loop& l, std::string where_, done_fn d)
-      : loop(l), where(std::move(where_)), done(std::move(d)), socket(l.context()), resolver(l.context()),
+  attempt(event_loop& l, std::string where_, std::uint16_t p, done_fn d)
+      : loop(l), where(std::move(where_)), port(p), done(std::move(d)), socket(l.context()),
         timer(l.context()) {}
 
   event_loop& loop;
   std::string where;
+  std::uint16_t port;
   done_fn done;
   tcp::socket socket;
-  tcp::resolver resolver;
   asio::steady_timer timer;
   bool finished = false;
   bool given_up = false; // the connector has gone, and its loop perhaps too
 
-  void start(const std::string& host, std::uint16_t port, duration timeout) {
+  void start(duration timeout) {
     timer.expires_after(timeout);
     timer.async_wait([self = shared_from_this()](const error_code& e) {
       if (!e) self->finish({}, "timed out");
     });
-    error_code not_numeric;
-    const auto address = asio::ip::make_address(host, not_numeric);
-    if (!not_numeric)
-      return connect(tcp::resolver::results_type::create(tcp::endpoint(address, port), host, ""));
-    resolver.async_resolve(
-        host, std::to_string(port), tcp::resolver::numeric_service,
-        [self = shared_from_this()](const error_code& e, tcp::resolver::results_type found) {
-          if (e) self->finish({}, e.message());
-          else if (!self->finished) self->connect(found);
-        });
   }
 
-  void connect(const tcp::resolver::results_type& found) {
-    asio::async_connect(socket, found,
-                        [self = shared_from_this()](const error_code& e, const tcp::endpoint&) {
-                          if (e) self->finish({}, e.message());
-                          else if (!self->finished) self->connected();
-                        });
+  void connect(const name_lookup::answer& found) {
+    if (finished) return;
+    if (found.addresses.empty()) return finish({}, found.why);
+    std::vector<tcp::endpoint> ends;
+    for (const auto& address : found.addresses) ends.emplace_back(address, port);
+    asio::async_connect(socket, ends, [self = shared_from_this()](const error_code& e, const tcp::endpoint&) {
+      if (e) self->finish({}, e.message());
+      else if (!self->finished) self->connected();
+    });
   }
 
   void connected() {
@@ -69,7 +62,6 @@ struct connector::attempt : std::enable_shared_from_this<attempt> {
     finished = true;
     error_code ignored;
     socket.close(ignored);
-    resolver.cancel();
     timer.cancel();
   }
   void give_up() {
@@ -89,8 +81,10 @@ struct connector::attempt : std::enable_shared_from_this<attempt> {
   }
 };
 
-connector::connector(event_loop& loop) : loop_(loop) {}
+connector::connector(event_loop& loop) : loop_(loop), lookup_(std::make_shared<name_lookup>(loop)) {}
 void connector::give_up() {
+  lookup_->give_up();
+  waiting_.clear();
   for (const auto& weak : std::exchange(attempts_, {}))
     if (const auto a = weak.lock()) a->give_up();
 }
@@ -99,9 +93,25 @@ void connector::dial(const std::string& host, std::uint16_t port, done_fn done, 
   DCHECK_INVARIANT(loop_.in_owner_thread());
   auto where = host + ':' + std::to_string(port);
   std::erase_if(attempts_, [](const auto& a) { return a.expired(); });
-  auto a = std::make_shared<attempt>(loop_, std::move(where), std::move(done));
+  auto a = std::make_shared<attempt>(loop_, std::move(where), port, std::move(done));
   attempts_.push_back(a);
-  a->start(host, port, timeout);
+  a->start(timeout);
+  error_code not_numeric;
+  const auto address = asio::ip::make_address(host, not_numeric);
+  if (not_numeric) resolve(host, a);
+  else a->connect({{address}, {}});
+}
+
+void connector::resolve(const std::string& host, const std::shared_ptr<attempt>& a) {
+  const auto [at, fresh] = waiting_.try_emplace(host);
+  std::erase_if(at->second, [](const auto& w) { return w.expired(); });
+  at->second.push_back(a);
+  if (!fresh) return;
+  lookup_->start(host, [this, host](const name_lookup::answer& found) {
+    const auto node = waiting_.extract(host);
+    for (const auto& weak : node.mapped())
+      if (const auto w = weak.lock()) w->connect(found);
+  });
 }
 
 } // namespace beeline::net

@@ -3,12 +3,17 @@
 // Each dial ends in exactly one call of its callback, in a turn of the loop, unless the connector or
 // the loop is destroyed before.
 //
+// Names are resolved in threads that nobody waits for (name_lookup.hpp), one at a time for each name: dials
+// to a name that is being resolved share the answer, so a resolver that hangs holds one thread a name.
+//
 // Owner: the loop's thread.
 #pragma once
 #include "common/base/limits.hpp"
 #include "common/net/event_loop.hpp"
+#include "common/net/name_lookup.hpp"
 #include "common/net/unique_fd.hpp"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,8 +34,13 @@ public:
 
 private:
   struct attempt;
+  using attempts = std::vector<std::weak_ptr<attempt>>;
+  void resolve(const std::string& host, const std::shared_ptr<attempt>& a);
+
   event_loop& loop_;
-  std::vector<std::weak_ptr<attempt>> attempts_; // under way, and some that have ended
+  attempts attempts_;                       // under way, and some that have ended
+  std::map<std::string, attempts> waiting_; // for the addresses of a name that is being resolved
+  std::shared_ptr<name_lookup> lookup_;
 };
 
 } // namespace beeline::net

@@ -25,10 +25,22 @@ struct server { // of one lane, with a log of what its handlers heard
                       ": " + std::string(m.text()));
       return also ? also(to, m) : link::outcome::accepted;
     };
-    h.on_kicked = [this](link::client_handle, std::string_view id) { kicked.emplace_back(id); };
-    h.on_ready = [this](bool r) { readiness.push_back(r); };
-    h.on_want_more = [this] { ++wanted; };
-    h.on_log = [this](link::severity, std::string_view line) { log += std::string(line) + "\n"; };
+    h.on_kicked = [this](link::client_handle, std::string_view id) {
+      kicked.emplace_back(id);
+      if (on_kick) on_kick();
+    };
+    h.on_ready = [this](bool r) {
+      readiness.push_back(r);
+      if (on_readiness) on_readiness();
+    };
+    h.on_want_more = [this] {
+      ++wanted;
+      if (on_more) on_more();
+    };
+    h.on_log = [this](link::severity, std::string_view line) {
+      log += std::string(line) + "\n";
+      if (on_line) on_line();
+    };
     lane.emplace(c, o, h);
   }
   template <class F> bool until(F f, std::chrono::milliseconds patience = process::patience) {
@@ -79,6 +91,7 @@ struct server { // of one lane, with a log of what its handlers heard
   int wanted = 0;
   std::string log;
   std::function<link::outcome(link::client_handle, const link::message_view&)> also;
+  std::function<void()> on_kick, on_readiness, on_more, on_line; // what else the handlers do
   std::optional<link::lane> lane;
 };
 

@@ -139,6 +139,18 @@ def check_first_program(prefix, work, flags, libraries):
     check(said.splitlines() == ["bob hears from alice: hello", "alice is told: accepted"], f"first program: {said}")
 
 
+def check_other_boost(work, flags):
+    """A program that is compiled with another Boost than the library was does not link with it."""
+    fake = os.path.join(work, "other_boost", "boost")
+    os.makedirs(fake)
+    with open(os.path.join(fake, "version.hpp"), "w", encoding="utf-8") as file:
+        file.write("#pragma GCC system_header\n#include_next <boost/version.hpp>\n"
+                   "#undef BOOST_VERSION\n#define BOOST_VERSION 999900\n")
+    binary, source = os.path.join(work, "other_main"), os.path.join(here, "lane_main.cpp")
+    said = run(compiler, "-std=c++20", "-I", os.path.dirname(fake), source, "-o", binary, *flags, fails=True)
+    check(re.search(r"undefined reference .*boost_999900", said), f"another Boost was refused otherwise:\n{said}")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="beeline-install-") as work:
         # Installed at one place and used at another: nothing may remember the first.
@@ -178,6 +190,7 @@ def main():
         check(said == f"beeline {version}\n", f"pkg_main: {said}")
 
         check_first_program(prefix, work, flags, libraries)
+        check_other_boost(work, flags)
         for program in ("beeline-router", "beeline-edge"):
             check_conf(prefix, program)
         # A configuration that somebody has changed stays.

@@ -117,7 +117,9 @@ bool process::running() {
   return !code_;
 }
 void process::signal(int number) const {
-  if (!code_) (void)::kill(pid_, number);
+  if (code_ || ::kill(pid_, number) != 0 || number != SIGSTOP) return;
+  siginfo_t ignored{}; // every thread of it has stopped when this is told
+  (void)::waitid(P_PID, static_cast<id_t>(pid_), &ignored, WSTOPPED | WEXITED | WNOWAIT);
 }
 std::optional<int> process::wait(std::chrono::milliseconds timeout) {
   (void)eventually([&] { return !running(); }, timeout);

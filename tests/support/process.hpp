@@ -49,7 +49,7 @@ public:
   std::string err() const;
   pid_t pid() const noexcept { return pid_; }
   bool running();
-  void signal(int number) const; // does nothing when it has ended
+  void signal(int number) const; // does nothing when it has ended; SIGSTOP: returns when it stands still
   // The exit code, 128 + signal when a signal ended it, nothing when it still runs.
   std::optional<int> wait(std::chrono::milliseconds timeout = patience);
   int stop(int number = SIGTERM); // signal and wait; -1 when it does not end

@@ -1,4 +1,5 @@
 // Threads with cores: dialling, moving connections, asking, stopping.
+#include "tests/support/hanging_names.hpp"
 #include "tests/unit/net_support.hpp"
 
 #include <cstdlib>
@@ -82,6 +83,15 @@ TEST_CASE("net: stopping while a connect hangs ends at once and leaks nothing", 
     CHECK(eventually([&] { return t->ask([](scripted_core& c) { return c.wanted.empty(); }).get(); }));
   }
   CHECK(open_descriptors() == base);
+}
+
+TEST_CASE("net: stopping while a name is resolved does not wait for the resolver", "[net]") {
+  beeline::test::hanging_names names;
+  {
+    auto t = dialler("router.hangs", 9);
+    REQUIRE(eventually([&] { return names.waiting() == 1; }));
+  }
+  CHECK(names.waiting() == 1);
 }
 
 TEST_CASE("net: a connection moves to another thread with its unconsumed bytes", "[net]") {

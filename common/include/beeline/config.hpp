@@ -1,8 +1,10 @@
 // Version of libbeeline, and how its names are versioned and exported.
 //
 // Everything public is in namespace beeline::link, in an inline namespace that changes whenever binary
-// compatibility ends: programs built against another version do not link, instead of misbehaving.
+// compatibility ends: programs built against another version do not link, instead of misbehaving. Program and
+// library share an io_context, so another version of Boost is another binary interface too.
 #pragma once
+#include <boost/version.hpp>
 
 #define BEELINE_VERSION_MAJOR 0
 #define BEELINE_VERSION_MINOR 1
@@ -16,9 +18,13 @@
 #define BEELINE_API
 #endif
 
+#define BEELINE_JOIN_EXPANDED(a, b) a##b
+#define BEELINE_JOIN(a, b) BEELINE_JOIN_EXPANDED(a, b)
+#define BEELINE_ABI BEELINE_JOIN(v2_boost_, BOOST_VERSION)
+
 #define BEELINE_LINK_BEGIN                                                                                   \
   namespace beeline::link {                                                                                  \
-  inline namespace v1 {
+  inline namespace BEELINE_ABI {
 #define BEELINE_LINK_END                                                                                     \
   }                                                                                                          \
   }

@@ -5,6 +5,7 @@
 #include <beeline/config.hpp>
 
 #include <boost/system/error_code.hpp>
+#include <cstddef>
 #include <type_traits>
 
 BEELINE_LINK_BEGIN
@@ -21,6 +22,8 @@ enum class errc {
   shutting_down,     // the lane is being shut down
   outcome_unknown    // the session or the lane ended before the message was answered: it may have been taken
 };
+
+inline constexpr std::size_t errc_count = static_cast<std::size_t>(errc::outcome_unknown) + 1; // of an array
 
 // The category "beeline.link". Each value has a message in words.
 BEELINE_API const boost::system::error_category& error_category() noexcept;

@@ -21,23 +21,22 @@
 // every function of the lane but its destructor, where it does not say otherwise. An exception that leaves
 // on_message makes the answer `refused`, and one that leaves another handler is counted; none crosses the
 // lane. Completion tokens: callbacks, use_future, use_awaitable, ...; an exception from a completion handler
-// leaves io_context::run() as everywhere in Asio.
+// leaves io_context::run() as everywhere in Asio, and the lane goes on when it is run again. A handler's
+// executor, allocator and cancellation slot are honoured; handlers that wait when the io_context is destroyed
+// are destroyed with it, without a call.
 //
 // Limits: client id 1-128 bytes; message 1 MiB; 1,048,576 unanswered messages a lane, and what
 // lane_options says. One lane is one link to each shard: 64 routers, 256 shards each.
 #pragma once
+#include <beeline/detail/completion.hpp>
 #include <beeline/error.hpp>
 #include <beeline/message.hpp>
 #include <beeline/receipt.hpp>
 #include <beeline/statistics.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/associated_allocator.hpp>
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
@@ -52,7 +51,7 @@ BEELINE_LINK_BEGIN
 // A client that is attached. Valid until it is detached or kicked; a stale handle is never taken for another.
 struct client_handle {
   std::uint32_t index = 0xffffffff;
-  std::uint16_t generation = 0;
+  std::uint64_t generation = 0; // counts the attaches of a lane: none comes twice
   friend bool operator==(const client_handle&, const client_handle&) = default;
 };
 
@@ -84,7 +83,7 @@ struct lane_handlers {
 
 class BEELINE_API lane {
 public:
-  using executor_type = boost::asio::any_io_executor;
+  using executor_type = boost::asio::io_context::executor_type;
 
   // Starts to link at once. Throws std::invalid_argument, in one line that says what to change, and
   // std::system_error when the process has no file descriptors left. The io_context must be run by one
@@ -100,11 +99,11 @@ public:
   // --- state ---
   bool ready() const noexcept; // in sync with every shard
   std::string problem() const; // why not ready, in words; empty when ready
-  // Completes when ready, at once if it is. Errors: shutting_down. Any thread.
+  // Completes when ready, at once if it is. Errors: shutting_down. Cancellation: all types. Any thread.
   template <boost::asio::completion_token_for<void(boost::system::error_code)> Token>
   auto async_wait_ready(Token&& token) {
-    return initiate<void(boost::system::error_code)>(
-        token, [](impl& i, auto done) { wait_ready(i, std::move(done)); });
+    return initiate<boost::system::error_code>(detail::any_cancellation, token,
+                                               [](impl& i, auto done) { wait_ready(i, std::move(done)); });
   }
 
   // --- clients ---
@@ -112,13 +111,23 @@ public:
   // already_attached, invalid_client_id, shutting_down. Whoever had the id elsewhere is kicked.
   client_handle attach(std::string_view id, boost::system::error_code& ec);
   // The same; completes when the shard has it, so that everybody reaches it: give it a welcome only then.
-  // Errors: those above, kicked, not_attached (detached meanwhile). Any thread.
+  // Errors: those above, kicked, not_attached (detached meanwhile). Any thread. Cancellation: terminal and
+  // partial; the client is detached, and whoever had the id may have been kicked for it.
   template <boost::asio::completion_token_for<void(boost::system::error_code, client_handle)> Token>
   auto async_attach(std::string id, Token&& token) {
-    return initiate<void(boost::system::error_code, client_handle)>(
-        token, [id = std::move(id)](impl& i, auto done) { attach_and_wait(i, id, std::move(done)); });
+    return initiate<boost::system::error_code, client_handle>(
+        detail::without_undo, token,
+        [id = std::move(id)](impl& i, auto done) { attach_and_wait(i, id, std::move(done)); });
   }
   bool registered(client_handle c) const noexcept; // over a link that is up
+  // Completes when it is registered, at once if it is: after attach, or when links were lost. Errors: kicked,
+  // not_attached (also when detach withdraws it), shutting_down. Cancellation: all types; the client stays
+  // attached. Any thread.
+  template <boost::asio::completion_token_for<void(boost::system::error_code)> Token>
+  auto async_wait_registered(client_handle c, Token&& token) {
+    return initiate<boost::system::error_code>(
+        detail::any_cancellation, token, [c](impl& i, auto done) { wait_registered(i, c, std::move(done)); });
+  }
   // Ends the session: from now on messages for the id find nobody, and what it sent and is not under way yet
   // is not sent. Receipts that are open complete with outcome_unknown. False: it was not attached.
   bool detach(client_handle c);
@@ -129,13 +138,12 @@ public:
   // QoS 1. Completes with the receipt; errors: those above but not_ready, and outcome_unknown. What the
   // message views is copied when the operation starts: before this returns, or, with tokens that start later
   // (use_awaitable, deferred), when it is awaited. Any thread; from another one it is copied once more.
+  // Cancellation: terminal and partial; ends the wait for the receipt with operation_aborted. The message is
+  // not unsent: it goes its way and may be delivered.
   template <boost::asio::completion_token_for<void(boost::system::error_code, receipt)> Token>
   auto async_send(client_handle from, const message& m, Token&& token) {
     return boost::asio::async_initiate<Token, void(boost::system::error_code, receipt)>(
-        [i = impl_, from, &m](auto handler) {
-          send_and_wait(i, from, m, bind<void(boost::system::error_code, receipt)>(*i, std::move(handler)));
-        },
-        token);
+        [i = impl_, from, &m](auto handler) { begin_send(i, from, m, std::move(handler)); }, token);
   }
   // False: stop taking messages from your clients until on_want_more; queues towards a router are long.
   bool want_more() const noexcept;
@@ -143,66 +151,63 @@ public:
   // --- end ---
   // Takes no more; waits until every QoS 1 message is answered, at most `patience`; then detaches all
   // clients, says good-bye and closes the links. Completes with true if every message was answered. Any
-  // thread.
+  // thread. Errors: shutting_down, when it was called before. Cancellation: terminal and partial; the lane
+  // waits no longer, says good-bye, and completes with operation_aborted.
   template <boost::asio::completion_token_for<void(boost::system::error_code, bool)> Token>
   auto async_shutdown(std::chrono::milliseconds patience, Token&& token) {
-    return initiate<void(boost::system::error_code, bool)>(
-        token, [patience](impl& i, auto done) { shut_down(i, patience, std::move(done)); });
+    return initiate<boost::system::error_code, bool>(
+        detail::without_undo, token,
+        [patience](impl& i, auto done) { shut_down(i, patience, std::move(done)); });
   }
 
   link::statistics statistics() const;
 
 private:
   struct impl;
-  // A completion handler, bound to its executor: called once, from the lane, it completes there.
-  template <class Signature> using completion = std::function<Signature>;
-
-  template <class Signature, class Handler> struct bound;
-  template <class Handler, class... Args> struct bound<void(Args...), Handler> {
-    using executor = boost::asio::associated_executor_t<Handler, executor_type>;
-    Handler handler;
-    boost::asio::executor_work_guard<executor> work;
-
-    bound(Handler h, const executor_type& e)
-        : handler(std::move(h)),
-          work(boost::asio::make_work_guard(boost::asio::get_associated_executor(handler, e))) {}
-    void complete(Args... args) {
-      const auto where = work.get_executor();
-      const auto memory = boost::asio::get_associated_allocator(handler);
-      boost::asio::post(where,
-                        boost::asio::bind_allocator(memory, [h = std::move(handler), args...]() mutable {
-                          std::move(h)(std::move(args)...);
-                        }));
-      work.reset();
-    }
-  };
-
-  template <class Signature, class Handler> static completion<Signature> bind(impl& i, Handler handler) {
-    auto b = std::make_shared<bound<Signature, Handler>>(std::move(handler), executor_of(i));
-    return [b]<class... Args>(Args&&... args) { b->complete(std::forward<Args>(args)...); };
-  }
+  struct owned_message;
+  template <class... Args> using completion = detail::completion<Args...>;
 
   // Runs start(impl, completion) in the lane's thread.
-  template <class Signature, class Token, class Start> auto initiate(Token& token, Start start) {
-    return boost::asio::async_initiate<Token, Signature>(
-        [i = impl_, start = std::move(start)](auto handler) mutable {
-          auto done = bind<Signature>(*i, std::move(handler));
-          boost::asio::dispatch(executor_of(*i),
-                                [i, start = std::move(start), done = std::move(done)]() mutable {
-                                  start(*i, std::move(done));
-                                });
+  template <class... Args, class Token, class Start>
+  auto initiate(detail::cancellation_type honoured, Token& token, Start start) {
+    return boost::asio::async_initiate<Token, void(Args...)>(
+        [i = impl_, honoured, start = std::move(start)](auto handler) mutable {
+          const auto memory = detail::allocator_of(handler);
+          auto done = detail::bind<Args...>(std::move(handler), executor_of(*i), i, honoured);
+          auto run = [i, start = std::move(start), done = std::move(done)]() mutable {
+            start(*i, std::move(done));
+          };
+          boost::asio::dispatch(executor_of(*i), boost::asio::bind_allocator(memory, std::move(run)));
         },
         token);
   }
+  // As above, but the message is copied before it goes to another thread.
+  template <class Handler>
+  static void begin_send(const std::shared_ptr<impl>& i, client_handle from, const message& m,
+                         Handler handler) {
+    const auto memory = detail::allocator_of(handler);
+    auto done = detail::bind<boost::system::error_code, receipt>(std::move(handler), executor_of(*i), i,
+                                                                 detail::without_undo);
+    if (in_thread(*i)) return send_and_wait(*i, from, m, std::move(done));
+    auto run = [i, from, copy = copy_of(m), done = std::move(done)]() mutable {
+      send_and_wait(*i, from, *copy, std::move(done));
+    };
+    boost::asio::post(executor_of(*i), boost::asio::bind_allocator(memory, std::move(run)));
+  }
 
   static executor_type executor_of(const impl& i) noexcept;
-  static void wait_ready(impl& i, completion<void(boost::system::error_code)> done);
+  static bool in_thread(const impl& i) noexcept;
+  static std::shared_ptr<const owned_message> copy_of(const message& m);
+  static void wait_ready(impl& i, completion<boost::system::error_code> done);
   static void attach_and_wait(impl& i, std::string_view id,
-                              completion<void(boost::system::error_code, client_handle)> done);
-  static void send_and_wait(const std::shared_ptr<impl>& i, client_handle from, const message& m,
-                            completion<void(boost::system::error_code, receipt)> done);
+                              completion<boost::system::error_code, client_handle> done);
+  static void wait_registered(impl& i, client_handle c, completion<boost::system::error_code> done);
+  static void send_and_wait(impl& i, client_handle from, const message& m,
+                            completion<boost::system::error_code, receipt> done);
+  static void send_and_wait(impl& i, client_handle from, const owned_message& m,
+                            completion<boost::system::error_code, receipt> done);
   static void shut_down(impl& i, std::chrono::milliseconds patience,
-                        completion<void(boost::system::error_code, bool)> done);
+                        completion<boost::system::error_code, bool> done);
 
   std::shared_ptr<impl> impl_;
 };

@@ -1,6 +1,6 @@
 // What a lane counts. A plain copy of numbers, taken by lane::statistics() in the lane's thread.
 #pragma once
-#include <beeline/config.hpp>
+#include <beeline/error.hpp>
 
 #include <array>
 #include <cstdint>
@@ -35,7 +35,8 @@ struct statistics {
   std::uint64_t dropped = 0;                      // QoS 0 that could not be sent, or found no client here
   std::uint64_t handler_failures = 0;             // exceptions that handlers let out; the message was refused
   std::uint64_t link_losses = 0, takeovers = 0;
-  std::array<std::uint64_t, 6> receipts{}; // by outcome
+  std::array<std::uint64_t, 6> receipts{};         // by outcome
+  std::array<std::uint64_t, errc_count> refused{}; // sends and attaches that did not begin, by errc
   std::vector<link_statistics> link;
 };
 
