@@ -105,6 +105,16 @@ void lane::refuse(session& s, mqtt::protocol_version v, reason r, std::string_vi
   close_session(s, close_reason::connect_refused, reason::success);
 }
 
+// Refuses a CONNECT that had got as far as its registration.
+void lane::refuse_registration(session& s, close_reason why, reason say, std::string_view text) {
+  counters.connects_refused.add();
+  remember_refusal(s, name_of(why), {});
+  mqtt::connack_properties props;
+  if (s.problem_information) props.reason_string = text;
+  mqtt::encode_connack(s.c->out, s.version, false, say, props, s.packet_bytes_max);
+  close_session(s, why, reason::success);
+}
+
 // A CONNECT that was refused, for /drops; without an id that of the session.
 void lane::remember_refusal(const session& s, std::string_view why, std::string_view id) {
   if (const link::client* c = endpoint_.find(s.client); c && id.empty()) id = c->id;
@@ -207,14 +217,9 @@ void lane::check_session(session& s, time_point now) {
   using enum session::state;
   if (s.st == connecting && now - s.since >= config_.connect_max)
     return close_session(s, close_reason::connect_timeout, reason::success);
-  if (s.st == registering && now - s.since >= config_.registered_max) {
-    counters.connects_refused.add();
-    remember_refusal(s, name_of(close_reason::not_registered), {});
-    mqtt::connack_properties props;
-    if (s.problem_information) props.reason_string = "no router shard answers for this client id";
-    mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, props, s.packet_bytes_max);
-    return close_session(s, close_reason::not_registered, reason::success);
-  }
+  if (s.st == registering && now - s.since >= config_.registered_max)
+    return refuse_registration(s, close_reason::not_registered, reason::server_unavailable,
+                               "no router shard answers for this client id");
   if (s.st == live) pump_pending(s, now); // what has expired makes room
   if (s.st == live && s.keep_alive && !s.reading_paused &&
       now - s.last_heard > std::chrono::milliseconds(1500) * s.keep_alive)
@@ -248,7 +253,7 @@ void lane::on_time(time_point now) {
   endpoint_.on_time(now);
   if (now >= next_check_) {
     // A quarter of the sessions each time: every session within a second.
-    next_check_ = now + std::chrono::milliseconds(250);
+    next_check_ = now + limits::client_check_interval;
     std::size_t n = sessions_.size() / 4 + 1;
     for (; n && !sessions_.empty(); --n) {
       if (check_cursor_ >= sessions_.size()) check_cursor_ = 0;
@@ -304,6 +309,17 @@ void lane::on_kicked(handle h, time_point) {
   session& s = sessions_[i];
   counters.takeovers.add();
   close_session(s, close_reason::taken_over, reason::session_taken_over);
+}
+
+// Its shard is full. A session that had its CONNACK can come to that too: the shard has restarted.
+void lane::on_refused(handle h, time_point) {
+  const std::uint32_t i = session_of(h);
+  if (i == none) return;
+  session& s = sessions_[i];
+  constexpr std::string_view text = "the router has as many clients as it may";
+  if (s.st == session::state::registering)
+    refuse_registration(s, close_reason::registration_refused, reason::quota_exceeded, text);
+  else close_session(s, close_reason::registration_refused, reason::quota_exceeded, text);
 }
 
 } // namespace beeline::edge

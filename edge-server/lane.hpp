@@ -77,6 +77,7 @@ public:
   // --- host of the endpoint ---
   void on_registered(handle h, time_point now);
   void on_kicked(handle h, time_point now);
+  void on_refused(handle h, time_point now);
   answer deliver(handle h, const wire::message_view& m, time_point now);
   void on_outcome(const link::outbox::outcome& o, time_point now);
   void on_link_drained(std::uint16_t link, time_point now);
@@ -130,6 +131,7 @@ private:
   void update_held(session& s, std::size_t bytes);
   void refuse(session& s, mqtt::protocol_version v, mqtt::reason r, std::string_view text,
               std::string_view id = {});
+  void refuse_registration(session& s, close_reason why, mqtt::reason say, std::string_view text);
 
   // lane_connect.cpp
   bool on_connect(session& s, const mqtt::packet& p, time_point now); // true: consumed

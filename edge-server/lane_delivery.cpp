@@ -21,9 +21,12 @@ mqtt::publish_message publish_of(const wire::message_view& m, const_bytes& prope
 
 answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
   const std::uint32_t i = session_of(h);
-  if (i == none || sessions_[i].st != session::state::live) return answer::not_here;
-  session& s = sessions_[i];
   const std::uint8_t qos = m.qos1();
+  if (i == none || sessions_[i].st != session::state::live) {
+    if (qos == 0) drop(m, drop_reason::not_here, now); // QoS 1 comes again
+    return answer::not_here;
+  }
+  session& s = sessions_[i];
   const_bytes properties;
   mqtt::publish_message p = publish_of(m, properties);
   p.qos = qos;

@@ -44,7 +44,7 @@ int run(int argc, const char* const* argv) {
   control.every(limits::pulse_interval, [&edge] { edge.beat(); });
   stats.sample(); // what rates begin with
   control.every(limits::rates_interval, [&stats] { stats.sample(); });
-  control.every(std::chrono::seconds(10), [] { ops::log_all_suppressed(); });
+  control.every(limits::log_suppressed_interval, [] { ops::log_all_suppressed(); });
   control.run();
   admin->stop(); // before what its handlers name
   edge.stop();

@@ -55,12 +55,16 @@ constexpr ops::stat<link::endpoint_counters> link_rows[] = {
     {"paths_lost", "Notices of shards that an owner's link was lost", &link::endpoint_counters::paths_lost},
     {"registrations", "Registrations of clients sent", &link::endpoint_counters::registrations},
     {"takeovers", "Sessions that lost their id to another lane", &link::endpoint_counters::takeovers},
+    {"registrations_refused", "Registrations that a shard at a limit refused",
+     &link::endpoint_counters::refused},
     {"link_frames_in", "Frames from shards", &link::endpoint_counters::frames_in},
     {"messages_in", "Messages from shards for our clients", &link::endpoint_counters::messages_in},
     {"message_bytes_in", "Payload bytes of messages from shards", &link::endpoint_counters::bytes_in},
     {"messages_accepted", "QoS 1 messages taken by a session", &link::endpoint_counters::accepted},
     {"messages_accepted_qos0", "QoS 0 messages taken by a session", &link::endpoint_counters::accepted_qos0},
     {"messages_out_qos0", "QoS 0 messages sent to shards", &link::endpoint_counters::frames_out_qos0},
+    {"message_bytes_out_qos0", "Payload bytes of QoS 0 messages sent to shards",
+     &link::endpoint_counters::bytes_out_qos0},
 };
 
 constexpr ops::stat<link::outbox_counters> outbox_rows[] = {
@@ -73,9 +77,13 @@ constexpr ops::stat<link::outbox_counters> outbox_rows[] = {
     {"unanswered_bytes_high_water", "Most bytes of QoS 1 messages that had no answer, since the start",
      &link::outbox_counters::bytes_high_water, greatest},
     {"messages_out", "QoS 1 messages sent to shards, first copies", &link::outbox_counters::sent},
+    {"message_bytes_out", "Payload bytes of QoS 1 messages sent to shards, first copies",
+     &link::outbox_counters::bytes_sent},
     {"messages_resent", "QoS 1 messages sent again", &link::outbox_counters::resent},
     {"safety_resends", "Of these, by the slow safety timer", &link::outbox_counters::safety_resends},
     {"late_answers", "Answers to messages that had theirs", &link::outbox_counters::late_answers},
+    {"outcomes_unheard", "QoS 1 messages not taken, or perhaps not, whose sender had left",
+     &link::outbox_counters::outcomes_unheard},
 };
 
 constexpr ops::stat<link::inbox_counters> inbox_rows[] = {
@@ -96,6 +104,7 @@ constexpr ops::stat<link::link_stats> per_link_rows[] = {
     {"shard_link_round_trip_us", "Newest round trip of one link", &link::link_stats::round_trip_us, gauge},
     {"shard_link_frames_in", "Frames that came over one link", &link::link_stats::frames_in},
     {"shard_link_bytes_in", "Bytes of frames that came over one link", &link::link_stats::bytes_in},
+    {"shard_link_frames_out", "Frames queued for one link", &link::link_stats::frames_out},
     {"shard_link_bytes_out", "Bytes that one link took", &link::link_stats::bytes_out},
     {"shard_link_messages_in", "Messages that came over one link", &link::link_stats::messages_in},
     {"shard_link_messages_out", "Messages queued for one link, first copies",
@@ -149,6 +158,7 @@ constexpr ops::rate_source rates[] = {
     {"messages_in", {{{"messages_in"}}}},
     {"messages_out", {{{"messages_out"}, {"messages_out_qos0"}}}},
     {"message_bytes_in", {{{"message_bytes_in"}}}},
+    {"message_bytes_out", {{{"message_bytes_out"}, {"message_bytes_out_qos0"}}}},
     {"messages_resent", {{{"messages_resent"}}}},
     {"answers_accepted", {{{"answers", "accepted"}}}},
     {"drops", {{{"drops"}}}},

@@ -24,8 +24,11 @@ ops::option_set options() {
        "after a start without news of missing edge servers, wait so long") //
       ("linger", value("TIME", ops::duration_text(limits::linger)),
        "clients of a lost edge server stay known so long");
-  limits_group.add_options()                                                             //
-      ("links-max", value("N", std::to_string(limits::links_max)), "links of one shard") //
+  limits_group.add_options()                                                                      //
+      ("clients-max", value("N", std::to_string(limits::clients_max)), "client ids of one shard") //
+      ("links-max", value("N", std::to_string(limits::links_max)), "links of one shard")          //
+      ("handshakes-max", value("N", std::to_string(limits::handshakes_max)),
+       "connections to one shard that are not links yet; then the oldest is closed") //
       ("link-output-max", value("SIZE", ops::size_text(limits::link_output_bytes_max)),
        "waiting for one link; then QoS 1 is told to wait, QoS 0 dropped") //
       ("outputs-max", value("SIZE", ops::size_text(limits::outputs_bytes_max)),
@@ -67,7 +70,9 @@ router_config read_config(int argc, const char* const* argv) {
     c.shards = static_cast<std::uint32_t>(given.count("shards", 1, limits::shards_per_router_max));
   c.link_output_max = given.size("link-output-max", 2 * limits::link_window_bytes_max, limits::GiB);
   c.outputs_max = given.size("outputs-max", 16 * limits::MiB, 1024 * limits::GiB);
+  c.clients_max = given.count("clients-max", 1, 1'000'000'000);
   c.links_max = given.count("links-max", 1, limits::members_max);
+  c.handshakes_max = given.count("handshakes-max", 1, limits::members_max);
   c.linger = given.time("linger", duration::zero(), std::chrono::minutes(1));
   c.warm_up = given.time("warm-up", duration::zero(), std::chrono::minutes(10));
   check(c, given);

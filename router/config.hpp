@@ -12,7 +12,8 @@ struct router_config {
   std::string advertise; // host told to edge servers; empty: the one that they dialled
   std::uint32_t shards = 1;
   ops::slot_range slots;
-  std::size_t link_output_max = 0, outputs_max = 0, links_max = 0;
+  std::size_t link_output_max = 0, outputs_max = 0;
+  std::size_t clients_max = 0, links_max = 0, handshakes_max = 0; // of one shard
   duration linger{}, warm_up{};
 };
 

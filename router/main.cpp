@@ -36,7 +36,7 @@ int run(int argc, const char* const* argv) {
   control.every(limits::pulse_interval, [&r] { r.beat(); });
   stats.sample(); // what rates begin with
   control.every(limits::rates_interval, [&stats] { stats.sample(); });
-  control.every(std::chrono::seconds(10), [] { ops::log_all_suppressed(); });
+  control.every(limits::log_suppressed_interval, [] { ops::log_all_suppressed(); });
   control.run();
   admin->stop(); // before what its handlers name
   r.stop();

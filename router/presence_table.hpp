@@ -54,6 +54,8 @@ struct sweep_cursor {
 class presence_table {
 public:
   static constexpr unsigned connected_bits = 44;
+  static constexpr std::size_t slot_entries_max =
+      12'000'000; // a sub-table has at most 2^20 blocks, and grows
 
   explicit presence_table(std::uint32_t first_slot = 0, std::uint32_t last_slot = slot_count - 1);
   presence_table(const presence_table&) = delete;

@@ -44,6 +44,8 @@ shard_config make_shard_config(const router_config& c, const link::cluster_secre
   s.linger = c.linger;
   s.warm_up = c.warm_up;
   s.links_max = c.links_max;
+  s.handshakes_max = c.handshakes_max;
+  s.clients_max = c.clients_max;
   return s;
 }
 

@@ -6,8 +6,11 @@
 namespace beeline::router {
 shard::shard(shard_config config, chunk_pool& pool, time_point now)
     : config_(std::move(config)), pool_(pool), hasher_{config_.secret.id_key(), config_.hash_bits},
-      table_(config_.first_slot, config_.last_slot), started_(now), last_turn_(now), next_check_(now),
-      next_floors_(now), last_progress_(now) {
+      table_(config_.first_slot, config_.last_slot), notices_(pool), started_(now), last_turn_(now),
+      next_check_(now), next_floors_(now), next_notices_(now), last_progress_(now) {
+  config_.clients_max = std::min(config_.clients_max,
+                                 presence_table::slot_entries_max *
+                                     (config_.last_slot - config_.first_slot + 1)); // of few slots
   warming_ = config_.warm_up > duration::zero();
   counters.warming_up.set(warming_);
 }
@@ -43,6 +46,7 @@ void shard::end_turn(time_point now) {
     if (p.urgent().size() > limits::urgent_bytes_max) lose(p, close_reason::out_of_memory, now);
   }
   touched_.clear();
+  if (!notices_.empty() && now >= next_notices_) tell_notices(now);
   counters.output_bytes_high_water.see(pool_.bytes_in_use());
 }
 
@@ -74,7 +78,10 @@ void shard::on_time(time_point now) {
   counters.output_bytes.set(pool_.bytes_in_use());
 }
 
-time_point shard::next_deadline() const noexcept { return sweeping_now_ ? last_turn_ : next_check_; }
+time_point shard::next_deadline() const noexcept {
+  if (sweeping_now_) return last_turn_;
+  return notices_.empty() ? next_check_ : std::min(next_check_, next_notices_);
+}
 
 void shard::shutdown(time_point now) {
   leaving_ = losing_all_ = true;

@@ -27,6 +27,7 @@
 #include "common/link/slot_table.hpp"
 #include "common/wire/message.hpp"
 #include "router/contest.hpp"
+#include "router/notices.hpp"
 #include "router/presence_table.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -48,12 +49,14 @@ struct shard_config {
   std::size_t link_output_max = limits::link_output_bytes_max;
   std::size_t outputs_max = limits::outputs_bytes_max;
   duration linger = limits::linger, warm_up = limits::warm_up;
-  std::size_t links_max = limits::links_max, contested_max = limits::claims_contested_max;
+  std::size_t links_max = limits::links_max, handshakes_max = limits::handshakes_max;
+  std::size_t clients_max = limits::clients_max, contested_max = limits::claims_contested_max;
   std::size_t members_max = limits::members_max; // indexes in use or in quarantine
 };
 
 struct shard_counters {
   counter clients, contested, links, members;    // now
+  counter handshakes_open;                       // now: connections that have not shown the secret yet
   counter table_bytes, output_bytes, warming_up; // now
   counter output_bytes_high_water;               // at the end of turns
   counter queue_high_water;                      // of the link that had the most unsent data
@@ -68,7 +71,8 @@ struct shard_counters {
   counter registrations, unregistrations, takeovers, collisions, claims_refused;
   counter path_lost, linger_expired, warm_ups_incomplete, clock_lifts;
   counter handshakes, handshakes_refused;
-  counter round_trip_us; // the slowest link's newest
+  counter handshakes_displaced; // the oldest that was not done, closed to make room for a new one
+  counter round_trip_us;        // the slowest link's newest
 };
 
 // Planted bugs: switches of the simulator.
@@ -146,6 +150,7 @@ private:
     std::uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0;
     std::uint64_t queue_high_water = 0, resent_in = 0, answers_in = 0;
     bool touched = false;
+    bool knows_floors = false; // as they were when it was told first; changes follow
     wire::batch_writer answers{wire::frame_type::answers};
     wire::batch_writer registered{wire::frame_type::registered};
     wire::batch_writer kicks{wire::frame_type::kick};
@@ -158,8 +163,8 @@ private:
     member_index current = no_member; // its link that is up
     std::vector<member_index> former; // superseded or lingering
     time_point linger_until = never;
-    time_point gone_at_latest = never; // since its last link in sync was lost
-    std::uint64_t floor = 0, floor_told = 0;
+    time_point gone_at_latest = never;       // since its last link in sync was lost
+    std::uint64_t floor = 1, floor_told = 1; // 1 says nothing
   };
   struct member_slot { // by member index
     index_state st = index_state::dead;
@@ -179,15 +184,17 @@ private:
 
   // shard_links.cpp: links
   bool on_handshake(peer& p, const wire::frame& f, time_point now);
+  void handshake_over(peer& p);
   bool let_in(peer& p, time_point now);
+  bool has_link_for(const link::lane_identity& who) const;
   lane* lane_of(const link::lane_identity& who, time_point now, std::string& refusal);
   void put_members(peer& p);
-  void tell_member(const lane& l, member_index index, bool joined, const peer* except);
+  void tell_joined(const peer& newcomer);
+  void tell_notices(time_point now);
   void lose(peer& p, close_reason why, time_point now, bool flush = false);
   void fail(peer& p, wire::error_code code, close_reason why, std::string_view text, time_point now);
   void lane_gone(lane& l, time_point now, bool for_good);
   void on_in_sync(peer& p, time_point now);
-  void tell_all(wire::frame_type t, member_index about, const peer* except = nullptr);
   bool on_heartbeat(peer& p, const_bytes payload, time_point now);
   bool on_report(const_bytes payload);
   void tell_floors();
@@ -220,6 +227,7 @@ private:
   void settle(id_hash h, time_point now);
   void ask(id_hash h, const claim& owner, const claim& claimant);
   void kick(id_hash h, const claim& loser, std::string_view claimant);
+  void refuse(id_hash h, const claim& mine, std::string_view id, time_point now);
   void confirm(claim& c, time_point now);
   void set_entry(id_hash h, const presence_entry& e);
   void erase_entry(id_hash h);
@@ -243,6 +251,7 @@ private:
   std::map<std::uint64_t, std::unique_ptr<lane>> lanes_; // by lane id
   std::deque<std::unique_ptr<peer>> peers_;              // by conn.owner; null: free
   std::vector<std::uint32_t> free_peers_;
+  std::vector<peer*> shaking_hands_; // their handshake is not done: the oldest first, handshakes_max at most
   std::vector<member_slot> members_;
   std::deque<std::pair<time_point, member_index>> quarantine_; // until when; ends first stand first
   std::vector<member_index> dying_, sweeping_; // dead indexes: for the next sweep round, for this one
@@ -252,7 +261,8 @@ private:
   std::vector<peer*> touched_;
   drop_ring drops_;
   wire::frame_writer writer_;
-  time_point started_{}, last_turn_{}, next_check_{}, next_floors_{};
+  notices notices_;
+  time_point started_{}, last_turn_{}, next_check_{}, next_floors_{}, next_notices_{};
   std::uint64_t lift_ = 0;
   std::uint64_t since_min_ =
       0; // shard time of the newest incomplete start of service: nobody was owner before

@@ -14,13 +14,19 @@ std::int64_t clock_offset(time_point now, std::uint64_t lane_clock, std::uint64_
 
 // --- links come and go --------------------------------------------------------------------------------
 
+// Anybody can connect, so what has not shown the secret has a limit of its own, and there the oldest makes
+// room: a lane needs two round trips, who only connects stays until somebody else does.
 void shard::on_up(conn& c, time_point now) {
-  if (leaving_ || peers_.size() - free_peers_.size() >= config_.links_max) {
+  if (leaving_) {
     c.close_now = true;
-    c.why = leaving_ ? close_reason::shutdown : close_reason::connection_limit;
+    c.why = close_reason::shutdown;
     c.owner = none;
     counters.closes[static_cast<std::size_t>(c.why)].add();
     return dirty_.mark(c);
+  }
+  if (shaking_hands_.size() >= config_.handshakes_max) {
+    counters.handshakes_displaced.add();
+    lose(*shaking_hands_.front(), close_reason::connection_limit, now);
   }
   std::uint32_t i;
   if (free_peers_.empty()) {
@@ -35,6 +41,13 @@ void shard::on_up(conn& c, time_point now) {
   p.c = &c;
   p.up_at = p.last_heard = p.last_frame = p.progress_at = now;
   c.owner = i;
+  shaking_hands_.push_back(&p);
+  counters.handshakes_open.set(shaking_hands_.size());
+}
+
+void shard::handshake_over(peer& p) {
+  std::erase(shaking_hands_, &p);
+  counters.handshakes_open.set(shaking_hands_.size());
 }
 
 void shard::on_down(conn& c, close_reason why, time_point now) {
@@ -52,13 +65,16 @@ void shard::on_down(conn& c, close_reason why, time_point now) {
 // The link is lost, or given up by us: its consequences come at once, whenever the socket goes.
 void shard::lose(peer& p, close_reason why, time_point now, bool flush) {
   conn& c = *p.c;
-  (flush ? c.close_after_flush : c.close_now) = true;
+  // Last words may wait for a peer that reads nothing: no more of those than of the ones not let in yet.
+  const std::size_t open = peers_.size() - free_peers_.size();
+  const bool crowd = open >= counters.links.get() + shaking_hands_.size() + config_.handshakes_max;
+  (flush && !crowd ? c.close_after_flush : c.close_now) = true;
   c.why = why;
   dirty_.mark(c);
   counters.closes[static_cast<std::size_t>(why)].add();
   p.c = nullptr;
   p.answers.drop(), p.registered.drop(), p.kicks.drop();
-  if (p.st != peer_state::linked) return;
+  if (p.st != peer_state::linked) return handshake_over(p);
   counters.links.sub();
   lane& l = *p.of;
   const member_index i = p.index;
@@ -72,7 +88,7 @@ void shard::lose(peer& p, close_reason why, time_point now, bool flush) {
   l.former.push_back(i);
   if (p.messages_out == 0 || losing_all_) return; // nothing was on its way, or nobody is left to hear it
   counters.path_lost.add();
-  if (!plant.path_lost_not_sent) tell_all(wire::frame_type::path_lost, i);
+  if (!plant.path_lost_not_sent) notices_.path_lost(i);
 }
 
 void shard::fail(peer& p, wire::error_code code, close_reason why, std::string_view text, time_point now) {
@@ -83,14 +99,20 @@ void shard::fail(peer& p, wire::error_code code, close_reason why, std::string_v
   lose(p, why, now, true);
 }
 
-void shard::tell_all(wire::frame_type t, member_index about, const peer* except) {
-  // Notices travel behind the answers that were given before.
+// At the end of a turn, and not soon again: hundreds of links that fall within a few turns make a handful of
+// frames for each link that is left. Notices travel behind the answers that were given before.
+void shard::tell_notices(time_point now) {
+  next_notices_ = now + limits::notice_interval;
+  const std::vector<std::byte> lists = notices_.frames(wire::protocol_version);
+  std::vector<std::byte> one_by_one; // for links that speak an earlier version, made when there is one
   for_each_linked([&](peer& p) {
-    if (&p == except) return;
+    const bool knows_lists = p.handshake.version() >= wire::version_with_lists;
+    if (!knows_lists && one_by_one.empty()) one_by_one = notices_.frames(p.handshake.version());
     p.answers.flush(p.urgent());
-    wire::send(writer_, p.urgent(), t, wire::lane_event{about});
+    p.urgent().append(knows_lists ? lists : one_by_one);
     dirty_.mark(*p.c);
   });
+  notices_.clear();
 }
 
 // The lane is no more: its clients are offline from now on. `for_good`: it said so, or a new life of
@@ -100,10 +122,9 @@ void shard::lane_gone(lane& l, time_point now, bool for_good) {
     peer& p = *members_[l.current].p;
     lose(p, close_reason::link_replaced, now);
   }
-  for (member_index i : bury_former(l, now)) {
-    tell_all(wire::frame_type::gone, i);
-    tell_member(l, i, false, nullptr);
-  }
+  const std::vector<member_index> gone = bury_former(l, now);
+  notices_.gone(gone);
+  for (member_index i : gone) notices_.left({i, 0, l.id, l.number, l.edge});
   const auto id = static_cast<std::uint64_t>(l.id);
   if (warming_ && for_good) expected_.erase(id), ended_[id] = true;
   else if (warming_) expected_.try_emplace(id, expected_lane{l.edge, l.number});
@@ -159,6 +180,15 @@ shard::lane* shard::lane_of(const link::lane_identity& who, time_point now, std:
   return l.get();
 }
 
+// A link that takes the place of an older one, of the same lane or of its earlier life, needs no other.
+bool shard::has_link_for(const link::lane_identity& who) const {
+  if (counters.links.get() < config_.links_max) return true;
+  return std::any_of(lanes_.begin(), lanes_.end(), [&](const auto& x) {
+    const lane& l = *x.second;
+    return l.current != no_member && (l.id == who.id || (l.edge == who.edge_name && l.number == who.number));
+  });
+}
+
 bool shard::let_in(peer& p, time_point now) {
   const auto refuse = [&](wire::error_code code, close_reason why, std::string_view text) {
     counters.handshakes_refused.add();
@@ -167,18 +197,25 @@ bool shard::let_in(peer& p, time_point now) {
     return true;
   };
   // Asked first: a lane that cannot be let in must not come to be, nor lose its older link.
+  if (!has_link_for(p.handshake.who()))
+    return refuse(wire::error_code::limit, close_reason::connection_limit,
+                  "the shard has as many links as it may (--links-max)");
   if (!has_index(now))
     return refuse(wire::error_code::limit, close_reason::connection_limit,
                   "too many links in too short a time");
   std::string refusal;
   lane* l = lane_of(p.handshake.who(), now, refusal);
   if (!l) return refuse(wire::error_code::name_in_use, close_reason::link_refused, refusal);
+  // Who left is told to those that had heard of it, before the newcomer is one of them.
+  if (notices_.about_lanes()) tell_notices(now);
   const member_index i = new_index();
+  handshake_over(p);
   counters.handshakes.add();
   counters.links.add();
   lift_clock(p.handshake.last_shard_time(), now);
   for (member_index k : l->former) members_[k].st = index_state::superseded;
   l->linger_until = never;
+  l->floor_told = 1; // under its new index again, and to those that came while it was away
   l->current = i;
   members_[i] = {index_state::syncing, &p, l, 0};
   p.st = peer_state::linked;
@@ -199,7 +236,7 @@ bool shard::let_in(peer& p, time_point now) {
     wire::slot_range{a.first, a.last, a.port, a.host}.put(map.next(p.urgent()));
   map.flush(p.urgent());
   put_members(p);
-  tell_member(*l, i, true, &p);
+  tell_joined(p);
   dirty_.mark(*p.c);
   return true;
 }
@@ -218,11 +255,13 @@ void shard::put_members(peer& p) {
   batch.flush(p.urgent());
 }
 
-void shard::tell_member(const lane& l, member_index index, bool joined, const peer* except) {
+// At once: the others have to know a lane before its clients can be reached.
+void shard::tell_joined(const peer& newcomer) {
+  const lane& l = *newcomer.of;
   wire::batch_writer batch(wire::frame_type::members);
   for_each_linked([&](peer& p) {
-    if (&p == except) return;
-    wire::member{index, joined, l.id, l.number, l.edge}.put(batch.next(p.urgent()));
+    if (&p == &newcomer) return;
+    wire::member{newcomer.index, 1, l.id, l.number, l.edge}.put(batch.next(p.urgent()));
     batch.flush(p.urgent());
     dirty_.mark(*p.c);
   });
@@ -232,10 +271,9 @@ void shard::on_in_sync(peer& p, time_point now) {
   last_progress_ = now;
   lane& l = *p.of;
   members_[p.index].st = index_state::in_sync;
-  for (member_index i : bury_former(l, now)) {
-    tell_all(wire::frame_type::back, i);
-    tell_member(l, i, false, nullptr);
-  }
+  const std::vector<member_index> former = bury_former(l, now);
+  notices_.back(former);
+  for (member_index i : former) notices_.left({i, 0, l.id, l.number, l.edge});
   check_warm_up(now);
 }
 
@@ -296,21 +334,27 @@ bool shard::on_report(const_bytes payload) {
   return true;
 }
 
+// What has changed since the last time, to all; to a link that has not been told any, all that say something.
 void shard::tell_floors() {
   wire::batch_writer batch(wire::frame_type::floors);
-  output_chain all(pool_);
+  output_chain changed(pool_);
+  std::vector<const lane*> all;
   for (auto& [id, l] : lanes_) {
-    if (l->floor == l->floor_told || l->current == no_member) continue;
-    l->floor_told = l->floor;
-    wire::floor_record{l->current, l->floor}.put(batch.next(all));
+    if (l->current == no_member) continue;
+    if (l->floor > 1) all.push_back(l.get());
+    if (l->floor == std::exchange(l->floor_told, l->floor)) continue;
+    wire::floor_record{l->current, l->floor}.put(batch.next(changed));
   }
-  batch.flush(all);
-  if (all.empty()) return;
-  std::vector<std::byte> bytes(all.size());
-  all.peek(0, bytes.data(), bytes.size());
+  batch.flush(changed);
+  std::vector<std::byte> bytes(changed.size());
+  changed.peek(0, bytes.data(), bytes.size());
   for_each_linked([&](peer& p) {
-    p.urgent().append(bytes);
-    dirty_.mark(*p.c);
+    const std::size_t before = p.urgent().size();
+    if (std::exchange(p.knows_floors, true)) p.urgent().append(bytes);
+    else
+      for (const lane* l : all) wire::floor_record{l->current, l->floor}.put(batch.next(p.urgent()));
+    batch.flush(p.urgent());
+    if (p.urgent().size() != before) dirty_.mark(*p.c);
   });
 }
 

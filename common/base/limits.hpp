@@ -38,7 +38,11 @@ inline constexpr std::size_t sync_output_max = 256 * KiB; // registrations queue
 inline constexpr std::size_t outputs_bytes_max = 1 * GiB; // all outputs and windows of one shard or lane
 inline constexpr std::size_t control_batch_bytes =
     48 * KiB;                                   // registrations and answers are cut into such frames
-inline constexpr std::size_t links_max = 4'096; // of one shard: lanes of all edges, and some that reconnect
+inline constexpr std::size_t links_max = 4'096; // of one shard: lanes of all edges that have shown the secret
+inline constexpr std::size_t handshakes_max =
+    1'024; // of one shard, not done: as many lanes may come at once; then the oldest makes room
+inline constexpr std::size_t clients_max =
+    16 * MiB; // client ids of one shard: 28 bytes each, 448 MiB of presence table
 inline constexpr std::size_t members_max = 65'000; // link incarnations alive or in quarantine at a shard
 inline constexpr std::uint64_t report_messages_max =
     std::uint64_t{1} << 48; // of one report: more than a lane answers in its life, far from an overflow
@@ -49,9 +53,16 @@ inline constexpr std::size_t lanes_max = 256; // of one edge server
 inline constexpr std::size_t window_messages_max = 1 * MiB; // in flight of one lane (power of two: a ring)
 inline constexpr std::size_t link_window_bytes_max =
     4 * MiB; // in flight on one link; resent whole after a cut
+inline constexpr std::size_t flow_turn_messages =
+    16; // of a flow that waits for its link, before the next has its turn: few change places for each message
+inline constexpr std::size_t link_addresses_max =
+    4'096; // of shards, that a lane counts apart; routers announce them, and its list of them only grows
 inline constexpr std::size_t origins_remembered_max = 16'384; // lanes whose accepted identities a lane keeps
 inline constexpr std::size_t claims_contested_max = 262'144;  // client ids claimed twice at one moment
 inline constexpr std::size_t pool_kept_bytes_max = 8 * MiB;   // free blocks of one size that a lane keeps
+inline constexpr std::size_t small_chunks_kept =
+    8'192; // free ones of 512 bytes: 4 MiB of a loop's outputs ...
+inline constexpr std::size_t large_chunks_kept = 1'024; // ... and of 16 KiB: 16 MiB; more goes back to malloc
 
 // --- clients ----------------------------------------------------------------------------------------
 inline constexpr std::size_t connections_max = 100'000; // of one edge server; the file limit is usually lower
@@ -94,6 +105,8 @@ inline constexpr auto sync_stall_max = 10s;  // a linked lane that is not in syn
 inline constexpr auto linger = 2s;           // a lost lane's clients stay known, in case it returns
 inline constexpr auto warm_up = 6s;          // beyond the last progress of a linked lane
 inline constexpr int warm_up_times_max = 10; // of warm_up, in all: a lane never in sync cannot stop us
+inline constexpr auto notice_interval =
+    10ms; // between notices of lost links: an edge's lanes fall within so long, each a frame for every link
 inline constexpr auto index_quarantine = 60s; // before a member index names another lane
 inline constexpr auto link_connect_max = 3s;  // a link's name resolved and TCP up, all its addresses together
 inline constexpr auto handshake_max = 3s;
@@ -101,6 +114,10 @@ inline constexpr auto connect_max = 5s;     // TCP accept to whole CONNECT
 inline constexpr auto registered_max = 5s;  // CONNECT to registered, else CONNACK 0x88
 inline constexpr auto close_flush_max = 2s; // a closing connection may still send its last words
 inline constexpr auto report_interval = 1s; // between a lane's reports of latencies to a router
+inline constexpr auto stop_max = 2s;        // a loop that ends waits so long for all of these
+inline constexpr auto client_check_interval =
+    250ms;                                        // a quarter of a lane's clients each time: all in a second
+inline constexpr auto window_check_interval = 1s; // of what waits too long: the bounds are many seconds
 inline constexpr auto reconnect_min = 20ms;
 inline constexpr auto reconnect_max = 1s;
 inline constexpr auto link_down_max = 60s; // a message waits so long for a link that is down, then 0x83
@@ -126,8 +143,10 @@ inline constexpr std::size_t clients_step_max = 256;   // of them, told in one t
 inline constexpr std::size_t clients_walk_max = 4'096; // sessions looked at in one turn for such an answer
 inline constexpr std::size_t clients_walks_max = 64;   // turns for one answer, then it says where to go on
 inline constexpr std::size_t explained_drops_max = 20; // of one client
-inline constexpr auto rates_interval = 1s;             // between samples of counters
-inline constexpr std::size_t rates_kept = 61;          // samples: a minute
+inline constexpr std::size_t admin_answer_bytes_max =
+    64 * MiB; // that the tool reads of one page; /edges of 4,096 links takes 1 MiB
+inline constexpr auto rates_interval = 1s;    // between samples of counters
+inline constexpr std::size_t rates_kept = 61; // samples: a minute
 inline constexpr auto pulse_interval = 250ms; // between questions whether a lane or shard still turns
 inline constexpr auto pulse_silence_max = 1s; // without an answer: it is stalled, /healthz says 503
 inline constexpr std::uint64_t descriptors_spare = 64;     // for what is neither a client nor a link
@@ -139,7 +158,8 @@ inline constexpr std::size_t log_line_bytes_max = 4 * KiB; // longer log message
 inline constexpr unsigned log_lines_per_second_max = 5;    // of one log site that peers can trigger
 inline constexpr unsigned log_link_lines_per_second_max = 50; // news of links: one each in a large cluster
 inline constexpr unsigned log_close_lines_per_second_max = 1'000; // ends of clients, at level debug only
-inline constexpr auto log_accept_interval = 5s;                   // between lines that accepts fail
+inline constexpr auto log_suppressed_interval = 10s; // between lines that say how many were not written
+inline constexpr auto log_accept_interval = 5s;      // between lines that accepts fail
 
 static_assert(link_output_bytes_low < link_output_bytes_high &&
               link_output_bytes_high < link_output_bytes_max);

@@ -1,6 +1,7 @@
 #include "common/base/output.hpp"
 
 #include "common/base/check.hpp"
+#include "common/base/limits.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,7 +9,7 @@
 
 namespace beeline {
 namespace {
-constexpr std::size_t free_kept[2] = {8192, 1024}; // 4 MiB small, 16 MiB large; more goes back to malloc
+constexpr std::size_t free_kept[2] = {limits::small_chunks_kept, limits::large_chunks_kept};
 }
 
 chunk_pool::~chunk_pool() {
@@ -44,6 +45,11 @@ void chunk_pool::give(chunk* c) noexcept {
 }
 
 std::byte* output_chain::extend(std::size_t n) {
+  ++appends_;
+  return room(n);
+}
+
+std::byte* output_chain::room(std::size_t n) {
   DCHECK_INVARIANT(n <= chunk_pool::contiguous_max);
   if (!tail_ || tail_->room() < n) {
     chunk* c = pool_->take(tail_ != nullptr || n > chunk_pool::small_bytes - sizeof(chunk));
@@ -57,10 +63,11 @@ std::byte* output_chain::extend(std::size_t n) {
 }
 
 void output_chain::append(const_bytes b) {
+  if (!b.empty()) ++appends_;
   while (!b.empty()) {
     std::size_t n = tail_ ? std::min<std::size_t>(tail_->room(), b.size()) : 0;
     if (n == 0) n = std::min(b.size(), chunk_pool::contiguous_max);
-    std::memcpy(extend(n), b.data(), n);
+    std::memcpy(room(n), b.data(), n);
     b = b.subspan(n);
   }
 }

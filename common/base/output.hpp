@@ -59,6 +59,7 @@ public:
 
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
+  std::uint64_t appends() const noexcept { return appends_; } // calls of append and extend, ever
   void clear() noexcept;
 
   // Fills at most `max` entries with bytes [skip, skip + limit) of the chain; returns how many.
@@ -70,10 +71,12 @@ public:
   void peek(std::size_t offset, void* to, std::size_t n) const noexcept;
 
 private:
+  std::byte* room(std::size_t n);
   chunk* head_ = nullptr;
   chunk* tail_ = nullptr;
   chunk_pool* pool_;
   std::size_t size_ = 0;
+  std::uint64_t appends_ = 0;
 };
 
 // Output of a link: urgent frames (answers, heartbeats, registrations) go ahead of data frames, but
@@ -83,6 +86,9 @@ public:
   explicit link_output(chunk_pool& pool) noexcept : urgent(pool), data(pool) {}
   output_chain urgent, data;
   std::size_t size() const noexcept { return urgent.size() + data.size(); }
+  std::uint64_t frames() const noexcept {
+    return urgent.appends() + data.appends();
+  } // if appended whole each
   // Positions in the stream of data, ever: what was appended last ends at data_end(), and has left when
   // data_sent() is there.
   std::uint64_t data_sent() const noexcept { return data_sent_; }

@@ -21,6 +21,7 @@ namespace beeline {
   X(connect_refused, "CONNECT refused")                                                                      \
   X(connect_timeout, "no whole CONNECT in time")                                                             \
   X(not_registered, "no shard answered the registration in time")                                            \
+  X(registration_refused, "the shard has as many clients as it may")                                         \
   X(keep_alive_timeout, "nothing heard for 1.5 x keep-alive")                                                \
   X(taken_over, "the client connected elsewhere")                                                            \
   X(message_refused, "a 3.1.1 publish was refused")                                                          \
@@ -74,8 +75,6 @@ constexpr std::string_view text_of(close_reason r) { return close_reason_texts[s
   X(recipient_full, "the recipient's queue is full")                                                         \
   X(too_large_for_recipient, "above the recipient's Maximum Packet Size")                                    \
   X(expired, "the message expired on its way")                                                               \
-  X(late_copy, "copy of a message that was answered before")                                                 \
-  X(duplicate, "copy of a message that was accepted before")                                                 \
   X(bad_topic, "topic that no rule serves")                                                                  \
   X(bad_body, "body CRC wrong")                                                                              \
   X(sender_gone, "the sender's session ended before the message could be sent")                              \

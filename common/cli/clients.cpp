@@ -1,12 +1,11 @@
 // beeline clients: who is connected, as the edges say.
+#include "common/base/limits.hpp"
 #include "common/cli/admin.hpp"
 
 #include <algorithm>
 
 namespace beeline::cli {
 namespace {
-
-constexpr std::uint64_t page_clients_max = 1000;
 
 struct listing {
   json clients = json::array();
@@ -18,7 +17,7 @@ struct listing {
 void add_clients_of(const admin_server& edge, const std::string& name, std::uint64_t most, listing& out) {
   std::string after;
   while (out.clients.size() < most) {
-    const std::uint64_t wanted = std::min(page_clients_max, most - out.clients.size());
+    const std::uint64_t wanted = std::min<std::uint64_t>(limits::clients_page_max, most - out.clients.size());
     const page p = edge.get("/clients?limit=" + std::to_string(wanted) +
                             (after.empty() ? "" : "&after=" + percent_encode(after)));
     if (p.status == 404) out.problem = "has no list of clients (an older server)";

@@ -1,4 +1,5 @@
 // beeline drops: what was dropped or refused lately, the newest last.
+#include "common/base/limits.hpp"
 #include "common/cli/explain_text.hpp"
 
 #include <algorithm>
@@ -7,8 +8,6 @@
 
 namespace beeline::cli {
 namespace {
-
-constexpr std::uint64_t drops_max = 1000; // as many as a server tells at once
 
 // One server's list, of which only what was recorded since the last look is wanted.
 struct source {
@@ -53,7 +52,7 @@ void show(const std::vector<json>& drops, bool as_json) {
 }
 
 int run(const arguments& a) {
-  const std::uint64_t limit = a.options.count("limit", 1, drops_max);
+  const std::uint64_t limit = a.options.count("limit", 1, limits::drops_kept);
   const bool as_json = a.options.flag("json"), follow = a.options.flag("follow");
   const auto interval = a.options.time("interval", std::chrono::milliseconds(100), std::chrono::hours(1));
   std::vector<source> sources;
@@ -67,7 +66,7 @@ int run(const arguments& a) {
     if (std::fflush(stdout) != 0) return ops::exit_fault;
     std::this_thread::sleep_for(interval);
     found.clear();
-    (void)look(sources, drops_max, found); // who is away has been named, and may come back
+    (void)look(sources, limits::drops_kept, found); // who is away has been named, and may come back
     show(found, as_json);
   }
 }

@@ -1,5 +1,7 @@
 #include "common/cli/http_client.hpp"
 
+#include "common/base/limits.hpp"
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -24,7 +26,7 @@ class exchange {
 public:
   exchange(const ops::host_port& where, const std::string& target, std::chrono::microseconds patience)
       : request_(http::verb::get, target, 11), patience_(patience) {
-    parser_.body_limit(http_body_bytes_max);
+    parser_.body_limit(limits::admin_answer_bytes_max);
     request_.set(http::field::host, ops::to_string(where));
     request_.set(http::field::connection, "close");
   }

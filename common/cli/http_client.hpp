@@ -9,8 +9,6 @@
 
 namespace beeline::cli {
 
-inline constexpr std::size_t http_body_bytes_max = std::size_t{64} << 20; // /edges of 4,096 links takes 1 MiB
-
 struct http_reply {
   unsigned status = 0; // 0: there was no answer, and `problem` says why
   std::string body;

@@ -12,6 +12,7 @@
 // `Host` is a concrete class; calls to it are plain calls:
 //   void on_registered(handle, time_point);           it can be reached now
 //   void on_kicked(handle, time_point);               another session of the id won; detach it
+//   void on_refused(handle, time_point);              its shard is full; detach it (without: on_kicked)
 //   answer deliver(handle, const wire::message_view&, time_point);  accepted, full, refused, expired
 //   void on_outcome(const outbox::outcome&, time_point);            a QoS 1 send is settled
 //   void on_link_drained(std::uint16_t link, time_point);           after send() said link_full
@@ -59,9 +60,11 @@ struct endpoint_counters {
   counter links_up, links; // now
   counter link_connects, link_losses;
   counter registrations, takeovers; // takeovers: sessions of ours that lost their id
+  counter refused;                  // registrations that a shard at a limit refused
   counter paths_lost;               // notices that an owner's link was lost
   counter queue_high_water;         // of the link that had the most unsent
   counter frames_in, frames_out_qos0;
+  counter bytes_out_qos0;             // payload bytes of QoS 0 messages sent to shards
   counter messages_in, bytes_in;      // messages delivered to us over links, their payload bytes
   counter accepted, accepted_qos0;    // taken by a session
   counter closes[close_reason_count]; // of links
@@ -145,6 +148,7 @@ private:
     time_point next_dial{}, last_heard{}, last_frame{}, last_heartbeat{}, progress_at{}, up_at{};
     std::uint64_t progress = 0;   // conn.sent at progress_at
     std::uint64_t sent_noted = 0; // conn.sent when it was last counted
+    std::uint64_t frames_noted = 0;
     backoff retry{limits::reconnect_min, limits::reconnect_max};
     unsigned failures = 0; // in a row
     std::string trouble;   // the newest reason why it is not up, in words

@@ -56,6 +56,8 @@ template <class Host> void endpoint<Host>::note_link(shard_link& l) {
   if (!l.c) return;
   s.bytes_out.add(l.c->sent - l.sent_noted);
   l.sent_noted = l.c->sent;
+  s.frames_out.add(l.c->link->frames() - l.frames_noted);
+  l.frames_noted = l.c->link->frames();
 }
 template <class Host> void endpoint<Host>::note_links() {
   for (shard_link& l : links_) note_link(l);
@@ -131,6 +133,7 @@ auto endpoint<Host>::send_qos0(const wire::message_parts& m, std::uint16_t& link
     data.append(big);
   }
   counters.frames_out_qos0.add();
+  counters.bytes_out_qos0.add(m.payload.size());
   l.stats->messages_out.add();
   dirty_.mark(*l.c);
   if (data.size() < config_.link_output_high) return sent::ok;
@@ -301,7 +304,12 @@ template <class Host> bool endpoint<Host>::on_kicks(std::uint16_t k, const_bytes
       return touch(k);
     }
     const bool same = c->id == q.claimant;
-    if (same && !q.ask_only) {
+    if (same && q.wish == wire::kick::refuse) {
+      counters.refused.add();
+      if constexpr (requires { host_.on_refused(q.client, now); }) return host_.on_refused(q.client, now);
+      else return host_.on_kicked(q.client, now);
+    }
+    if (same && q.wish == wire::kick::close) {
       counters.takeovers.add();
       return host_.on_kicked(q.client, now);
     }

@@ -57,6 +57,7 @@ template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
   l.c = &c;
   l.up_at = l.last_heard = l.last_frame = l.progress_at = now;
   l.progress = l.sent_noted = c.sent;
+  l.frames_noted = c.link->frames();
   l.stats->connects.add();
   l.last_heartbeat = time_point{};
   l.peer_sent_at = 0;
@@ -216,13 +217,20 @@ template <class Host> bool endpoint<Host>::on_frame(std::uint16_t k, wire::frame
   case slot_map: return on_slot_map(k, payload, now);
   case floors: return on_floors(l, payload);
   case in_service: return on_in_service(k, payload, now);
-  case path_lost:
-  case back:
-  case gone: {
+  case path_lost: {
     wire::lane_event e;
     if (!e.get(payload)) return false;
-    if (f.type == path_lost) counters.paths_lost.add(), outgoing.on_path_lost(k, now);
-    else outgoing.on_lane_settled(k, e.index, now);
+    counters.paths_lost.add();
+    outgoing.on_path_lost(k, now);
+    drain_outcomes(now);
+    return true;
+  }
+  case back:
+  case gone: {
+    std::vector<member_index> settled;
+    if (!wire::get_lanes(payload, settled)) return false;
+    std::sort(settled.begin(), settled.end());
+    outgoing.on_lanes_settled(k, settled, now);
     drain_outcomes(now);
     return true;
   }

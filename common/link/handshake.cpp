@@ -12,6 +12,7 @@ std::string version_text(std::uint16_t min, std::uint16_t max) {
 
 void lane_handshake::start(const wire::nonce& nonce, wire::frame_writer& w, output_chain& out) {
   wire::hello m;
+  m.version = newest_;
   m.lane_nonce = nonce;
   w.begin(m.type);
   m.put(w);
@@ -29,9 +30,9 @@ bool lane_handshake::on_frame(const wire::frame& f, const cluster_secret& secret
   }
   if (state_ == state::want_challenge && f.type == wire::frame_type::challenge) {
     if (!challenge_.get(f.payload())) return fail("a malformed challenge");
-    if (challenge_.version < wire::protocol_version_min || challenge_.version > wire::protocol_version)
+    if (challenge_.version < wire::protocol_version_min || challenge_.version > newest_)
       return fail("the router chose link protocol " + std::to_string(challenge_.version) +
-                  ", this edge speaks " + version_text(wire::protocol_version_min, wire::protocol_version));
+                  ", this edge speaks " + version_text(wire::protocol_version_min, newest_));
     challenge_bytes_ = keep(f.payload());
     wire::auth m;
     m.lane = who.id;

@@ -26,6 +26,7 @@ struct lane_identity {
 class lane_handshake {
 public:
   enum class state { want_challenge, want_welcome, done, failed };
+  explicit lane_handshake(std::uint16_t newest = wire::protocol_version) : newest_(newest) {}
   // Begins: appends the hello.
   void start(const wire::nonce& nonce, wire::frame_writer& w, output_chain& out);
   // Takes a frame; false when it is refused, `why()` then says it in words.
@@ -44,6 +45,7 @@ private:
     why_ = std::move(why);
     return false;
   }
+  std::uint16_t newest_; // version that it speaks
   state state_ = state::want_challenge;
   std::vector<std::byte> hello_, challenge_bytes_, auth_;
   wire::challenge challenge_;

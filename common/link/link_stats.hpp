@@ -5,10 +5,11 @@
 //
 //   head -> 10.0.0.1:7400 shard 0 -> 10.0.0.1:7401 shard 1 -> (retired) ...
 //
-// Bounded by the addresses that routers announce, entries_max at most; a lane that has met more counts
-// what it does there together, in the last one. Owner: the lane's thread; others read.
+// Bounded by the addresses that routers announce, limits::link_addresses_max at most; a lane that has met
+// more counts what it does there together, in the last one. Owner: the lane's thread; others read.
 #pragma once
 #include "common/base/counters.hpp"
+#include "common/base/limits.hpp"
 
 #include <atomic>
 #include <memory>
@@ -23,12 +24,13 @@ struct link_stats {
   link_stats(std::string where, std::uint16_t number) : address(std::move(where)), shard(number) {}
   const std::string address; // "HOST:PORT"
   const std::uint16_t shard;
-  counter state, retired;                 // now
-  counter queue_bytes, queue_high_water;  // unsent; at the end of turns
-  counter round_trip_us;                  // newest
-  counter frames_in, bytes_in, bytes_out; // everything
-  counter messages_in, messages_out;      // messages_out: first copies and QoS 0
-  counter resends;                        // further copies
+  counter state, retired;                // now
+  counter queue_bytes, queue_high_water; // unsent; at the end of turns
+  counter round_trip_us;                 // newest
+  counter frames_in, bytes_in;           // everything
+  counter frames_out, bytes_out;         // everything; frames as they are queued, bytes as they go
+  counter messages_in, messages_out;     // messages_out: first copies and QoS 0
+  counter resends;                       // further copies
   counter connects, losses;
 
   const link_stats* next() const noexcept { return next_.load(std::memory_order_acquire); }
@@ -40,8 +42,6 @@ private:
 
 class link_board {
 public:
-  static constexpr std::size_t entries_max = 4'096;
-
   link_board() = default;
   link_board(const link_board&) = delete;
   link_board& operator=(const link_board&) = delete;
@@ -55,7 +55,7 @@ public:
     std::atomic<link_stats*>* at = &head_;
     link_stats* s = nullptr;
     for (std::size_t n = 0; (s = at->load(std::memory_order_relaxed)); at = &s->next_)
-      if (++n == entries_max || (s->shard == shard && s->address == address)) {
+      if (++n == limits::link_addresses_max || (s->shard == shard && s->address == address)) {
         s->retired.set(0);
         return *s;
       }

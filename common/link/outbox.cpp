@@ -118,13 +118,23 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now) 
   if (t.flags & wire::flag_again && !plant.unknown_as_nobody &&
       (what == answer::nobody || what == answer::expired || what == answer::refused))
     what = answer::unknown; // an earlier copy may have been taken
-  if (!w.gone) {
-    outcomes.push_back({w.sender, t.token, what, cause, t.size});
-    publish_to_answer.record_us(static_cast<std::uint32_t>(to_us(now)) - t.submitted_us);
-    const bool gave_up = what == answer::refused && cause != answer::refused;
-    if (what != answer::accepted)
-      remember(t, drop_kind::refusal, gave_up ? name_of(drop_reason::gave_up) : name_of(what), now);
+  if (w.gone) {
+    if (what != answer::accepted) return end_unheard(i, what, now);
+    return remove(i);
   }
+  outcomes.push_back({w.sender, t.token, what, cause, t.size});
+  publish_to_answer.record_us(static_cast<std::uint32_t>(to_us(now)) - t.submitted_us);
+  const bool gave_up = what == answer::refused && cause != answer::refused;
+  if (what != answer::accepted)
+    remember(t, drop_kind::refusal, gave_up ? name_of(drop_reason::gave_up) : name_of(what), now);
+  remove(i);
+}
+
+// It was in flight when its sender's session ended: nobody is told that it was not taken, or may not have
+// been.
+void outbox::end_unheard(std::uint32_t i, answer what, time_point now) {
+  counters.outcomes_unheard.add();
+  remember(items_[i], drop_kind::drop, name_of(what), now);
   remove(i);
 }
 
@@ -185,6 +195,7 @@ void outbox::write_copy(std::uint32_t i, std::uint16_t prev, time_point now) {
   t.sent_at = now;
   const bool again = t.flags & wire::flag_resent;
   (again ? counters.resent : counters.sent).add();
+  if (!again) counters.bytes_sent.add(v.payload().size());
   (again ? l.stats->resends : l.stats->messages_out).add();
 }
 
@@ -253,13 +264,12 @@ outbox::pumped outbox::pump(std::uint32_t f, time_point now, bool in_turn) {
 
 // Each waiting flow gets its turn; the first that finds no room keeps its place, and ends the round.
 void outbox::pump_waiting(std::uint16_t link, time_point now) {
-  static constexpr unsigned messages_a_turn = 16; // few flows change places for each message then
   link_state& l = links_[link];
   std::size_t& at = l.next_waiting;
   while (at < l.waiting.size() && l.c && l.bytes < settings_.link_window_bytes && !numbers_used_up()) {
     const std::uint32_t f = l.waiting[at++];
     flows_[f].waiting = false;
-    if (l.turn_left == 0) l.turn_left = messages_a_turn;
+    if (l.turn_left == 0) l.turn_left = limits::flow_turn_messages;
     if (!flows_[f].used) {
       flows_.give(f);
     } else if (pump(f, now, true) == pumped::no_room) {

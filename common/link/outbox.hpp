@@ -44,8 +44,10 @@ struct outbox_counters {
   counter messages_high_water, bytes_high_water;
   counter answers[answer_count]; // received, by kind
   counter sent, resent;          // frames written to links: first copies, further copies
+  counter bytes_sent;            // payload bytes of first copies
   counter safety_resends;        // by the slow timer; 0 in a run without faults
   counter late_answers;          // for a message that had its final answer
+  counter outcomes_unheard;      // not taken, or perhaps not, and the sender's session had ended
   counter drops[drop_reason_count];
 };
 
@@ -87,7 +89,8 @@ public:
   void set_shard_time(std::uint16_t link, std::uint64_t t) noexcept { links_[link].shard_time = t; }
   void on_answer(std::uint16_t link, const wire::answer_record& a, time_point now);
   void on_path_lost(std::uint16_t link, time_point now);
-  void on_lane_settled(std::uint16_t link, member_index lane, time_point now); // back or gone
+  // Back or gone; the indexes are sorted.
+  void on_lanes_settled(std::uint16_t link, std::span<const member_index> lanes, time_point now);
   void on_in_service(std::uint16_t link, time_point now);
   void on_drained(std::uint16_t link, time_point now);
   void rehome(const slot_table& slots, time_point now); // the slot map has changed
@@ -179,6 +182,7 @@ private:
   void to_pending(item& m);
   void set_again(item& m);
   void finish(std::uint32_t i, answer what, answer cause, time_point now);
+  void end_unheard(std::uint32_t i, answer what, time_point now);
   void remember(const item& m, drop_kind kind, std::string_view reason, time_point now);
   void remove(std::uint32_t i);
   void stop(std::uint32_t f);
@@ -187,7 +191,7 @@ private:
   void start_pause(std::uint32_t f, time_point now);
   void advance_floor() noexcept;
   void resend_all(std::uint16_t link, time_point now);
-  void flow_link_lost(std::uint32_t f);
+  void flow_link_lost(std::uint32_t f, time_point now);
   std::uint32_t find(std::uint32_t number_low) const noexcept;
   template <class F> void for_each_flow(F&& f) {
     for (std::uint32_t i = 0; i < flows_.capacity(); ++i)

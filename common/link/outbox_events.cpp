@@ -64,10 +64,11 @@ void outbox::pump_all_waiting(time_point now) {
   for (std::size_t k = 0; k < links_.size(); ++k) pump_waiting(static_cast<std::uint16_t>(k), now);
 }
 
-void outbox::on_lane_settled(std::uint16_t link, member_index lane, time_point now) {
+void outbox::on_lanes_settled(std::uint16_t link, std::span<const member_index> lanes, time_point now) {
   for_each_flow([&](std::uint32_t f) {
     flow& w = flows_[f];
-    if (w.link != link || w.held != hold::lane || w.hold_lane != lane) return;
+    if (w.link != link || w.held != hold::lane) return;
+    if (!std::binary_search(lanes.begin(), lanes.end(), w.hold_lane)) return;
     w.held = hold::no;
     restart_if_ready(f, now);
   });
@@ -114,7 +115,7 @@ void outbox::resend_all(std::uint16_t link, time_point now) {
     if (t.st != state::in_flight || w.link != link || !(t.flags & wire::flag_again)) continue;
     std::uint16_t prev = 0;
     if (w.gone) { // nobody to tell: it counts as unanswered only until the path is lost
-      remove(i);
+      end_unheard(i, answer::unknown, now);
       restart_if_ready(f, now);
     } else if (prev_of(t, prev)) {
       write_copy(i, prev, now);
@@ -138,14 +139,14 @@ void outbox::on_drained(std::uint16_t link, time_point now) {
 
 void outbox::add_link(link_stats* stats) { links_.emplace_back().stats = stats ? stats : &no_stats_; }
 
-void outbox::flow_link_lost(std::uint32_t f) {
+void outbox::flow_link_lost(std::uint32_t f, time_point now) {
   flow& w = flows_[f];
   for (std::uint32_t i = w.head, next; i != none; i = next) {
     item& t = items_[i];
     next = t.next;
     if (t.st == state::in_flight) {
       if (w.gone) {
-        remove(i);
+        end_unheard(i, answer::unknown, now);
         continue;
       }
       set_again(t);
@@ -165,7 +166,7 @@ void outbox::link_down(std::uint16_t link, time_point now) {
   links_[link].resend_due = false;
   links_[link].turn_left = 0;
   for_each_flow([&](std::uint32_t f) {
-    if (flows_[f].link == link) flow_link_lost(f);
+    if (flows_[f].link == link) flow_link_lost(f, now);
   });
   if (numbers_were_used_up) pump_all_waiting(now);
 }
@@ -190,7 +191,7 @@ void outbox::rehome(const slot_table& slots, time_point now) {
   for_each_flow([&](std::uint32_t f) {
     const std::uint16_t link = slots.link_of(flows_[f].hash);
     if (flows_[f].link == link) return;
-    flow_link_lost(f); // also from no link at all: what held it there holds it no more
+    flow_link_lost(f, now); // also from no link at all: what held it there holds it no more
     if (!flows_[f].used) return;
     flows_[f].link = link;
     // Times of the old shard mean nothing to the new one: in doubt, `unknown`.
@@ -248,7 +249,7 @@ void outbox::on_time(time_point now) {
     if (flows_[p.flow].used && !flows_[p.flow].stopped) flows_[p.flow].tries = tries;
   }
   if (now < next_safety_) return;
-  next_safety_ = now + std::chrono::seconds(1);
+  next_safety_ = now + limits::window_check_interval;
   give_up_late(now);
   unpin(now);
   pump_all_waiting(now); // numbers that were given up without an answer make room too

@@ -21,7 +21,7 @@ struct core_loop_options {
   conn::kind_t accepted = conn::kind_t::client; // what accepted and adopted sockets are
   stream_options streams;
   duration connect_max = limits::link_connect_max;
-  duration stop_max = std::chrono::seconds(2);
+  duration stop_max = limits::stop_max;
   std::function<void(std::string_view)> log;        // few and rate-limited lines
   std::function<void(int lane, moved_stream)> move; // must be set if the core sets conn.move_to
 };

@@ -21,6 +21,9 @@ namespace beeline::wire {
 inline constexpr std::uint16_t protocol_version = 2;     // what we speak
 inline constexpr std::uint16_t protocol_version_min = 1; // the oldest that we understand
 inline constexpr std::uint16_t version_with_reports = 2; // the first whose shards know `report`
+inline constexpr std::uint16_t version_with_lists =
+    2; // the first whose lanes know more than one link in `back` and `gone`
+inline constexpr std::uint16_t version_with_refusals = 2; // the first whose lanes know a `kick` that refuses
 
 enum class frame_type : std::uint8_t {
   // handshake

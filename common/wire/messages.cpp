@@ -185,12 +185,12 @@ bool unregistration::get(byte_reader& in) {
 
 void kick::put(frame_writer& w) const {
   w.put(hash), put_handle(w, client);
-  w.put(ask_only).put_text8(claimant);
+  w.put(wish).put_text8(claimant);
 }
 bool kick::get(byte_reader& in) {
   hash = in.get<id_hash>();
   client = get_handle(in);
-  ask_only = in.get<std::uint8_t>();
+  wish = in.get<std::uint8_t>();
   return get_id(in, claimant);
 }
 
@@ -229,6 +229,24 @@ bool lane_event::get(const_bytes payload) {
   byte_reader in(payload);
   index = in.get<member_index>();
   return in.done();
+}
+
+bool get_lanes(const_bytes payload, std::vector<member_index>& links) {
+  byte_reader in(payload);
+  for (std::size_t n = payload.size() / sizeof(member_index); n; --n) links.push_back(in.get<member_index>());
+  return in.done() && !links.empty();
+}
+void send_lanes(frame_writer& w, output_chain& to, frame_type t, std::span<const member_index> links,
+                std::uint16_t version) {
+  const std::size_t most =
+      version >= version_with_lists ? limits::control_batch_bytes / sizeof(member_index) : 1;
+  while (!links.empty()) {
+    const auto now = links.first(std::min(most, links.size()));
+    w.begin(t);
+    for (member_index i : now) w.put(i);
+    w.finish(to);
+    links = links.subspan(now.size());
+  }
 }
 
 void in_service::put(frame_writer& w) const { w.put(shard_time).put(complete); }

@@ -9,7 +9,9 @@
 #include "common/wire/frame.hpp"
 
 #include <array>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace beeline::wire {
 
@@ -146,10 +148,13 @@ struct unregistration { // unregister
   void put(frame_writer& w) const;
   bool get(byte_reader& in);
 };
-struct kick { // kick: close that session if it is the claimant's id, or only say whether it is
+// kick: close that session if it is the claimant's id, or only say whether it is, or close it because its own
+// registration was refused at a limit.
+struct kick {
+  enum : std::uint8_t { close = 0, ask = 1, refuse = 2 };
   id_hash hash = 0;
   handle client;
-  std::uint8_t ask_only = 0;
+  std::uint8_t wish = close; // any other: as ask
   std::string_view claimant;
   void put(frame_writer& w) const;
   bool get(byte_reader& in);
@@ -177,7 +182,7 @@ struct floor_record { // floors: an origin's oldest number without an answer
   void put(frame_writer& w) const;
   bool get(byte_reader& in);
 };
-struct lane_event { // path-lost, back, gone: about one lane's link
+struct lane_event { // path-lost: about one lane's link
   member_index index = no_member;
   void put(frame_writer& w) const;
   bool get(const_bytes payload);
@@ -201,5 +206,10 @@ inline void send(frame_writer& w, output_chain& to, frame_type t, const lane_eve
   e.put(w);
   w.finish(to);
 }
+
+// back, gone: about one lane's link or more, one index behind the other up to the frame's end.
+bool get_lanes(const_bytes payload, std::vector<member_index>& links);
+void send_lanes(frame_writer& w, output_chain& to, frame_type t, std::span<const member_index> links,
+                std::uint16_t version = protocol_version);
 
 } // namespace beeline::wire

@@ -3,7 +3,11 @@
 //   id value | id value | ...      0x01 u8; 0x03, 0x08 string; 0x09 binary; 0x26 string string
 //   string, binary: u16 length (big-endian), bytes
 //
-// beeline-edge passes on the bytes of its clients; this is for those who write and read them otherwise.
+// beeline-edge passes on the bytes of its clients; this is for those who write and read them otherwise
+// (libbeeline). edge-server/mqtt/properties.* reads the same bytes and is another thing: it judges what a
+// client may say, of all of MQTT's properties in all packets, with MQTT's reason codes, which common/ knows
+// nothing of. Here stands what an edge has judged already, so that only the bounds of the bytes matter.
+// tests/unit/properties_test.cpp holds the two together.
 // No I/O, no state. What is read are views into the block given.
 #pragma once
 #include "common/base/bytes.hpp"

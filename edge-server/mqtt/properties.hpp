@@ -4,6 +4,9 @@
 //
 // The walk is linear and keeps a bit for each id that it has met (CAT-15). Everything that can be
 // judged of one property alone is judged here, so that the decoders only pick what they need.
+//
+// Messages carry five of these on links; common/wire/properties.* reads and writes those for programs without
+// MQTT, and says why it is not this one.
 // Owner: whoever calls. Views live as long as the bytes walked over.
 #pragma once
 #include "edge-server/mqtt/octets.hpp"

@@ -136,9 +136,12 @@ private:
     case 9:
       return batch(slot_map, [&] { return wire::slot_range{in_.two(), in_.two(), in_.two(), some_id()}; });
     case 10: {
-      static constexpr frame_type kinds[] = {path_lost, back, gone};
       chain_.clear();
-      wire::send(writer_, chain_, kinds[in_.byte() % 3], wire::lane_event{some_member()});
+      const auto kind = in_.byte();
+      if (kind % 3 == 0) wire::send(writer_, chain_, path_lost, wire::lane_event{some_member()});
+      std::vector<member_index> links(kind % 3 ? 1 + kind % 4 : 0);
+      for (member_index& i : links) i = some_member();
+      wire::send_lanes(writer_, chain_, kind % 3 == 1 ? back : gone, links);
       return text_of(chain_);
     }
     case 11: return one(wire::in_service{in_.number(), in_.byte()});

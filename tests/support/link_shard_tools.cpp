@@ -107,7 +107,7 @@ void scripted_lane::connects() {
   c = &fresh;
   index = no_member;
   closed = close_reason::none;
-  handshake_ = link::lane_handshake{};
+  handshake_ = link::lane_handshake(version);
   handshake_.start(nonce_of(77), writer_, out_);
   says(taken_bytes(out_)); // hello; the challenge comes in `takes`, which writes the auth
   if (c) says(taken_bytes(out_));

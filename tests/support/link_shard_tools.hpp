@@ -72,6 +72,7 @@ public:
   std::uint64_t floor = 1, last_shard_time = 0;
   duration clock_behind{}; // this lane's clock is so far behind the shard's
   unsigned hash_bits = 64;
+  std::uint16_t version = wire::protocol_version; // newest that it speaks
   bool beats = true, reads = true;
   wire::welcome welcome;
 

@@ -15,7 +15,8 @@ template <class Record, class F> lines records(const_bytes payload, F&& print) {
   return all;
 }
 std::string print(const wire::kick& k) {
-  return (k.ask_only ? "ask " : "kick ") + text_of_handle(k.client) + " for " + std::string(k.claimant);
+  constexpr const char* wishes[] = {"kick ", "ask ", "refuse "};
+  return wishes[k.wish] + text_of_handle(k.client) + " for " + std::string(k.claimant);
 }
 std::string print(const wire::answer_record& a) {
   return "answer " + number(a.number) + " " + std::string(name_of(a.what)) +
@@ -129,11 +130,17 @@ lines words(heard_frame& f) {
   case frame_type::in_service:
     return one<wire::in_service>(
         p, [](auto& m) { return std::string(m.complete ? "in-service" : "in-service incomplete"); });
-  case frame_type::path_lost:
-  case frame_type::back:
-  case frame_type::gone: {
+  case frame_type::path_lost: {
     wire::lane_event e;
     return {e.get(p) ? name + " " + number(e.index) : "malformed " + name};
+  }
+  case frame_type::back:
+  case frame_type::gone: {
+    std::vector<member_index> links;
+    if (!wire::get_lanes(p, links)) return {"malformed " + name};
+    lines all;
+    for (member_index i : links) all.push_back(name + " " + number(i));
+    return all;
   }
   default: return {name};
   }

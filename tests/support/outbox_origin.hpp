@@ -15,7 +15,8 @@ inline constexpr handle ann{1, 1}, eve{2, 1};
 // with "again" and "resent" when it says so.
 struct origin {
   using outbox = link::outbox;
-  explicit origin(outbox::settings s = {}, unsigned link_count = 1) : box(blocks, dirty, s) {
+  explicit origin(outbox::settings s = {}, unsigned link_count = 1, drop_ring* drops = nullptr)
+      : box(blocks, dirty, s, drops) {
     for (unsigned k = 0; k < link_count; ++k) {
       conns.push_back(std::make_unique<conn>(conn::kind_t::link, pool));
       box.add_link();
@@ -59,6 +60,7 @@ struct origin {
   void hears(std::uint32_t number, answer a, member_index about = no_member, unsigned k = 0) {
     box.on_answer(static_cast<std::uint16_t>(k), {number, about, a, 0}, now);
   }
+  void settled(const std::vector<member_index>& lanes) { box.on_lanes_settled(0, lanes, now); }
   lines outcomes() {
     lines all;
     for (const outbox::outcome& o : box.outcomes)

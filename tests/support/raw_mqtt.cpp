@@ -38,7 +38,8 @@ raw_mqtt::raw_mqtt(std::uint16_t port, const std::string& id, protocol_version v
   o.client_id = id;
   send(encode_connect(o));
   connack_packet c;
-  if (decode_connack(next(), v_, c) != reason::success || c.code != 0) throw std::runtime_error("no CONNACK");
+  if (decode_connack(next(), v_, c) != reason::success) throw std::runtime_error("no CONNACK");
+  if (c.code != 0) throw std::runtime_error("CONNACK with code " + std::to_string(c.code));
 }
 
 void raw_mqtt::send(std::string_view bytes) {

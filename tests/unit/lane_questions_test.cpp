@@ -1,4 +1,5 @@
 // What an operator may ask a lane: its drops and refusals, its sessions page by page, one client in full.
+#include "tests/support/drop_lines.hpp"
 #include "tests/support/lane_test.hpp"
 
 #include <catch2/catch.hpp>
@@ -9,16 +10,9 @@ using namespace beeline::test;
 
 namespace {
 
-std::string text(const drop_record& d) {
-  std::string s(drop_kind_names[static_cast<std::size_t>(d.kind)]);
-  s.append(" ").append(d.reason).append(" ").append(d.from()).append(">").append(d.to());
-  return d.qos == drop_record::no_qos ? s : s + " qos" + std::to_string(d.qos);
-}
 // Newest first.
 std::vector<std::string> told(lane_world& w, std::size_t edge = 0, std::string_view about = {}) {
-  std::vector<std::string> all;
-  for (const drop_record& d : w.lane(edge).drops(100, about).newest) all.push_back(text(d));
-  return all;
+  return lines_of(w.lane(edge).drops(100, about).newest);
 }
 using lines = std::vector<std::string>;
 
@@ -33,9 +27,7 @@ TEST_CASE("drops: a refusal is remembered where it was told, and who dropped it 
   c1.publish("news", "x", 0);
   CHECK(told(w) ==
         lines{"drop bad_topic C1>news qos0", "refusal bad_topic C1>news qos1", "refusal nobody C1>C9 qos1"});
-  lines at_shard;
-  for (const drop_record& d : w.shard().drops(9).newest) at_shard.push_back(text(d));
-  CHECK(at_shard == lines{"drop nobody C1>C9 qos0", "refusal nobody C1>C9 qos1"});
+  CHECK(lines_of(w.shard().drops(9).newest) == lines{"drop nobody C1>C9 qos0", "refusal nobody C1>C9 qos1"});
   CHECK(w.lane(0).drops(100).recorded == 3);
 }
 

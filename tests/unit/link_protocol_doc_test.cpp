@@ -144,6 +144,8 @@ TEST_CASE("link_protocol_doc: the limits it names are the limits") {
   row("lanes of an edge", limits::lanes_max);
   row("shards of a router", limits::shards_per_router_max);
   row("member indexes", limits::members_max);
+  row("connections without `welcome` of a shard", limits::handshakes_max);
+  row("between notices of lost links, ms", ms(limits::notice_interval));
   row("data queued for a link, bytes", limits::link_output_bytes_max);
   row("messages in flight of a lane", limits::window_messages_max);
   row("bytes in flight on a link", limits::link_window_bytes_max);

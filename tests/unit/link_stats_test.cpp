@@ -35,9 +35,9 @@ TEST_CASE("link statistics: an address has one entry, also when it comes back; r
 
 TEST_CASE("link statistics: the list is bounded, what is beyond counts in its last entry") {
   link_board b;
-  for (std::size_t k = 0; k < link_board::entries_max + 10; ++k) b.entry("h:" + std::to_string(k), 0);
-  CHECK(listed(b).size() == link_board::entries_max);
-  CHECK(listed(b).back() == "h:" + std::to_string(link_board::entries_max - 1) + " 0");
+  for (std::size_t k = 0; k < limits::link_addresses_max + 10; ++k) b.entry("h:" + std::to_string(k), 0);
+  CHECK(listed(b).size() == limits::link_addresses_max);
+  CHECK(listed(b).back() == "h:" + std::to_string(limits::link_addresses_max - 1) + " 0");
 }
 
 TEST_CASE("link statistics: a reader walks the list while it grows") {
@@ -126,6 +126,7 @@ TEST_CASE("endpoint: its links with state, traffic, queue and round trip") {
   CHECK(s->frames_in.get() == bench.lane.counters.frames_in.get());
   CHECK(s->bytes_in.get() > s->frames_in.get());
   CHECK(s->bytes_out.get() > 0);
+  CHECK(s->frames_out.get() == 2 + shard.hears(true).size()); // hello and auth; in-sync and heartbeats
   wire::heartbeat beat;
   beat.sent_at = 1;
   beat.echo = to_us(bench.now - 7ms);
@@ -135,11 +136,20 @@ TEST_CASE("endpoint: its links with state, traffic, queue and round trip") {
   CHECK(bench.lane.link_round_trip.snapshot().count() == 1);
   CHECK(bench.lane.link_round_trip.snapshot().max_us == 5'000);
 
+  const std::uint64_t before = s->frames_out.get();
   shard.reads = false; // what is sent stays in our queue
   const handle h = bench.attach("ann");
   for (std::uint64_t k = 1; k <= 20; ++k) bench.submits(h, k, "bob");
   bench.turn_ends();
   CHECK(s->messages_out.get() == 20);
+  CHECK(s->frames_out.get() == before + 21);                  // they were queued, with a registration
+  CHECK(bench.lane.outgoing.counters.bytes_sent.get() == 31); // "1" to "20"
+  wire::message_parts m;
+  m.hash = bench.lane.hash("bob"), m.destination = "bob", m.sender = "ann", m.payload = as_bytes("hello");
+  std::uint16_t to = 0;
+  drop_reason why{};
+  CHECK(bench.lane.send_qos0(m, to, why) == link::endpoint<tiny_host>::sent::ok);
+  CHECK(bench.lane.counters.bytes_out_qos0.get() == 5);
   CHECK(s->queue_bytes.get() > 20 * 64);
   CHECK(s->queue_high_water.get() == s->queue_bytes.get());
   CHECK(bench.lane.counters.queue_high_water.get() == s->queue_bytes.get());

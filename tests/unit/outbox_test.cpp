@@ -85,7 +85,7 @@ TEST_CASE("outbox: a flow is held while its shard warms up, and goes on in servi
   o.hears(2, answer::later_warm_up);
   CHECK(o.sends().empty());
   CHECK(o.box.floor() == 3); // numbers were given up: a held flow does not hold the lane
-  o.box.on_lane_settled(0, 5, o.now);
+  o.settled({5});
   CHECK(o.sends().empty());
   o.box.on_in_service(0, o.now);
   CHECK(o.sends() == lines{"3", "4<1"});
@@ -97,11 +97,25 @@ TEST_CASE("outbox: a flow is held for a lost lane until that very lane is back o
   o.submit(1);
   o.sends();
   o.hears(1, answer::later_lane, 7);
-  o.box.on_lane_settled(0, 8, o.now);
+  o.settled({8});
   o.box.on_in_service(0, o.now);
   CHECK(o.sends().empty());
-  o.box.on_lane_settled(0, 7, o.now);
+  o.settled({7});
   CHECK(o.sends() == lines{"2"});
+}
+
+TEST_CASE("outbox: of many lanes that are settled at once each ends its holds, no other does") {
+  origin o;
+  const std::string to[] = {"bob", "cid", "dan", "eli"};
+  for (std::uint32_t k = 0; k < 4; ++k) o.submit(k + 1, to[k]);
+  o.sends();
+  for (std::uint32_t k = 0; k < 4; ++k) o.hears(k + 1, answer::later_lane, static_cast<member_index>(7 + k));
+  o.settled({3, 7, 9, 10, 11});
+  CHECK(o.sends().size() == 3);
+  CHECK(o.tokens() == "1 3 4");
+  o.settled({8});
+  CHECK(o.sends().size() == 1);
+  CHECK(o.tokens() == "2");
 }
 
 TEST_CASE("outbox: when the link ends holds are cleared, and all is sent again in order on the next") {
@@ -164,7 +178,7 @@ TEST_CASE(
   CHECK(o.sends() == lines{"1", "1 again"});
   o.hears(1, answer::later_lane, 3);
   CHECK(o.box.floor() == 1);
-  o.box.on_lane_settled(0, 3, o.now);
+  o.settled({3});
   CHECK(o.sends() == lines{"1 again"});
   o.hears(1, answer::retry);
   CHECK(o.sends() == lines{"1 again"});
@@ -269,55 +283,6 @@ TEST_CASE("outbox: a message that expires while it waits goes nowhere, one in ti
   CHECK(o.sends() == lines{"1"});
   CHECK(o.tokens() == "2");
   CHECK(o.copies[0].message().ttl_ms() == 700);
-}
-
-TEST_CASE(
-    "outbox: when the sender is gone what was not sent is dropped, what is in flight counts until answered") {
-  origin o;
-  o.submit(1);
-  o.sends();
-  o.down();
-  o.submit(2);
-  o.up();
-  o.sends();
-  o.down();
-  o.box.sender_gone(ann, o.now); // nothing is in flight
-  CHECK(o.box.idle());
-  CHECK(o.box.counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].get() == 2);
-  o.up();
-  o.submit(3, "bob", eve);
-  const auto number = [&] {
-    return o.sends(), static_cast<std::uint32_t>(o.copies.at(0).message().number());
-  };
-  const std::uint32_t n = number();
-  o.box.sender_gone(eve, o.now);
-  CHECK(o.box.floor() == n);
-  o.hears(n, answer::accepted);
-  CHECK(o.outcomes().empty()); // nobody to tell
-  CHECK(o.box.floor() == n + 1);
-  CHECK(o.box.idle());
-}
-
-TEST_CASE("outbox: a gone sender's messages are not sent again, neither on a lost path nor on an answer") {
-  origin o;
-  o.submit(1);
-  o.submit(2, "carol");
-  o.sends();
-  o.box.sender_gone(ann, o.now);
-  o.hears(2, answer::busy);
-  o.box.on_path_lost(0, o.now);
-  CHECK(o.sends().empty());
-  CHECK(o.box.idle());
-  o.submit(3, "bob", {1, 2}); // the next session in the same place is another sender
-  CHECK(o.sends() == lines{"3"});
-}
-
-TEST_CASE("outbox: a new session's messages do not name a gone one's as predecessors") {
-  origin o;
-  o.submit(1);
-  o.box.sender_gone(ann, o.now);
-  o.submit(2, "bob", {1, 2});
-  CHECK(o.sends() == lines{"1", "2"});
 }
 
 TEST_CASE("outbox: the safety timer sends only a flow's oldest again, rarely, and counts") {

@@ -16,14 +16,9 @@ router::shard_config with_indexes(std::size_t n) {
 }
 
 // A shard with three indexes, two of them in use.
-struct small_shard {
-  small_shard() { e1.joins(), e2.joins(); }
+struct small_shard : two_lanes {
+  small_shard() : two_lanes(with_indexes(3)) { join(); }
   std::uint64_t refused() const { return bench.shard.counters.handshakes_refused.get(); }
-  std::uint64_t refused_by_limit() const {
-    return bench.shard.counters.closes[static_cast<std::size_t>(close_reason::connection_limit)].get();
-  }
-  shard_bench bench{with_indexes(3)};
-  scripted_lane e1{bench, "e1", 1}, e2{bench, "e2", 2};
 };
 
 const lines no_index{"error: too many links in too short a time"};
@@ -77,7 +72,7 @@ TEST_CASE("shard_index: when all are in use a new lane is refused in words and c
     CHECK(e4.hears() == no_index);
     CHECK(e4.closed == close_reason::connection_limit);
     CHECK(t.refused() == static_cast<std::uint64_t>(i));
-    CHECK(t.refused_by_limit() == static_cast<std::uint64_t>(i));
+    CHECK(t.closes(close_reason::connection_limit) == static_cast<std::uint64_t>(i));
   }
   CHECK(t.bench.shard.counters.members.get() == 3); // what was refused leaves nothing behind
   CHECK(t.bench.shard.lanes().size() == 3);

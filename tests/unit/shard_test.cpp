@@ -202,6 +202,7 @@ TEST_CASE("shard: a lost link on which no message was sent is no lost path") {
   t.e2.registers(t.bob, "bob");
   t.e1.sends({});
   const member_index on = t.e2.index;
+  t.bench.wait(limits::notice_interval); // since it was told that e2 is back
   t.e2.drops();
   CHECK(t.e1.hears() == lines{"path-lost " + std::to_string(on)});
   CHECK(t.bench.shard.counters.path_lost.get() == 1);

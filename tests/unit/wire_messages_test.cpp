@@ -2,6 +2,7 @@
 #include "tests/support/link_test_tools.hpp"
 
 #include <catch2/catch.hpp>
+#include <numeric>
 #include <optional>
 
 using namespace beeline;
@@ -106,14 +107,41 @@ TEST_CASE("wire_messages: link records survive the round trip and refuse every c
   const auto s = through(wire::in_service{12, 0});
   CHECK(s.shard_time == 12);
   CHECK(s.complete == 0);
-  for (frame_type t : {frame_type::path_lost, frame_type::back, frame_type::gone}) {
-    const byte_vector f = make_event(t, 0x1234);
-    wire::lane_event got;
-    CHECK(got.get(const_bytes(f).subspan(8)));
-    CHECK(got.index == 0x1234);
-    CHECK_FALSE(got.get(const_bytes(f).subspan(8, 1)));
-    CHECK_FALSE(got.get(const_bytes(f).subspan(7)));
+  const byte_vector f = make_event(frame_type::path_lost, 0x1234);
+  wire::lane_event got;
+  CHECK(got.get(const_bytes(f).subspan(8)));
+  CHECK(got.index == 0x1234);
+  CHECK_FALSE(got.get(const_bytes(f).subspan(8, 1)));
+  CHECK_FALSE(got.get(const_bytes(f).subspan(7)));
+}
+
+TEST_CASE("wire_messages: a list of lanes has one or more, is cut into frames, and refuses half a lane") {
+  const auto lanes_of = [](const_bytes payload) {
+    std::vector<member_index> all;
+    CHECK(wire::get_lanes(payload, all));
+    return all;
+  };
+  const byte_vector one = make_event(frame_type::gone, 0x1234);
+  CHECK(lanes_of(const_bytes(one).subspan(8)) == std::vector<member_index>{0x1234});
+  std::vector<member_index> none;
+  CHECK_FALSE(wire::get_lanes({}, none));
+  CHECK_FALSE(wire::get_lanes(const_bytes(one).subspan(8, 1), none));
+  CHECK_FALSE(wire::get_lanes(const_bytes(one).subspan(7), none));
+
+  std::vector<member_index> many(limits::members_max);
+  std::iota(many.begin(), many.end(), member_index{0});
+  chunk_pool pool;
+  output_chain out(pool);
+  wire::frame_writer w;
+  wire::send_lanes(w, out, frame_type::back, {});
+  CHECK(out.empty());
+  wire::send_lanes(w, out, frame_type::back, many);
+  std::vector<member_index> got;
+  for (const heard_frame& f : split_frames(taken_bytes(out))) {
+    CHECK(f.bytes.size() <= limits::control_batch_bytes + wire::header_bytes);
+    CHECK(wire::get_lanes(f.payload(), got));
   }
+  CHECK(got == many);
 }
 
 namespace {
@@ -196,7 +224,7 @@ TEST_CASE("wire_messages: batch records survive the round trip and refuse every 
   const auto k = record_through(wire::kick{9, {1, 2}, 1, "ann"});
   CHECK(k.hash == 9);
   CHECK(k.client == handle{1, 2});
-  CHECK(k.ask_only == 1);
+  CHECK(k.wish == wire::kick::ask);
   CHECK(k.claimant == "ann");
   const auto i = record_through(wire::identity{9, {1, 2}, 1, "ann"});
   CHECK(i.hash == 9);
