@@ -1,13 +1,16 @@
 """scripts/cluster: routers and edges in the background, known by a file in the cluster's folder.
 
 The file, cluster.json, holds of each role its command, ports, pid and the moment its process began. A process is
-signalled only while both pid and moment are right: a pid that the system has given to another is left alone.
+signalled only while both pid and moment are right: a pid that the system has given to another is left alone. Each is
+started with a mark in its environment that the file knows before: if the command is killed before it has written the
+pid, the next one finds the process by its mark.
 """
 import argparse
 import fcntl
 import json
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +25,7 @@ from cluster import Failure  # noqa: E402
 SLOTS = 4096
 ADMIN_OFFSET, MQTT_OFFSET, DEFAULT_BASE, DEFAULT_MQTT = 80, 160, 7400, 1883
 PROGRAMS = {"router": "beeline-router", "edge": "beeline-edge"}
+MARK = "CLUSTER_ROLE"  # in the environment; not BEELINE_..., which the programs would take for an option
 
 
 # ---- Processes ----------------------------------------------------------------------------------------------------
@@ -47,12 +51,36 @@ def is_ours(role):
     return os.path.basename(program) == os.path.basename(role["command"][0])
 
 
-def start(role, more=()):
+def start(folder, roles, name, more=()):
+    role = roles[name]
+    role["pid"], role["mark"] = None, f"{name}-{secrets.token_hex(8)}"
+    folder.save(roles)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BEELINE_")}
     with open(role["log"], "ab") as log:
         process = subprocess.Popen([*role["command"], *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   start_new_session=True, env=environment)
+                                   start_new_session=True, env=environment | {MARK: role["mark"]})
     role["pid"], role["began"] = process.pid, began(process.pid)
+    folder.save(roles)
+
+
+def marked(mark):
+    """The process with that mark, or None."""
+    wanted = f"{MARK}={mark}".encode()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                if wanted in f.read().split(b"\0"):
+                    return int(pid)
+        except OSError:
+            pass  # of another user, or gone
+    return None
+
+
+def find_unrecorded(roles):
+    """Who started them was killed before it could write down the pid."""
+    for role in roles.values():
+        if role.get("pid") is None and role.get("mark") and (pid := marked(role["mark"])):
+            role["pid"], role["began"] = pid, began(pid)
 
 
 def end(roles, how, seconds=10):
@@ -68,7 +96,7 @@ def end(roles, how, seconds=10):
             limit += seconds
         time.sleep(0.02)
     for role in roles:
-        role["pid"] = None
+        role["pid"] = role["mark"] = None
 
 
 def short(path):
@@ -136,7 +164,8 @@ def choose_base(options):
 
 
 def plan(options):
-    _, link, admin, mqtt = ports_of(choose_base(options), options)
+    """(the roles, all their ports)."""
+    ports, link, admin, mqtt = ports_of(choose_base(options), options)
     roles, routers = {}, []
 
     def add(kind, number, *arguments):
@@ -155,30 +184,42 @@ def plan(options):
         role = add("edge", k, "--name", f"edge{k}", "--mqtt", address, "--lanes", str(options.lanes), "--router",
                    ",".join(routers))
         role["mqtt"] = address
-    return roles
+    return roles, ports
 
 
 # ---- The folder ---------------------------------------------------------------------------------------------------
 
 class Folder:
-    """The cluster's folder, locked while a command works on it."""
+    """The cluster's folder, locked while a command works on it. Its file `lock` says which."""
 
-    def __init__(self, path, create):
+    def __init__(self, options, create=False):
+        path = options.dir
         self.path = path
         self.state = os.path.join(path, "cluster.json")
         if create:
             os.makedirs(path, exist_ok=True)
         if not os.path.isdir(path):
             raise Failure("no cluster is up; scripts/cluster up starts one")
-        self.lock = open(os.path.join(path, "lock"), "w")
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.lock = open(os.path.join(path, "lock"), "a+", encoding="utf-8")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.lock.seek(0)
+            other = self.lock.read().strip() or "another command"
+            print(f"scripts/cluster: waiting: {other} is at work in {short(path)}", file=sys.stderr, flush=True)
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.lock.truncate(0)
+        self.lock.write(f"{options.command} (pid {os.getpid()})\n")
+        self.lock.flush()
 
     def roles(self):
         try:
             with open(self.state, encoding="utf-8") as f:
-                return json.load(f)
+                roles = json.load(f)
         except FileNotFoundError:
             return {}
+        find_unrecorded(roles)
+        return roles
 
     def save(self, roles):
         with open(self.state + ".new", "w", encoding="utf-8") as f:
@@ -205,18 +246,17 @@ def the_role(roles, name):
 # ---- The commands -------------------------------------------------------------------------------------------------
 
 def up(options):
-    folder = Folder(options.dir, create=True)
+    folder = Folder(options, create=True)
     if any(map(is_ours, folder.roles().values())):
         raise Failure(f"a cluster is up already in {short(options.dir)}; scripts/cluster down ends it")
-    roles = plan(options)
-    if taken := [p for p in ports_of_roles(roles) if not is_free(p)]:
+    roles, ports = plan(options)
+    if taken := [p for p in ports if not is_free(p)]:
         raise Failure(f"port {taken[0]} is in use; give another --port-base, or 0 to look for free ports")
     try:
         for name, role in roles.items():
             open(role["log"], "w").close()
             # Nobody was here before: a router that starts with the cluster need not wait for edges it may have known.
-            start(role, ["--warm-up", "200ms"] if name.startswith("router") else [])
-            folder.save(roles)
+            start(folder, roles, name, ["--warm-up", "200ms"] if name.startswith("router") else [])
         wait_ready(roles)
     except BaseException:
         end(roles.values(), signal.SIGTERM)
@@ -228,15 +268,8 @@ def up(options):
     print(f"logs are in {short(options.dir)}")
 
 
-def ports_of_roles(roles):
-    for role in roles.values():
-        yield int(role["admin"].rpartition(":")[2])
-        if "mqtt" in role:
-            yield int(role["mqtt"].rpartition(":")[2])
-
-
 def down(options):
-    folder = Folder(options.dir, create=False)
+    folder = Folder(options)
     roles = running(folder)
     edges = [r for n, r in roles.items() if n.startswith("edge")]
     routers = [r for n, r in roles.items() if n.startswith("router")]
@@ -247,7 +280,7 @@ def down(options):
 
 
 def kill(options):
-    folder = Folder(options.dir, create=False)
+    folder = Folder(options)
     roles = running(folder)
     role = the_role(roles, options.role)
     if not is_ours(role):
@@ -258,12 +291,11 @@ def kill(options):
 
 
 def restart(options):
-    folder = Folder(options.dir, create=False)
+    folder = Folder(options)
     roles = running(folder)
     role = the_role(roles, options.role)
     end([role], signal.SIGTERM)
-    start(role)
-    folder.save(roles)
+    start(folder, roles, options.role)
     wait_ready({options.role: role})
     print(f"{options.role} is ready, pid {role['pid']}")
 
@@ -273,7 +305,7 @@ def admin_list(roles):
 
 
 def status(options):
-    roles = running(Folder(options.dir, create=False))
+    roles = running(Folder(options))
     command = [os.path.join(options.programs, "beeline"), "status", "--admin", admin_list(roles)]
     return subprocess.run(command + (["--json"] if options.json else [])).returncode
 
@@ -294,7 +326,7 @@ def logs(options):
 
 
 def env(options):
-    roles = running(Folder(options.dir, create=False))
+    roles = running(Folder(options))
     print(f"export BEELINE_ADMIN={admin_list(roles)}")
 
 

@@ -5,8 +5,13 @@
 
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <thread>
 
 using namespace beeline;
 using namespace beeline::test;
@@ -62,7 +67,9 @@ private:
 };
 
 struct game {
-  game(const std::string& name, const std::string& router) : os(GAME_SERVER_PROGRAM, {name, "0", router}) {
+  game(const std::string& name, const std::string& router, int descriptors = 1024)
+      : os("sh", {"-c", "ulimit -n " + std::to_string(descriptors) + R"(; exec "$0" "$@")",
+                  GAME_SERVER_PROGRAM, name, "0", router}) {
     const auto line = os.line_with("players at port ");
     REQUIRE(line);
     port = static_cast<std::uint16_t>(std::stoul(line->substr(line->rfind(' ') + 1)));
@@ -168,6 +175,30 @@ TEST_CASE("a player who reads nothing costs a bounded queue, and senders are tol
     return false;
   };
   CHECK(eventually([&] { return lazy.reads(text) && goes_in(); }));
+}
+
+TEST_CASE("a game server without descriptors waits until some are free, and does not spin") {
+  cluster w;
+  constexpr int descriptors = 32;
+  game small("small", w.router->address(), descriptors);
+  const std::string proc = "/proc/" + std::to_string(small.os.pid());
+  const auto open_files = [&] {
+    return std::distance(std::filesystem::directory_iterator(proc + "/fd"),
+                         std::filesystem::directory_iterator());
+  };
+  const auto cpu_ticks = [&] { // utime and stime; the name before them has no blanks
+    std::ifstream in(proc + "/stat");
+    const std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+    return std::stoul(words.at(13)) + std::stoul(words.at(14));
+  };
+  std::deque<player> players;
+  for (int i = 0; i < descriptors; ++i) players.emplace_back(small.port);
+  REQUIRE(eventually([&] { return open_files() >= descriptors; }));
+  const auto before = cpu_ticks();
+  std::this_thread::sleep_for(1s);
+  CHECK(cpu_ticks() - before < 20); // of 100 a second
+  while (players.size() > 1) players.pop_front();
+  CHECK(players.front().reads("* login ID")); // the last one in the queue
 }
 
 TEST_CASE("the router is killed and comes back: all recover, and the receipts tell the truth") {

@@ -48,9 +48,10 @@ public:
 
 private:
   asio::awaitable<void> accept() {
-    while (acceptor_.is_open()) {
+    for (asio::steady_timer pause(context_); acceptor_.is_open();) { // pause: no descriptor may be free
       auto [error, socket] = co_await acceptor_.async_accept(as_result);
       if (!error) asio::co_spawn(context_, read(std::make_shared<player>(std::move(socket))), asio::detached);
+      else pause.expires_after(std::chrono::milliseconds(100)), co_await pause.async_wait(as_result);
     }
   }
   asio::awaitable<void> stop_on_signal() {
@@ -136,7 +137,6 @@ private:
   std::map<std::string, player_ptr, std::less<>> players_; // attached, or being attached
   bee::lane lane_;                                         // last: its handlers use what stands above
 };
-
 int main(int argc, char** argv) try {
   if (argc < 4) throw std::runtime_error("usage: game_server NAME PORT ROUTER...");
   asio::io_context context{1};

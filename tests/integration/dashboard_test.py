@@ -51,7 +51,7 @@ class World:
         self.edge_admins = [int(e.wait_for(r"admin at http://\S+:(\d+)")[1]) for e in self.edges]
 
     def load(self):
-        # One for each edge: at a fixed rate the clients of the first are the ones that send.
+        # One for each edge, each with a rate of its own.
         for k in range(EDGES):
             edges = [x for m in self.mqtt[k:] + self.mqtt[:k] for x in ("--edge", m)]
             self.c.start(f"bench{k}", self.c.program("beeline"), "bench", *edges, "--prefix", f"load{k}", "--clients",

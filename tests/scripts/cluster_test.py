@@ -1,13 +1,18 @@
 """scripts/cluster from the outside: what it starts, says, kills and leaves alone."""
+import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "scripts/lib"))
+import cluster_command  # noqa: E402
 PROGRAMS = sys.argv.pop(1)
 
 
@@ -18,9 +23,11 @@ class ClusterTest(unittest.TestCase):
         self.addCleanup(self.temporary.cleanup)
         self.addCleanup(self.run_it, "down")
 
+    def command(self, *words):
+        return [os.path.join(ROOT, "scripts/cluster"), *words, "--dir", self.folder, "--programs", PROGRAMS]
+
     def run_it(self, *words):
-        return subprocess.run([os.path.join(ROOT, "scripts/cluster"), *words, "--dir", self.folder, "--programs", PROGRAMS],
-                              capture_output=True, text=True, timeout=90, check=False)
+        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=90, check=False)
 
     def holds(self, *words):
         done = self.run_it(*words)
@@ -90,27 +97,54 @@ class ClusterTest(unittest.TestCase):
             other.wait()
 
     def test_a_port_in_use_is_named_and_nothing_stays(self):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            s.listen()
-            base = s.getsockname()[1]
-            said = self.fails(1, "up", "--port-base", str(base - 80))  # where the router's statistics would be
-            self.assertIn(f"port {base} is in use", said)
-        self.assertFalse(os.path.exists(os.path.join(self.folder, "cluster.json")))
+        for offset in (80, 1):  # of the router's statistics; of its second shard's link
+            base = free_base()
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", base + offset))
+                s.listen()
+                self.assertIn(f"port {base + offset} is in use", self.fails(1, "up", "--port-base", str(base)))
+            self.assertFalse(os.path.exists(os.path.join(self.folder, "cluster.json")))
 
     def test_a_program_that_ends_is_named_with_its_last_words(self):
         self.holds("up", "--edges", "1", "--port-base", "0")
         link = self.state()["router0"]["command"]
         link = int(link[link.index("--listen") + 1].rpartition(":")[2])
-        self.holds("down")
+        self.holds("kill", "router0")
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(("127.0.0.1", link))
             s.listen()
-            said = self.fails(1, "up", "--edges", "1", "--port-base", str(link))
+            said = self.fails(1, "restart", "router0")
             self.assertIn("router0 ended: ", said)
             self.assertIn("Address already in use", said)
-        self.assertIn("no cluster is up", self.fails(1, "status"))
+        self.holds("restart", "router0")
+
+    def test_a_command_that_has_to_wait_for_another_says_so(self):
+        self.holds("up", "--edges", "1", "--port-base", "0")
+        with open(os.path.join(self.folder, "lock"), "a+", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            waiting = subprocess.Popen(self.command("kill", "edge0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.addCleanup(waiting.stdout.close)
+            self.addCleanup(waiting.stderr.close)
+            self.assertIn("waiting: up (pid ", waiting.stderr.readline())
+            self.assertIsNone(waiting.poll())
+        self.assertEqual(waiting.wait(30), 0)
+        self.assertEqual(waiting.stdout.read(), "edge0 killed\n")
+
+    def test_a_process_that_was_started_when_up_was_killed_is_found(self):
+        # Killed with the process started, and its pid not written down yet.
+        code = ("import os, sys; sys.path.insert(0, sys.argv.pop(1)); import cluster_command as c; "
+                "c.began = lambda pid: os.kill(os.getpid(), 9); c.main()")
+        done = subprocess.run([sys.executable, "-c", code, os.path.join(ROOT, "scripts/lib"), "--root", ROOT, "up", "--dir",
+                               self.folder, "--programs", PROGRAMS, "--port-base", "0"], timeout=60, check=False)
+        self.assertEqual(done.returncode, -signal.SIGKILL)
+        role = self.state()["router0"]
+        self.assertIsNone(role["pid"])
+        self.assertIn("is up already", self.fails(1, "up"))
+        started = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if has_mark(pid, role["mark"])]
+        self.assertEqual(len(started), 1)
+        self.holds("down")
+        self.assertFalse(runs(started[0]))
 
     def test_mistakes(self):
         for words in (["up", "--edges", "x"], ["up", "--wrong"], ["kill"], ["up", "--routers", "16", "--shards", "16"]):
@@ -125,6 +159,18 @@ def runs(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
             return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def free_base():
+    return cluster_command.choose_base(types.SimpleNamespace(port_base=0, routers=1, shards=2, edges=2))
+
+
+def has_mark(pid, mark):
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as f:
+            return mark.encode() in f.read()
     except OSError:
         return False
 

@@ -75,6 +75,8 @@ std::optional<std::uint8_t> read_connack(const packet& p) noexcept {
   return r.ok && r.rest.empty() ? std::optional(code) : std::nullopt;
 }
 
+std::uint8_t read_disconnect(const packet& p) noexcept { return reader{p.body}.byte(); }
+
 std::optional<message> read_publish(const packet& p) noexcept {
   reader r{p.body};
   message m;
@@ -120,6 +122,11 @@ void append_puback(std::string& out, std::uint16_t packet_id) {
   out += static_cast<char>(0x40);
   varint(out, 2);
   two(out, packet_id);
+}
+
+void append_pingreq(std::string& out) {
+  out += static_cast<char>(0xc0);
+  varint(out, 0);
 }
 
 } // namespace beeline::load

@@ -1,5 +1,6 @@
-// As much of MQTT 5 as the load generator needs: CONNECT, PUBLISH and PUBACK to bytes; CONNACK, PUBLISH and
-// PUBACK from bytes. Written apart from the edge server's codec, so that one does not judge itself.
+// As much of MQTT 5 as the load generator needs: CONNECT, PUBLISH, PUBACK and PINGREQ to bytes; CONNACK,
+// PUBLISH, PUBACK and DISCONNECT from bytes. Written apart from the edge server's codec, so that one does not
+// judge itself.
 //
 // Views live as long as the bytes given. Readers give nothing for what is malformed. Pure functions.
 #pragma once
@@ -10,7 +11,13 @@
 
 namespace beeline::load {
 
-enum class packet_type : std::uint8_t { connack = 2, publish = 3, puback = 4, disconnect = 14 };
+enum class packet_type : std::uint8_t {
+  connack = 2,
+  publish = 3,
+  puback = 4,
+  pingresp = 13,
+  disconnect = 14
+};
 
 struct packet {
   packet_type type{};
@@ -31,11 +38,13 @@ struct answer {
   std::uint8_t code = 0;
 };
 std::optional<std::uint8_t> read_connack(const packet& p) noexcept; // its reason code
+std::uint8_t read_disconnect(const packet& p) noexcept;             // the same; 0 when it has none
 std::optional<message> read_publish(const packet& p) noexcept;
 std::optional<answer> read_puback(const packet& p) noexcept;
 
 void append_connect(std::string& out, std::string_view id, std::uint16_t keep_alive_seconds);
 void append_publish(std::string& out, const message& m);
 void append_puback(std::string& out, std::uint16_t packet_id);
+void append_pingreq(std::string& out);
 
 } // namespace beeline::load

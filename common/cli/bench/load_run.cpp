@@ -1,32 +1,57 @@
 #include "common/cli/bench/load_run.hpp"
 
+#include "common/cli/mqtt_words.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
 #include <stdexcept>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 namespace beeline::load {
 namespace {
-constexpr std::uint32_t magic = 0x4c4f4144; // "LOAD"
-struct stamp {                              // the head of each payload
-  std::uint32_t magic, sender, recipient, sequence, number;
-};
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t connecting_max = 64; // TCP connects at a time: fewer than any listener's backlog
+constexpr std::size_t backlog_bytes_max =
+    64 * 1024; // not taken by the socket: then its client publishes no more
+constexpr std::uint16_t keep_alive_seconds = 300;
+constexpr duration ping_interval = 100s; // so that a client with little to send is not taken for dead
+constexpr duration turn_max = 20ms;
+// After an interrupt, what is owed is waited for that long; and so long nothing may move at the end of a run
+// of QoS 0 that lost messages with a server: nobody tells that they will not come.
+constexpr duration settle_time = 2s;
 
 time_point steady_now() {
   return time_point(
       std::chrono::duration_cast<duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
+
+std::vector<std::string> topics_of(const settings& s) {
+  std::vector<std::string> out;
+  for (std::uint32_t i = 0; i < s.clients; ++i) out.push_back("@/" + s.prefix + "-" + std::to_string(i));
+  return out;
+}
+
 } // namespace
 
-run::run(settings s) : s_(std::move(s)), random_(s_.seed), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-  s_.payload = std::max<std::uint32_t>(s_.payload, sizeof(stamp));
-  clients_.resize(s_.clients);
-  messages_.resize(s_.messages);
-  sent_seq_.resize(std::size_t{s_.clients} * s_.clients);
-  seen_seq_.resize(std::size_t{s_.clients} * s_.clients);
+run::run(settings s, std::vector<edge_target> edges, const volatile std::sig_atomic_t& interrupts)
+    : s_(std::move(s)), interrupts_(interrupts), random_(s_.seed), edges_(std::move(edges)),
+      topics_(topics_of(s_)), clients_(s_.clients), judge_(s_, topics_),
+      payload_(std::max<std::size_t>(s_.payload, sizeof(stamp)), 'x'),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  for (std::uint32_t i = 0; i < s_.clients; ++i) {
+    client& c = clients_[i];
+    c.number = i;
+    c.next = i;
+    c.edge = i % static_cast<std::uint32_t>(edges_.size());
+    c.id = topics_[i].substr(2);
+    c.in_flight.assign(s_.window, none);
+    for (std::uint32_t k = s_.window; k > 0; --k) c.free_ids.push_back(static_cast<std::uint16_t>(k));
+  }
 }
 
 run::~run() {
@@ -35,82 +60,173 @@ run::~run() {
   ::close(epoll_);
 }
 
-std::uint32_t run::now_us() const { return static_cast<std::uint32_t>((steady_now() - start_).count()); }
+std::uint64_t run::now_us() const { return to_us(steady_now() - start_); }
+
+// Message k is sent by client k % clients.
+std::uint64_t run::left_of(const client& c) const noexcept {
+  return c.next < s_.messages ? (s_.messages - c.next + s_.clients - 1) / s_.clients : 0;
+}
+
+// ---- Connections ----
 
 void run::connect_all() {
   start_ = last_progress_ = steady_now();
-  for (std::uint32_t i = 0; i < s_.clients; ++i) {
-    client& c = clients_[i];
-    c.number = i;
-    c.edge = i % static_cast<std::uint32_t>(s_.edges.size());
-    c.id = s_.prefix + "-" + std::to_string(i);
-    c.fd = connect_to(s_.edges[c.edge].host, s_.edges[c.edge].port);
-    c.quota = s_.messages / s_.clients + (i < s_.messages % s_.clients);
-    c.in_flight.assign(s_.window, none);
-    for (std::uint32_t k = s_.window; k > 0; --k) c.free_ids.push_back(static_cast<std::uint16_t>(k));
-    epoll_event e{};
-    e.events = EPOLLIN;
-    e.data.ptr = &c;
-    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, c.fd, &e);
-    append_connect(c.out, c.id, 300);
-    flush(c);
-    if (i % 64 == 63) turn(0);
+  next_ping_ = start_ + ping_interval;
+  std::uint32_t begun = 0;
+  while (up_ < s_.clients) {
+    while (begun < s_.clients && connecting_ < connecting_max && gone_ == 0) begin(clients_[begun++]);
+    if (gone_) throw std::runtime_error(seen_.first_disconnect);
+    if (!turn(turn_max)) no_connack();
+    if (interrupts_) throw std::runtime_error("interrupted before all clients were connected");
   }
-  while (connected_ < s_.clients) {
-    if (!turn(100))
-      throw std::runtime_error(std::to_string(s_.clients - connected_) + " clients got no CONNACK in time");
-    if (r_.disconnects) throw std::runtime_error("an edge refused or dropped a client");
-  }
-  r_.connect_seconds = now_us() / 1e6;
+  seen_.connect_seconds = static_cast<double>(now_us()) / 1e6;
 }
+
+void run::no_connack() const {
+  const auto missing = [&](std::size_t edge) {
+    return std::count_if(clients_.begin(), clients_.end(), [&](const client& c) {
+      return c.edge == edge && (c.at == stage::connecting || c.at == stage::greeting);
+    });
+  };
+  std::string text;
+  for (std::size_t e = 0; e < edges_.size(); ++e)
+    if (const auto n = missing(e); n > 0)
+      text += (text.empty() ? "" : ", ") + edges_[e].name + " gave " + std::to_string(n) +
+              (n == 1 ? " client" : " clients") + " no CONNACK";
+  throw std::runtime_error(text + " in " + ops::duration_text(s_.timeout));
+}
+
+void run::begin(client& c) {
+  edge_target& e = edges_[c.edge];
+  for (; c.tried < e.addresses.size(); ++c.tried) {
+    c.fd = begin_connect(e.addresses[(e.good + c.tried) % e.addresses.size()]);
+    if (c.fd < 0) continue;
+    c.at = stage::connecting;
+    ++connecting_;
+    c.want_out = true;
+    return watch(c, EPOLL_CTL_ADD);
+  }
+  lost(c, std::string("cannot connect: ") + std::strerror(errno));
+}
+
+void run::on_connecting(client& c) {
+  edge_target& e = edges_[c.edge];
+  --connecting_;
+  if (const int error = connect_error(c.fd)) {
+    ::close(c.fd);
+    ++c.tried;
+    errno = error;
+    return begin(c);
+  }
+  e.good = (e.good + c.tried) % e.addresses.size();
+  c.at = stage::greeting;
+  append_connect(c.out, c.id, keep_alive_seconds);
+  flush(c);
+}
+
+void run::lost(client& c, const std::string& why) {
+  const std::string& edge = edges_[c.edge].name;
+  if (seen_.disconnects++ == 0) seen_.first_disconnect = "client '" + c.id + "' at " + edge + ": " + why;
+  ++seen_.disconnect_reasons[edge + ": " + why];
+  if (c.fd >= 0) ::close(c.fd);
+  c.fd = -1;
+  c.at = stage::gone;
+  ++gone_;
+  seen_.never_published += left_of(c);
+  unpublished_ -= std::min(unpublished_, left_of(c));
+  judge_.gone(c.number);
+}
+
+void run::ping_all() {
+  for (client& c : clients_)
+    if (c.at == stage::up) append_pingreq(c.out), flush(c);
+}
+
+// ---- The run ----
 
 result run::go() {
   connect_all();
   start_ = last_progress_ = steady_now();
-  const std::uint64_t settled_when = s_.messages;
-  while (true) {
-    for (client& c : clients_)
-      if (c.quota && c.out.size() - c.out_at < 64 * 1024) publish_some(c);
-    const bool waiting_for_rate = s_.rate && r_.published < s_.messages;
-    if (!turn(waiting_for_rate ? 1 : 20)) break;
-    if (r_.published == s_.messages && settled_ == settled_when) {
-      // Everything is answered; what was accepted is on its way to its reader.
-      std::uint64_t open = 0;
-      for (const fate& m : messages_) open += !m.delivered && (s_.qos == 0 || m.code == 0);
-      if (open == 0) break;
+  unpublished_ = s_.messages;
+  while (!over()) {
+    if (turn(publish_round())) continue;
+    seen_.gave_up = true;
+    break;
+  }
+  result r = judge_.finish();
+  r.disconnects = seen_.disconnects;
+  r.disconnect_reasons = seen_.disconnect_reasons;
+  r.first_disconnect = seen_.first_disconnect;
+  r.never_published = seen_.never_published;
+  r.interrupted = seen_.interrupted;
+  r.gave_up = seen_.gave_up;
+  r.connect_seconds = seen_.connect_seconds;
+  r.last_publish_us = seen_.last_publish_us;
+  r.last_due_us = seen_.last_due_us;
+  r.behind_max_us = seen_.behind_max_us;
+  return r;
+}
+
+bool run::over() {
+  if (interrupts_ && !seen_.interrupted) stop_publishing();
+  if (gone_ == s_.clients || interrupts_ > 1) return true;
+  if (seen_.interrupted && steady_now() - interrupted_at_ > settle_time) return true;
+  if (unpublished_) return false;
+  if (judge_.owed() == 0) return true;
+  return s_.qos == 0 && (s_.faults || gone_) && steady_now() - last_progress_ > settle_time;
+}
+
+void run::stop_publishing() {
+  seen_.interrupted = true;
+  interrupted_at_ = steady_now();
+  unpublished_ = 0;
+}
+
+bool run::can_publish(const client& c) const noexcept {
+  return c.at == stage::up && !c.send_error && c.next < s_.messages && (s_.qos == 0 || !c.free_ids.empty()) &&
+         c.backlog() < backlog_bytes_max;
+}
+
+// Publishes what is due, in bursts of a window so that answers are read in between; returns how long there is
+// nothing to publish.
+duration run::publish_round() {
+  duration wait = turn_max;
+  if (unpublished_ == 0) return wait;
+  for (client& c : clients_) {
+    if (!can_publish(c)) continue;
+    bool any = false;
+    for (std::uint32_t k = 0; k < s_.window && can_publish(c); ++k, any = true) {
+      const std::uint64_t now = now_us();
+      if (due_us(c.next, s_.rate) > now) break;
+      publish(c, now);
     }
+    if (any) flush(c);
+    if (!can_publish(c)) continue;
+    const auto due = static_cast<std::int64_t>(due_us(c.next, s_.rate));
+    wait = std::clamp(duration(due) - (steady_now() - start_), duration::zero(), wait);
   }
-  r_.seconds = now_us() / 1e6;
-  for (const fate& m : messages_) {
-    if (m.code == 0 && !m.delivered) ++r_.accepted_not_delivered;
-    if (m.code == 0x10 && m.delivered) ++r_.nobody_but_delivered;
-  }
-  r_.unanswered = s_.qos ? r_.published - r_.answered : 0;
-  std::sort(r_.latency_us.begin(), r_.latency_us.end());
-  std::sort(r_.answer_us.begin(), r_.answer_us.end());
-  return r_;
+  return wait;
 }
 
-// One round of events. False: nothing has moved for too long.
-bool run::turn(int timeout_ms) {
-  epoll_event events[256];
-  const int n = ::epoll_wait(epoll_, events, 256, timeout_ms);
-  const time_point now = steady_now();
-  for (int i = 0; i < n; ++i) {
-    client& c = *static_cast<client*>(events[i].data.ptr);
-    if (c.fd < 0) continue;
-    if (events[i].events & EPOLLOUT) flush(c);
-    if (c.fd >= 0 && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable(c);
+void run::publish(client& c, std::uint64_t now) {
+  const auto number = static_cast<std::uint32_t>(c.next);
+  const std::uint32_t peer = pick_peer(c);
+  const std::uint64_t since = s_.rate ? due_us(number, s_.rate) : now;
+  const stamp st = judge_.published(number, peer, since);
+  c.next += s_.clients;
+  --unpublished_;
+  moved_ = true;
+  seen_.last_publish_us = now;
+  seen_.last_due_us = std::max(seen_.last_due_us, since);
+  seen_.behind_max_us = std::max(seen_.behind_max_us, now - since);
+  std::memcpy(payload_.data(), &st, sizeof st);
+  message m{topics_[peer], payload_, s_.qos, 0};
+  if (s_.qos) {
+    m.packet_id = c.free_ids.back();
+    c.free_ids.pop_back();
+    c.in_flight[m.packet_id - 1u] = number;
   }
-  if (n > 0) last_progress_ = now;
-  return static_cast<double>((now - last_progress_).count()) < s_.timeout * 1e6;
-}
-
-void run::lost(client& c) {
-  ++r_.disconnects;
-  ::close(c.fd);
-  c.fd = -1;
-  c.quota = 0;
+  append_publish(c.out, m);
 }
 
 std::uint32_t run::pick_peer(const client& c) {
@@ -120,67 +236,75 @@ std::uint32_t run::pick_peer(const client& c) {
   }
 }
 
-void run::publish_some(client& c) {
-  const auto allowed = [&] { // open loop: as many as the rate says until now
-    return s_.rate == 0 || r_.published < std::uint64_t{now_us()} * s_.rate / 1'000'000;
-  };
-  bool any = false;
-  for (std::uint32_t k = 0; k < s_.window && c.quota && (s_.qos == 0 || !c.free_ids.empty()) && allowed();
-       ++k) {
-    publish(c);
-    any = true;
+// ---- Events ----
+
+// One round of events. False: nothing has moved for too long, and something should have.
+bool run::turn(duration wait) {
+  epoll_event events[256];
+  int n = ::epoll_wait(epoll_, events, 256, 0);
+  if (n == 0 && wait > 0us && wait_for_events(wait) > 0) n = ::epoll_wait(epoll_, events, 256, 0);
+  const time_point now = steady_now();
+  for (int i = 0; i < n; ++i) {
+    client& c = *static_cast<client*>(events[i].data.ptr);
+    if (c.at == stage::connecting) {
+      on_connecting(c);
+      continue;
+    }
+    if (c.fd >= 0 && events[i].events & EPOLLOUT) flush(c);
+    if (c.fd >= 0 && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable(c);
   }
-  if (any) flush(c);
+  if (now >= next_ping_) next_ping_ = now + ping_interval, ping_all();
+  // With all answered and delivered, the run only waits until the next message is due.
+  if (moved_ || (up_ == s_.clients && judge_.owed() == 0)) last_progress_ = now;
+  moved_ = false;
+  return now - last_progress_ < s_.timeout;
 }
 
-void run::publish(client& c) {
-  const std::uint32_t peer = pick_peer(c);
-  const auto number = static_cast<std::uint32_t>(r_.published++);
-  --c.quota;
-  std::string payload(s_.payload, 'x');
-  const stamp st{magic, c.number, peer, ++sent_seq_[std::size_t{c.number} * s_.clients + peer], number};
-  std::memcpy(payload.data(), &st, sizeof st);
-  messages_[number].sent_us = now_us();
-  const std::string topic = "@/" + clients_[peer].id;
-  message m{topic, payload, s_.qos, 0};
-  if (s_.qos) {
-    m.packet_id = c.free_ids.back();
-    c.free_ids.pop_back();
-    c.in_flight[m.packet_id - 1u] = number;
-  } else {
-    ++settled_;
-  }
-  append_publish(c.out, m);
+// epoll_wait knows milliseconds only, and at a rate messages are due more often than that.
+int run::wait_for_events(duration wait) {
+  pollfd p{epoll_, POLLIN, 0};
+  timespec t{};
+  t.tv_sec = static_cast<std::time_t>(wait / 1s);
+  t.tv_nsec = static_cast<long>((wait % 1s).count() * 1000);
+  return ::ppoll(&p, 1, &t, nullptr); // a signal ends it
+}
+
+void run::watch(client& c, int operation) {
+  epoll_event e{};
+  e.events = EPOLLIN | (c.want_out ? EPOLLOUT : 0u);
+  e.data.ptr = &c;
+  ::epoll_ctl(epoll_, operation, c.fd, &e);
 }
 
 void run::flush(client& c) {
-  while (c.out_at < c.out.size()) {
-    const ssize_t n = ::send(c.fd, c.out.data() + c.out_at, c.out.size() - c.out_at, MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN) return lost(c);
-    if (n < 0) break;
-    c.out_at += static_cast<std::size_t>(n);
+  while (c.out_at < c.out.size() && !c.send_error) {
+    const ssize_t n = ::send(c.fd, c.out.data() + c.out_at, c.backlog(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0) c.send_error = errno; // why stands in what came in, if anywhere
+    else c.out_at += static_cast<std::size_t>(n);
   }
-  const bool more = c.out_at < c.out.size();
+  const bool more = c.out_at < c.out.size() && !c.send_error;
   if (!more) c.out.clear(), c.out_at = 0;
   if (more == c.want_out) return;
   c.want_out = more;
-  epoll_event e{};
-  e.events = EPOLLIN | (more ? EPOLLOUT : 0u);
-  e.data.ptr = &c;
-  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, c.fd, &e);
+  watch(c, EPOLL_CTL_MOD);
 }
 
 void run::on_readable(client& c) {
   static char buffer[256 * 1024];
   const ssize_t n = ::recv(c.fd, buffer, sizeof buffer, 0);
-  if (n == 0 || (n < 0 && errno != EAGAIN)) return lost(c);
-  if (n < 0) return;
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) {
+    const int error = c.send_error ? c.send_error : n < 0 ? errno : 0;
+    return lost(c, error ? std::strerror(error) : "the edge closed the connection");
+  }
   c.in.append(buffer, static_cast<std::size_t>(n));
   std::size_t at = 0;
   while (c.fd >= 0) {
     const auto p = next_packet(std::string_view(c.in).substr(at));
     if (!p) break;
-    if (p->total == 0) return lost(c);
+    if (p->total == 0) return lost(c, "it sent what is no MQTT packet");
     on_packet(c, *p);
     at += p->total;
   }
@@ -189,63 +313,37 @@ void run::on_readable(client& c) {
 }
 
 void run::on_packet(client& c, const packet& p) {
+  moved_ |= p.type != packet_type::pingresp;
   switch (p.type) {
-  case packet_type::connack:
-    if (read_connack(p) != std::uint8_t{0}) return lost(c);
-    c.connected = true;
-    ++connected_;
+  case packet_type::connack: {
+    const auto code = read_connack(p);
+    if (!code) return lost(c, "it sent a malformed CONNACK");
+    if (*code) return lost(c, "the edge " + cli::connect_words(*code, 5));
+    c.at = stage::up;
+    ++up_;
     return;
+  }
   case packet_type::publish: return on_message(c, p);
   case packet_type::puback: return on_answer(c, p);
-  case packet_type::disconnect: return lost(c);
+  case packet_type::disconnect:
+    return lost(c, "the edge ended it: " + cli::disconnect_words(read_disconnect(p)));
   default: return;
   }
 }
 
 void run::on_message(client& c, const packet& p) {
   const auto m = read_publish(p);
-  stamp st{};
-  if (!m || m->payload.size() < sizeof st) {
-    ++r_.damaged;
-    return;
-  }
-  std::memcpy(&st, m->payload.data(), sizeof st);
+  if (!m) return judge_.damaged();
   if (m->qos) append_puback(c.out, m->packet_id);
-  if (st.magic != magic || st.number >= messages_.size() || st.sender >= s_.clients ||
-      m->payload.find_first_not_of('x', sizeof st) != m->payload.npos) {
-    ++r_.damaged;
-    return;
-  }
-  if (st.recipient != c.number || m->topic != "@/" + clients_[st.sender].id) {
-    ++r_.misdelivered;
-    return;
-  }
-  fate& known = messages_[st.number];
-  if (known.delivered) {
-    ++r_.duplicates;
-    return;
-  }
-  known.delivered = true;
-  ++r_.delivered;
-  r_.latency_us.push_back(now_us() - known.sent_us);
-  std::uint32_t& seen = seen_seq_[std::size_t{st.sender} * s_.clients + c.number];
-  if (st.sequence <= seen) ++r_.reordered;
-  seen = std::max(seen, st.sequence);
+  judge_.delivered(c.number, m->topic, m->payload, now_us());
 }
 
 void run::on_answer(client& c, const packet& p) {
   const auto a = read_puback(p);
-  if (!a || a->packet_id == 0 || a->packet_id > c.in_flight.size() ||
-      c.in_flight[a->packet_id - 1u] == none) {
-    ++r_.damaged;
-    return;
-  }
+  if (!a || a->packet_id == 0 || a->packet_id > c.in_flight.size() || c.in_flight[a->packet_id - 1u] == none)
+    return judge_.damaged();
   std::uint32_t& number = c.in_flight[a->packet_id - 1u];
-  messages_[number].code = a->code;
-  r_.answer_us.push_back(now_us() - messages_[number].sent_us);
-  ++r_.answers[a->code];
-  ++r_.answered;
-  ++settled_;
+  judge_.answered(number, a->code, now_us());
   number = none;
   c.free_ids.push_back(a->packet_id);
 }

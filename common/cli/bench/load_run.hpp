@@ -1,93 +1,70 @@
-// A run of the load generator: many clients, messages to random peers, and a judge of every one.
+// A run of the load generator: many clients that send messages to random peers, and the judge of every one.
 //
-// Each message carries (sender, recipient, sequence of the pair, its number, send time), so that the
-// run knows of each whether it was delivered once, in order, to whom it was meant, and what the
-// sender was told. Owner: one thread.
+// With a rate the load is open: message k is due at k / rate after the begin, whatever the answers do, and
+// its latencies count from then, also when its client had no free packet id or no room in its socket and
+// could publish it only later. Otherwise they count from the publish. Owner: one thread.
 #pragma once
 #include "common/base/rng.hpp"
 #include "common/base/slab.hpp"
 #include "common/base/time.hpp"
 #include "common/cli/bench/load_client.hpp"
 #include "common/cli/bench/load_codec.hpp"
+#include "common/cli/bench/load_judge.hpp"
 
-#include <array>
-#include <cstdint>
+#include <csignal>
 #include <string>
 #include <vector>
 
 namespace beeline::load {
 
-struct address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-struct settings {
-  std::vector<address> edges;
-  std::string prefix = "load";
-  std::uint32_t clients = 100, messages = 10'000;
-  std::uint32_t window = 8; // QoS 1 in flight of one client
-  std::uint32_t payload = 100;
-  std::uint8_t qos = 1;
-  std::uint64_t rate = 0; // messages a second in all; 0 = as fast as the windows allow
-  std::uint64_t seed = 1;
-  bool other_edges_only = false; // peers on the sender's own edge are left out
-  double timeout = 60;           // seconds without any progress
-};
-
-struct result {
-  std::uint64_t published = 0, delivered = 0, duplicates = 0, reordered = 0, misdelivered = 0, damaged = 0;
-  std::uint64_t answered = 0, unanswered = 0;
-  std::array<std::uint64_t, 256> answers{}; // by reason code
-  std::uint64_t accepted_not_delivered = 0; // told success, and nobody got it
-  std::uint64_t nobody_but_delivered = 0;   // told "nobody", and somebody got it
-  std::uint64_t disconnects = 0;            // of our clients, against their will
-  double connect_seconds = 0, seconds = 0;
-  std::vector<std::uint32_t> latency_us; // publish to delivery, sorted
-  std::vector<std::uint32_t> answer_us;  // publish to PUBACK, sorted
-  std::uint32_t delivery_percentile(double p) const { return percentile(latency_us, p); }
-  std::uint32_t answer_percentile(double p) const { return percentile(answer_us, p); }
-
-private:
-  static std::uint32_t percentile(const std::vector<std::uint32_t>& v, double p) {
-    return v.empty() ? 0 : v[static_cast<std::size_t>(p * static_cast<double>(v.size() - 1))];
-  }
-};
-
 class run {
 public:
-  explicit run(settings s);
+  // `interrupts`: how often the run was asked to end. Once: no more is published, and what is owed is waited
+  // for a short while; twice: at once. It is what a signal handler counts, and outlives the run.
+  run(settings s, std::vector<edge_target> edges, const volatile std::sig_atomic_t& interrupts);
   ~run();
+  run(const run&) = delete;
+  run& operator=(const run&) = delete;
   result go(); // throws std::runtime_error when the clients cannot connect
 
 private:
-  struct fate {                // of a message
-    std::uint32_t sent_us = 0; // since the start of the run
-    std::uint8_t code = 0xff;  // the answer; 0xff = none yet
-    bool delivered = false;
-  };
   void connect_all();
-  bool turn(int timeout_ms);
-  void publish_some(client& c);
-  void publish(client& c);
+  void begin(client& c);
+  void on_connecting(client& c);
+  [[noreturn]] void no_connack() const;
+  bool over();
+  void stop_publishing();
+  duration publish_round();
+  bool can_publish(const client& c) const noexcept;
+  void publish(client& c, std::uint64_t now);
+  bool turn(duration wait);
+  int wait_for_events(duration wait);
+  void ping_all();
   void on_readable(client& c);
   void on_packet(client& c, const packet& p);
   void on_message(client& c, const packet& p);
   void on_answer(client& c, const packet& p);
   void flush(client& c);
-  void lost(client& c);
-  std::uint32_t now_us() const;
+  void watch(client& c, int operation);
+  void lost(client& c, const std::string& why);
+  std::uint64_t now_us() const; // since the begin
+  std::uint64_t left_of(const client& c) const noexcept;
   std::uint32_t pick_peer(const client& c);
 
   settings s_;
-  result r_;
+  const volatile std::sig_atomic_t& interrupts_;
   rng random_;
+  std::vector<edge_target> edges_;  // at least one
+  std::vector<std::string> topics_; // by client
   std::vector<client> clients_;
-  std::vector<fate> messages_;
-  std::vector<std::uint32_t> sent_seq_, seen_seq_; // by sender * clients + recipient
+  judge judge_;
+  result seen_; // what the judge does not know: connections and times
+  std::string payload_;
   int epoll_ = -1;
-  time_point start_{}, last_progress_{};
-  std::uint64_t connected_ = 0, settled_ = 0;
+  time_point start_{}, last_progress_{}, next_ping_{}, interrupted_at_{};
+  bool moved_ = false; // since last_progress_ was set
+  std::uint32_t connecting_ = 0, up_ = 0, gone_ = 0;
+  std::uint64_t unpublished_ = 0; // that clients which are there still have to publish
 };
 
 } // namespace beeline::load
