@@ -1,5 +1,6 @@
 #include "common/cli/admin.hpp"
 
+#include <cerrno>
 #include <cstdio>
 
 namespace beeline::cli {
@@ -27,15 +28,23 @@ page admin_server::get(const std::string& target) const {
   http_reply r = http_get(where_, target, patience_);
   if (r.status == 0) return {0, nullptr, r.problem};
   page p{r.status, json::parse(r.body, nullptr, false), {}};
-  const bool is_json = !p.body.is_discarded();
-  if (!is_json) p.body = nullptr;
-  if (r.status == 200 && is_json) return p;
+  if (!p.body.is_object()) p.body = nullptr;
+  if (r.status == 200 && p.body.is_object()) return p;
   if (r.status == 200)
-    return {0, nullptr, "its answer to " + target + " is not JSON; is it a Beeline admin address?"};
+    return {0, nullptr,
+            "its answer to " + target +
+                " is not JSON as servers of Beeline write it; is it an admin address?"};
   for (const char* key : {"error", "why"})
     if (p.problem.empty()) p.problem = text(p.body, {key});
   if (p.problem.empty()) p.problem = "HTTP status " + std::to_string(r.status);
   return p;
+}
+
+server_kind kind_of(const page& stats) {
+  const std::string program = text(stats.body, {"program"});
+  return program == "beeline-router" ? server_kind::router
+         : program == "beeline-edge" ? server_kind::edge
+                                     : server_kind::unknown;
 }
 
 const json& at(const json& page, path keys) {
@@ -72,13 +81,27 @@ bool truth(const json& page, path keys) {
   const json& x = at(page, keys);
   return x.is_boolean() && x.get<bool>();
 }
+std::optional<bool> yes_or_no(const json& page, std::string_view key) {
+  const json& x = at(page, {key});
+  return x.is_boolean() ? std::optional(x.get<bool>()) : std::nullopt;
+}
 const json& list(const json& page, std::string_view key) {
   static const json nothing = json::array();
   const json& x = at(page, {key});
   return x.is_array() ? x : nothing;
 }
 
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+namespace {
+int write_error = 0; // errno of the first write that failed: a later one may succeed
+}
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && !write_error) write_error = errno;
+}
+bool written() {
+  if (std::fflush(stdout) != 0 && !write_error) write_error = errno;
+  return write_error == 0;
+}
+int why_not_written() { return write_error; }
 void print_json(const json& value) {
   print(value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
 }
@@ -88,6 +111,11 @@ void print_pretty_json(const json& value) {
 void complain(const std::string& line) {
   std::fflush(stdout);
   std::fprintf(stderr, "beeline: %s\n", printable(line).c_str());
+}
+std::string joined(const std::vector<std::string>& parts) {
+  std::string out;
+  for (const std::string& p : parts) out += (out.empty() ? "" : "; ") + p;
+  return out;
 }
 
 } // namespace beeline::cli

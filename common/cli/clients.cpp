@@ -7,69 +7,102 @@
 namespace beeline::cli {
 namespace {
 
-struct listing {
-  json clients = json::array();
-  bool more = false; // there were more than asked for
-  std::string problem;
+// Prints clients as they come, a page at a time: a list may be longer than memory.
+class printer {
+public:
+  explicit printer(bool as_json) : as_json_(as_json) {
+    if (as_json_) print("{\"clients\": [");
+  }
+  void add(const json& c) {
+    ++count_;
+    if (as_json_) {
+      print(count_ == 1 ? "\n" : ",\n");
+      return print(line_of(c));
+    }
+    table_.row({text_or(c, {"id"}), text_or(c, {"edge"}), count_text(number(c, {"lane"})),
+                text_or(c, {"state"}), text_or(c, {"protocol"}),
+                span_text(number(c, {"connected_for_seconds"})), count_text(number(c, {"in_flight"})),
+                count_text(number(c, {"pending_messages"})), bytes_text(number(c, {"output_bytes"}))});
+    if (count_ % limits::clients_page_max == 0) print(table_.take());
+  }
+  void end(bool more, const std::vector<std::string>& silent) {
+    if (as_json_)
+      return print("\n], \"more\": " + line_of(more) + ", \"silent\": " + line_of(silent) + "}\n");
+    print(table_.take() + "\n" + of_several(static_cast<double>(count_), "client", "clients") +
+          (more ? ", and more: see --limit" : "") + "\n");
+  }
+  std::uint64_t count() const noexcept { return count_; }
+
+private:
+  static std::string line_of(const json& x) { return x.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+  bool as_json_;
+  std::uint64_t count_ = 0;
+  table table_{
+      {"ID", "EDGE", ">LANE", "STATE", "MQTT", ">CONNECTED FOR", ">IN FLIGHT", ">PENDING", ">UNSENT"}};
 };
 
-// Pages from one edge until there are `most`, or no more.
-void add_clients_of(const admin_server& edge, const std::string& name, std::uint64_t most, listing& out) {
-  std::string after;
-  while (out.clients.size() < most) {
-    const std::uint64_t wanted = std::min<std::uint64_t>(limits::clients_page_max, most - out.clients.size());
-    const page p = edge.get("/clients?limit=" + std::to_string(wanted) +
-                            (after.empty() ? "" : "&after=" + percent_encode(after)));
-    if (p.status == 404) out.problem = "has no list of clients (an older server)";
-    else if (!p.ok()) out.problem = p.problem;
-    if (!p.ok()) return;
-    for (json c : list(p.body, "clients")) {
-      if (out.clients.size() == most) break;
-      c["edge"] = name;
-      out.clients.push_back(std::move(c));
-    }
-    const std::string next = text(p.body, {"next"});
-    if (next.empty() || next == after) return; // a page may be empty and not the last
-    after = next;
-  }
-  out.more = true;
-}
+struct listing {
+  printer& out;
+  std::uint64_t most;
+  bool more = false; // there are more than asked for
+  bool full() const { return out.count() == most; }
 
-void print_table(const listing& l) {
-  table t({"ID", "EDGE", ">LANE", "STATE", "MQTT", ">CONNECTED FOR", ">IN FLIGHT", ">PENDING", ">UNSENT"});
-  for (const json& c : l.clients)
-    t.row({text_or(c, {"id"}), text_or(c, {"edge"}), count_text(number(c, {"lane"})), text_or(c, {"state"}),
-           text_or(c, {"protocol"}), span_text(number(c, {"connected_for_seconds"})),
-           count_text(number(c, {"in_flight"})), count_text(number(c, {"pending_messages"})),
-           bytes_text(number(c, {"output_bytes"}))});
-  print(t.text());
-  const auto n = static_cast<double>(l.clients.size());
-  print("\n" + of_several(n, "client", "clients") + (l.more ? ", and more: see --limit" : "") + "\n");
-}
+  // Pages from one edge until there are `most`, or no more. What went wrong, or "".
+  std::string add(const admin_server& edge, const std::string& name) {
+    std::string after;
+    while (!full() && written()) {
+      const std::uint64_t wanted = std::min<std::uint64_t>(limits::clients_page_max, most - out.count());
+      page p = edge.get("/clients?limit=" + std::to_string(wanted) +
+                        (after.empty() ? "" : "&after=" + percent_encode(after)));
+      if (p.status == 404) return "has no list of clients (an older server)";
+      if (!p.ok()) return p.problem;
+      if (!at(p.body, {"clients"}).is_array()) return "its answer has no list of clients";
+      if (!add_page(p.body["clients"], name)) return "its list of clients has something else in it";
+      const std::string next = text(p.body, {"next"});
+      if (next.empty() || next == after) return {}; // a page may be empty and not the last
+      after = next;
+    }
+    more = true;
+    return {};
+  }
+
+private:
+  bool add_page(json& clients, const std::string& name) {
+    for (json& c : clients) {
+      if (!c.is_object()) return false;
+      if (full()) return true;
+      c["edge"] = name;
+      out.add(c);
+    }
+    return true;
+  }
+};
 
 int run(const arguments& a) {
   const std::uint64_t most = a.options.count("limit", 1, 100'000'000);
-  listing l;
-  bool any = false, failed = false;
-  for (const admin_server& s : admin_servers(a.options)) {
-    const page stats = s.get("/stats");
-    if (stats.ok() && text(stats.body, {"program"}) != "beeline-edge") continue; // routers store no ids
-    any = true;
-    if (l.clients.size() == most) {
-      l.more = true;
-      break;
-    }
-    l.problem = stats.problem;
-    if (stats.ok()) add_clients_of(s, text(stats.body, {"name"}), most, l);
-    if (!l.problem.empty()) complain("clients: " + s.name() + ": " + l.problem);
-    failed = failed || !l.problem.empty();
-  }
-  if (!any)
+  const auto servers = admin_servers(a.options);
+  const auto stats = ask_all(servers, [](const admin_server& s) { return s.get("/stats"); });
+  // Routers store no ids.
+  if (std::all_of(stats.begin(), stats.end(),
+                  [](const page& p) { return kind_of(p) == server_kind::router; }))
     throw ops::start_error("clients: only edges list their clients; give --admin HOST:PORT of an edge",
                            ops::exit_usage);
-  if (a.options.flag("json")) print_pretty_json({{"clients", l.clients}, {"more", l.more}});
-  else print_table(l);
-  return failed ? ops::exit_fault : exit_ok;
+  printer out(a.options.flag("json"));
+  listing l{out, most};
+  std::vector<std::string> silent;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    const server_kind kind = kind_of(stats[i]);
+    if (kind == server_kind::router) continue;
+    l.more = l.more || (kind == server_kind::edge && l.full());
+    std::string problem = stats[i].ok() ? no_server : stats[i].problem;
+    if (kind == server_kind::edge) problem = l.full() ? "" : l.add(servers[i], text(stats[i].body, {"name"}));
+    if (problem.empty()) continue;
+    silent.push_back(servers[i].name() + ": " + problem);
+    complain("clients: " + silent.back());
+  }
+  out.end(l.more, silent);
+  return silent.empty() ? exit_ok : ops::exit_fault;
 }
 
 void declare(po::options_description& o) {

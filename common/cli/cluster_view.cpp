@@ -1,14 +1,12 @@
 #include "common/cli/cluster_view.hpp"
 
 #include <algorithm>
-#include <future>
 
 namespace beeline::cli {
 namespace {
-
 constexpr std::uint32_t slots = 4096;
+} // namespace
 
-// Slots that none of the routers says it serves, as "0-2047"; nothing when no router was reached.
 std::vector<std::string> slots_missing(const std::vector<server_view>& views) {
   std::vector<bool> served(slots);
   bool any = false;
@@ -31,13 +29,9 @@ std::vector<std::string> slots_missing(const std::vector<server_view>& views) {
   return out;
 }
 
-} // namespace
-
 std::string server_view::name() const {
   if (!reachable()) return "?";
-  if (is_router()) return "router " + text(stats.body, {"slots"});
-  const std::string program = text(stats.body, {"program"});
-  return (program == "beeline-edge" ? "edge" : program) + " " + text(stats.body, {"name"});
+  return is_router() ? "router " + text(stats.body, {"slots"}) : "edge " + text(stats.body, {"name"});
 }
 
 maybe answer_time(const server_view& v, const char* quantile) {
@@ -47,24 +41,25 @@ maybe answer_time(const server_view& v, const char* quantile) {
 }
 
 server_view look(const admin_server& server) {
-  server_view v{server.name(), server.get("/stats"), {}, {}, std::chrono::steady_clock::now()};
+  server_view v{server.name(), server.get("/stats"), {}, {}, false, std::chrono::steady_clock::now()};
+  if (v.reachable() && kind_of(v.stats) == server_kind::unknown) {
+    v.stranger = true;
+    v.stats = {0, nullptr, no_server};
+  }
   if (!v.reachable()) {
     v.why_not_ready = v.stats.problem;
     return v;
   }
   v.why_not_ready = server.get("/readyz").problem;
-  if (v.is_router()) v.edges = server.get("/edges");
+  if (!v.is_router()) return v;
+  v.edges = server.get("/edges");
+  if (v.edges.ok() && !at(v.edges.body, {"edges"}).is_array())
+    v.edges = {0, nullptr, "its answer to /edges has no list of them"};
   return v;
 }
 
 std::vector<server_view> look(const std::vector<admin_server>& servers) {
-  // All at once: one that does not answer keeps nobody waiting longer than its own time.
-  std::vector<std::future<server_view>> asked;
-  for (const admin_server& s : servers)
-    asked.push_back(std::async(std::launch::async, [&s] { return look(s); }));
-  std::vector<server_view> all;
-  for (auto& a : asked) all.push_back(a.get());
-  return all;
+  return ask_all(servers, [](const admin_server& s) { return look(s); });
 }
 
 bool all_ready(const std::vector<server_view>& views) {
@@ -75,15 +70,43 @@ json to_json(const server_view& v) {
   json j{{"admin", v.admin}, {"reachable", v.reachable()}, {"ready", v.ready()}};
   if (!v.why_not_ready.empty()) j["why"] = v.why_not_ready;
   if (v.reachable()) j["stats"] = v.stats.body;
+  if (!v.tells_edges()) j["edges_problem"] = v.edges.problem;
   if (v.edges.ok()) j["edges"] = list(v.edges.body, "edges");
   return j;
 }
 
+bool all_well(const std::vector<server_view>& views) {
+  const bool told = std::all_of(views.begin(), views.end(), [](const auto& v) { return v.tells_edges(); });
+  // An edge is not ready while slots have no shard.
+  const bool edge_has_all = std::any_of(views.begin(), views.end(),
+                                        [](const server_view& v) { return v.ready() && !v.is_router(); });
+  return all_ready(views) && told && (edge_has_all || slots_missing(views).empty());
+}
+
+namespace {
+// Edges whose links a router has lost and still waits for. How long ago, /edges does not tell.
+void add_lost_edges(const server_view& router, std::vector<std::string>& out) {
+  for (const json& e : list(router.edges.body, "edges")) {
+    const json& links = list(e, "links");
+    const auto lost = std::count_if(links.begin(), links.end(),
+                                    [](const json& l) { return text(l, {"state"}) == "lingering"; });
+    if (lost == 0) continue;
+    out.push_back("edge " + text_or(e, {"edge"}) + " is lost to the router at " + router.admin +
+                  ", which waits a moment for it: " + std::to_string(lost) + " of " +
+                  of_several(static_cast<double>(links.size()), "link", "links") + " lingering");
+  }
+}
+} // namespace
+
 std::vector<std::string> remarks(const std::vector<server_view>& views) {
   std::vector<std::string> out;
+  for (const server_view& v : views) add_lost_edges(v, out);
   for (const server_view& v : views) {
-    if (!v.reachable()) out.push_back(v.admin + " is not reachable: " + v.why_not_ready);
+    if (v.stranger) out.push_back(v.admin + " " + no_server);
+    else if (!v.reachable()) out.push_back(v.admin + " is not reachable: " + v.why_not_ready);
     else if (!v.ready()) out.push_back(v.name() + " at " + v.admin + " is not ready: " + v.why_not_ready);
+    if (!v.tells_edges())
+      out.push_back(v.name() + " at " + v.admin + " does not tell its edges: " + v.edges.problem);
   }
   for (const std::string& range : slots_missing(views))
     out.push_back("slots " + range + " are served by none of the routers asked");

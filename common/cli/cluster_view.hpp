@@ -10,12 +10,16 @@ struct server_view {
   std::string admin; // its address
   page stats, edges; // edges: only of routers
   std::string why_not_ready;
+  bool stranger = false;                      // it answers, and is no Beeline server
   std::chrono::steady_clock::time_point when; // it was asked
 
   bool reachable() const noexcept { return stats.ok(); }
-  bool is_router() const { return text(stats.body, {"program"}) == "beeline-router"; }
+  bool is_router() const { return kind_of(stats) == server_kind::router; }
   bool ready() const noexcept { return reachable() && why_not_ready.empty(); }
-  std::string state() const { return !reachable() ? "unreachable" : ready() ? "ready" : "not ready"; }
+  bool tells_edges() const noexcept { return edges.problem.empty(); } // or need not
+  std::string state() const {
+    return stranger ? "unknown" : !reachable() ? "unreachable" : ready() ? "ready" : "not ready";
+  }
   std::string name() const; // "router 0-2047", "edge e1"
 };
 
@@ -28,7 +32,14 @@ std::vector<server_view> look(const std::vector<admin_server>& servers);
 bool all_ready(const std::vector<server_view>& views);
 json to_json(const server_view& v);
 
-// What is wrong, a line each: who is not reachable or not ready, and slots that no given router serves.
+// Slots that none of the routers says it serves, as "0-2047"; nothing when no router was reached.
+std::vector<std::string> slots_missing(const std::vector<server_view>& views);
+// Nothing is wrong: all are ready and tell what they are asked, and all slots are served: by the routers
+// asked, or by others, as an edge that is ready shows.
+bool all_well(const std::vector<server_view>& views);
+
+// What is wrong or about to be, a line each: who is not reachable or not ready, slots that no given router
+// serves, edges that are lost.
 std::vector<std::string> remarks(const std::vector<server_view>& views);
 
 } // namespace beeline::cli

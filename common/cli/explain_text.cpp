@@ -51,6 +51,7 @@ std::string disagreement(const findings& f) {
     const std::string owner = truth(r, {"online"}) ? text(r, {"edge"}) : std::string();
     for (const json& e : f.edges) {
       const std::string name = text(e, {"edge"});
+      if (name.empty()) continue; // it has not told its name
       if (truth(e, {"here"}) && owner != name)
         out += "Edge " + name + " has a session of the id, but the router says " +
                (owner.empty() ? "nobody" : "edge " + owner) + ". ";
@@ -59,6 +60,16 @@ std::string disagreement(const findings& f) {
     }
   }
   return out.empty() ? out : out + "If it stays so when asked again, the link between them is at fault.";
+}
+
+// The owner edge, when the router names one that has not told its side.
+std::string missing_edge(const findings& f, const json& r) {
+  const std::string owner = truth(r, {"online"}) ? text(r, {"edge"}) : std::string();
+  const bool told =
+      std::any_of(f.edges.begin(), f.edges.end(), [&](const json& e) { return text(e, {"edge"}) == owner; });
+  if (owner.empty() || told) return {};
+  return " Edge " + owner + ", which has it, was not among those " +
+         (f.silent.empty() ? "asked: give its admin address, too." : "that answered.");
 }
 
 std::vector<std::string> drops(const findings& f) {
@@ -73,16 +84,32 @@ std::vector<std::string> drops(const findings& f) {
 
 } // namespace
 
-bool findings::online() const {
-  if (routers.empty())
-    return std::any_of(edges.begin(), edges.end(), [](const json& e) { return truth(e, {"here"}); });
+std::optional<bool> findings::online() const {
+  const bool here = std::any_of(edges.begin(), edges.end(), [](const json& e) { return truth(e, {"here"}); });
+  if (routers.empty()) return here ? std::optional(true) : std::nullopt; // an edge knows of its own only
   return std::any_of(routers.begin(), routers.end(), [](const json& r) { return truth(r, {"online"}); });
 }
 
+std::string unknown_text(const findings& f) {
+  std::string out =
+      "it is not known whether client " + ops::quoted(f.id) + " is online: no router that serves its slot ";
+  out += f.silent.empty() ? "was asked" : "answered";
+  for (const std::string& r : f.elsewhere) out += ", " + r + " serves others";
+  return out;
+}
+
 std::string explain_text(const findings& f) {
-  std::string out = "Client " + ops::quoted(f.id) + (f.online() ? " is online.\n" : " is not online.\n");
-  for (const json& r : f.routers) out += at_router(r) + "\n";
-  if (f.routers.empty()) out += "No router that serves its slot was asked: give its address with --admin.\n";
+  const auto online = f.online();
+  std::string out =
+      "Client " + ops::quoted(f.id) + (online.value_or(false) ? " is online.\n" : " is not online.\n");
+  if (!online) {
+    out = unknown_text(f) + ".\n";
+    out[0] = 'I';
+  }
+  for (const json& r : f.routers) out += at_router(r) + missing_edge(f, r) + "\n";
+  if (online && f.routers.empty())
+    out += std::string("No router that serves its slot ") + (f.silent.empty() ? "was asked" : "answered") +
+           ".\n";
   for (const json& e : f.edges) out += at_edge(e) + "\n";
   if (const std::string d = disagreement(f); !d.empty()) out += d + "\n";
   const auto lines = drops(f);

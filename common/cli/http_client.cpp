@@ -11,6 +11,10 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <future>
+#include <memory>
+#include <netdb.h>
+#include <thread>
 
 namespace beeline::cli {
 namespace {
@@ -21,20 +25,38 @@ namespace http = beast::http;
 using error_code = boost::system::error_code;
 using tcp = asio::ip::tcp;
 
-// One exchange: resolve -> connect -> write -> read. The timer of the stream runs over all of it.
+using clock = std::chrono::steady_clock;
+using endpoints = std::vector<tcp::endpoint>;
+
+// What a look-up leaves for whom it was made; shared, because either may be gone first.
+struct look_up {
+  std::promise<resolved> done;
+};
+
+// In time, or "no answer in time".
+resolved addresses_of(const std::string& host, clock::time_point end, const resolver& resolve) {
+  error_code not_numeric;
+  (void)asio::ip::make_address(host, not_numeric);
+  if (!not_numeric) return {{host}, {}};
+  const auto shared = std::make_shared<look_up>();
+  auto answer = shared->done.get_future();
+  std::thread([shared, resolve, host] { shared->done.set_value(resolve(host)); }).detach();
+  if (answer.wait_until(end) != std::future_status::ready) return {{}, "cannot resolve " + host + " in time"};
+  resolved found = answer.get();
+  if (!found.problem.empty()) found.problem = "cannot resolve " + host + ": " + found.problem;
+  return found;
+}
+
+// One exchange: connect -> write -> read. The timer of the stream runs over all of it.
 class exchange {
 public:
-  exchange(const ops::host_port& where, const std::string& target, std::chrono::microseconds patience)
-      : request_(http::verb::get, target, 11), patience_(patience) {
+  exchange(const ops::host_port& where, const std::string& target) : request_(http::verb::get, target, 11) {
     parser_.body_limit(limits::admin_answer_bytes_max);
     request_.set(http::field::host, ops::to_string(where));
     request_.set(http::field::connection, "close");
   }
-  http_reply run(const ops::host_port& where) {
-    error_code e;
-    const auto places = resolver_.resolve(where.host, std::to_string(where.port), e);
-    if (e) return {0, {}, "cannot resolve " + where.host + ": " + e.message()};
-    stream_.expires_after(patience_);
+  http_reply run(const endpoints& places, clock::time_point end) {
+    stream_.expires_at(end);
     stream_.async_connect(places, [this](error_code failed, const tcp::endpoint&) {
       if (!ended(failed)) write();
     });
@@ -57,21 +79,42 @@ private:
   }
 
   asio::io_context io_;
-  tcp::resolver resolver_{io_};
   beast::tcp_stream stream_{io_};
   http::request<http::empty_body> request_;
   http::response_parser<http::string_body> parser_;
   beast::flat_buffer buffer_;
   error_code failed_;
-  std::chrono::microseconds patience_;
 };
 
 } // namespace
 
+resolved resolve_by_system(const std::string& host) {
+  addrinfo hints{}, *first = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  if (const int e = ::getaddrinfo(host.c_str(), nullptr, &hints, &first)) return {{}, ::gai_strerror(e)};
+  resolved out;
+  for (const addrinfo* a = first; a; a = a->ai_next) {
+    char text[NI_MAXHOST];
+    if (::getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0)
+      out.addresses.emplace_back(text);
+  }
+  ::freeaddrinfo(first);
+  if (out.addresses.empty()) out.problem = "it has no address";
+  return out;
+}
+
 http_reply http_get(const ops::host_port& where, const std::string& target,
-                    std::chrono::microseconds patience) {
-  exchange e(where, target, patience);
-  return e.run(where);
+                    std::chrono::microseconds patience, const resolver& resolve) {
+  const auto end = clock::now() + patience;
+  const resolved found = addresses_of(where.host, end, resolve);
+  if (!found.problem.empty()) return {0, {}, found.problem};
+  endpoints places;
+  for (const std::string& a : found.addresses) {
+    error_code wrong;
+    const auto address = asio::ip::make_address(a, wrong);
+    if (!wrong) places.emplace_back(address, where.port);
+  }
+  return exchange(where, target).run(places, end);
 }
 
 std::string percent_encode(std::string_view text) {

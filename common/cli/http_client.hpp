@@ -5,7 +5,9 @@
 #include "common/ops/parse.hpp"
 
 #include <chrono>
+#include <functional>
 #include <string>
+#include <vector>
 
 namespace beeline::cli {
 
@@ -15,8 +17,18 @@ struct http_reply {
   std::string problem;
 };
 
+// What a name stands for: numeric addresses, or why there are none. Called in a thread of its own, which is
+// left behind when it takes too long: nothing can end the system's resolver early.
+struct resolved {
+  std::vector<std::string> addresses;
+  std::string problem;
+};
+using resolver = std::function<resolved(const std::string& host)>;
+resolved resolve_by_system(const std::string& host);
+
+// `patience` is for all of it: the name, the connection, the answer.
 http_reply http_get(const ops::host_port& where, const std::string& target,
-                    std::chrono::microseconds patience);
+                    std::chrono::microseconds patience, const resolver& resolve = resolve_by_system);
 
 std::string percent_encode(std::string_view text); // all but letters, digits and -._~
 

@@ -2,11 +2,13 @@
 #include "common/cli/mqtt_client.hpp"
 #include "common/cli/mqtt_options.hpp"
 
+#include <algorithm>
 #include <csignal>
-#include <cstdio>
 
 namespace beeline::cli {
 namespace {
+
+constexpr duration wait_max = std::chrono::milliseconds(100);
 
 volatile std::sig_atomic_t asked_to_end = 0;
 
@@ -24,7 +26,7 @@ bool show(const incoming& m, bool as_json) {
     print(printable(from) + ": " +
           (is_utf8(m.payload) ? printable(m.payload) : "base64 " + base64(m.payload)) + "\n");
   }
-  return std::fflush(stdout) == 0;
+  return written();
 }
 
 int run(const arguments& a) {
@@ -42,17 +44,17 @@ int run(const arguments& a) {
   const auto end = limit == duration::zero() ? clock::time_point::max() : clock::now() + limit;
   std::uint64_t seen = 0;
   while (!asked_to_end && (count == 0 || seen < count)) {
+    // Asked also while messages come.
+    const auto left = end - clock::now();
+    if (left <= clock::duration::zero()) return count ? exit_no : exit_ok;
     // In short waits: a signal only sets a flag.
-    if (const auto m = client.receive(std::chrono::milliseconds(100))) {
+    if (const auto m = client.receive(std::min<duration>(wait_max, std::chrono::ceil<duration>(left)))) {
       if (!show(*m, o.flag("json"))) return ops::exit_fault;
       ++seen;
       continue;
     }
-    if (const std::string why = client.why_lost(); !why.empty()) {
-      complain("listen: " + why);
-      return ops::exit_fault;
-    }
-    if (clock::now() >= end) return count ? exit_no : exit_ok;
+    if (const std::string why = client.why_lost(); !why.empty())
+      throw ops::start_error("listen: " + why, ops::exit_fault);
   }
   return exit_ok;
 }

@@ -1,10 +1,14 @@
 // beeline: looks at a running cluster and sends through it, from a shell.
-#include "common/cli/command.hpp"
+#include "common/cli/admin.hpp"
 #include "common/ops/build_info.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace {
 using namespace beeline;
@@ -65,13 +69,50 @@ int run_program(std::vector<std::string> words) {
   const command& c = need(first);
   return c.run(parse_arguments(c, words));
 }
+
+bool wants_json(const std::vector<std::string>& words) {
+  const auto end = std::find(words.begin(), words.end(), "--"); // behind it stands text
+  return std::find(words.begin(), end, "--json") != end;
+}
+
+// Who asked for JSON gets it also when there is no answer; the line for people is written by run_main.
+int run_telling_json(const std::vector<std::string>& words) {
+  const auto tell = [&](const std::string& why) {
+    if (wants_json(words)) print_json({{"error", why}});
+    (void)written();
+  };
+  try {
+    return run_program(words);
+  } catch (const json::exception&) { // a page of a shape that no command has thought of
+    const std::string why =
+        words[0] + ": an answer is not as servers of Beeline write it; give addresses of such";
+    tell(why);
+    throw ops::start_error(why, ops::exit_fault);
+  } catch (const std::exception& e) {
+    tell(e.what());
+    throw;
+  }
+}
+
+// With one of them closed, the next socket would take its number, and what is printed would go to a server.
+void occupy_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0)
+      (void)::open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY); // the lowest free number: fd
+}
+
+int ended(int code) {
+  if (written()) return code;
+  if (why_not_written() != EPIPE) // `beeline top | head` is no fault worth a word
+    throw ops::start_error(
+        std::string("cannot write to standard output: ") + std::strerror(why_not_written()), ops::exit_fault);
+  return ops::exit_fault;
+}
 } // namespace
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN); // of sockets; a closed standard output is seen when it is flushed
+  occupy_standard_streams();
   const std::vector<std::string> words(argv + 1, argv + argc);
-  return ops::run_main("beeline", [&] {
-    const int code = run_program(words);
-    return std::fflush(stdout) == 0 ? code : ops::exit_fault;
-  });
+  return ops::run_main("beeline", [&] { return ended(run_telling_json(words)); });
 }

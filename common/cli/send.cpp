@@ -8,18 +8,23 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
-#include <sstream>
+#include <vector>
 
 namespace beeline::cli {
 namespace {
 
 constexpr std::size_t payload_bytes_max = 268'435'455 - 65'536; // MQTT's largest packet, less its head
+constexpr std::size_t read_piece_bytes =
+    65'536; // of a file or standard input: memory grows with what is there
 
 std::string read_all(std::istream& in, const std::string& what) {
-  std::string out(payload_bytes_max + 1, '\0');
-  in.read(out.data(), static_cast<std::streamsize>(out.size()));
-  if (in.bad()) throw ops::start_error("send: cannot read " + what, ops::exit_fault);
-  out.resize(static_cast<std::size_t>(in.gcount()));
+  std::string out;
+  std::vector<char> piece(read_piece_bytes);
+  do {
+    in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    if (in.bad()) throw ops::start_error("send: cannot read " + what, ops::exit_fault);
+    out.append(piece.data(), static_cast<std::size_t>(in.gcount()));
+  } while (in && out.size() <= payload_bytes_max);
   if (out.size() > payload_bytes_max)
     throw ops::start_error("send: " + what + " is larger than an MQTT packet can be", ops::exit_usage);
   return out;

@@ -58,16 +58,16 @@ std::string lanes_table(const std::vector<server_view>& views) {
 
 int run(const arguments& a) {
   const auto views = look(admin_servers(a.options));
-  const bool ready = all_ready(views);
+  const bool well = all_well(views);
   if (a.options.flag("json")) {
-    json all{{"ready", ready}, {"remarks", remarks(views)}, {"servers", json::array()}};
+    json all{{"ready", well}, {"remarks", remarks(views)}, {"servers", json::array()}};
     for (const server_view& v : views) all["servers"].push_back(to_json(v));
     print_pretty_json(all);
   } else {
     print(servers_table(views) + lanes_table(views));
     for (const std::string& r : remarks(views)) print("\n" + printable(r) + "\n");
   }
-  return ready ? exit_ok : ops::exit_fault;
+  return well ? exit_ok : ops::exit_fault;
 }
 
 } // namespace
@@ -77,7 +77,7 @@ const command status_command{
     "",
     0,
     0,
-    "the cluster at a glance; exit code 1 when something is not ready",
+    "the cluster at a glance; exit code 1 when something is not ready or not told",
     "Asks each admin address for its state, and routers for their edges and lanes. P50 and P99 are of\n"
     "the time from a QoS 1 publish to its answer over the last 10 s, \"-\" without such messages: at an\n"
     "edge of its own clients, at a router of all edges'. Messages in the lanes' lines are since the link\n"

@@ -117,6 +117,7 @@ table::table(std::vector<std::string> heads) {
     right_.push_back(h.starts_with('>'));
     if (right_.back()) h.erase(0, 1);
   }
+  widths_.resize(right_.size());
   rows_.push_back(std::move(heads));
 }
 
@@ -129,8 +130,16 @@ void table::row(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
+std::string table::take() {
+  for (const auto& r : rows_)
+    for (std::size_t i = 0; i < r.size(); ++i) widths_[i] = std::max(widths_[i], width(r[i]));
+  std::string out = text();
+  rows_.clear();
+  return out;
+}
+
 std::string table::text() const {
-  std::vector<std::size_t> widths(right_.size());
+  std::vector<std::size_t> widths = widths_;
   for (const auto& r : rows_)
     for (std::size_t i = 0; i < r.size(); ++i) widths[i] = std::max(widths[i], width(r[i]));
   std::string out;

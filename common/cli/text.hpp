@@ -29,8 +29,12 @@ public:
   void row(std::vector<std::string> cells);
   bool empty() const noexcept { return rows_.size() == 1; }
   std::string text() const; // lines without blanks at their ends
+  // The same in parts, for a list too long to keep: what came since the last take, the heads only at first.
+  // Columns never get narrower.
+  std::string take();
 
 private:
+  std::vector<std::size_t> widths_;
   std::vector<bool> right_;
   std::vector<std::vector<std::string>> rows_;
 };

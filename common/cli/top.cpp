@@ -2,7 +2,7 @@
 #include "common/cli/cluster_view.hpp"
 #include "common/ops/stats_page.hpp"
 
-#include <cstdio>
+#include <algorithm>
 #include <map>
 #include <thread>
 #include <unistd.h>
@@ -98,12 +98,13 @@ int run(const arguments& a) {
   auto before = look(servers);
   auto due = std::chrono::steady_clock::now();
   for (std::uint64_t k = 0; count == 0 || k < count; ++k) {
-    due += interval;
+    // Looks that a stall has made us miss are left out: they would all see the same moment.
+    due = std::max(due + interval, std::chrono::steady_clock::now());
     std::this_thread::sleep_until(due);
     auto now = look(servers);
     if (as_json) print_json(line(before, now));
     else show(block(before, now), terminal, k == 0);
-    if (std::fflush(stdout) != 0) return ops::exit_fault;
+    if (!written()) return ops::exit_fault;
     before = std::move(now);
   }
   return all_ready(before) ? exit_ok : ops::exit_fault;

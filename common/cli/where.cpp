@@ -15,24 +15,33 @@ std::string sentence(const json& c) {
          "\n";
 }
 
+page ask(const admin_server& s, const std::string& id) {
+  page p = s.get("/clients/" + percent_encode(id));
+  if (p.ok() && (!yes_or_no(p.body, "online") || text(p.body, {"id"}) != id))
+    return {0, nullptr, "its answer does not say whether the client is online"};
+  return p;
+}
+
 int run(const arguments& a) {
   const std::string& id = a.words[0];
   const auto servers = admin_servers(a.options);
-  std::string problems;
-  for (const admin_server& s : servers) {
-    page p = s.get("/clients/" + percent_encode(id));
-    if (p.status == 400) throw ops::start_error("where: " + p.problem, ops::exit_usage);
-    if (!p.ok()) { // of another router's slot, an edge, or away
-      problems += (problems.empty() ? "" : "; ") + s.name() + ": " + p.problem;
+  auto answers = ask_all(servers, [&](const admin_server& s) { return ask(s, id); });
+  std::vector<std::string> problems; // of another router's slot, an edge, or away
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    page& p = answers[i];
+    if (!p.ok()) {
+      problems.push_back(servers[i].name() + ": " + p.problem);
       continue;
     }
-    p.body["admin"] = s.name();
+    p.body["admin"] = servers[i].name();
     if (a.options.flag("json")) print_pretty_json(p.body);
     else print(printable(sentence(p.body)));
     return truth(p.body, {"online"}) ? exit_ok : exit_no;
   }
-  throw ops::start_error("where: no server asked knows; give the router's address with --admin (" + problems +
-                             ")",
+  for (const page& p : answers)
+    if (p.status == 400) throw ops::start_error("where: " + p.problem, ops::exit_usage);
+  throw ops::start_error("where: no server asked knows; give the router's address with --admin (" +
+                             joined(problems) + ")",
                          ops::exit_fault);
 }
 
@@ -43,7 +52,7 @@ const command where_command{"where",
                             1,
                             1,
                             "at which edge a client is; exit code 3 when it is not online",
-                            "Asks the given routers until one serves the slot of the id.",
+                            "Asks the given routers; the one that serves the slot of the id answers.",
                             "  beeline where C2\n"
                             "  beeline where C2 --admin 10.0.0.1:7480,10.0.0.2:7480\n"
                             "  beeline where C2 > /dev/null && echo online\n",
