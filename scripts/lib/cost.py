@@ -76,23 +76,36 @@ def cpu(stats):
 
 
 SCRAPER = """
-import http.client, os, sys, time
+import os, re, socket, sys, time
 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-to = [http.client.HTTPConnection("127.0.0.1", int(p), timeout=5) for p in sys.argv[1:]]
-at = time.monotonic()
+to = [socket.create_connection(("127.0.0.1", int(p)), 5) for p in sys.argv[1:]]
+buffer = memoryview(bytearray(1 << 20))
+def take(c):
+    have, wanted = 0, None
+    while wanted is None or have < wanted:
+        n = c.recv_into(buffer[have:])
+        if n == 0: sys.exit("a server closed the connection")
+        have += n
+        if wanted is None and (end := bytes(buffer[:min(have, 1024)]).find(b"\\r\\n\\r\\n")) >= 0:
+            head = bytes(buffer[:end])
+            if not head.startswith(b"HTTP/1.1 200"): sys.exit(head.decode())
+            wanted = end + 4 + int(re.search(rb"Content-Length: (\\d+)", head)[1])
+work = [(c, page) for page in (b"/stats", b"/metrics") for c in to]
+at, k = time.monotonic(), 0
+asked = None
 while True:
-    for c in to:
-        for page in ("/stats", "/metrics"):
-            c.request("GET", page)
-            c.getresponse().read()
-    at += 0.1
+    if asked: take(asked)  # came long ago
+    asked, page = work[k % len(work)]
+    asked.sendall(b"GET " + page + b" HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    k, at = k + 1, at + 0.1 / len(work)
     time.sleep(max(0, at - time.monotonic()))
 """
 
 
 class Scraper:
-    """Asks for /stats and /metrics of each program ten times a second. A process that runs only when nothing else
-    wants the processor: it stands for one on a machine of its own, and only what it causes in the servers counts."""
+    """Asks for /stats and /metrics of each program ten times a second, one page after the other. It stands for one on
+    a machine of its own, and only what it causes in the servers should count: so it runs only when nothing else wants
+    the processor, and does next to nothing (a loop of 2 ms ten times a second alone moves the p99 by a third)."""
 
     def __init__(self, admins):
         self.command = [sys.executable, "-c", SCRAPER, *map(str, admins)]
