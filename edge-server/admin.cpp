@@ -173,13 +173,18 @@ void explain(edge_server& e, const std::string& id, const http_responder& respon
 
 } // namespace
 
-std::vector<ops::http_route> admin_routes(edge_server& e, const edge_stats& s,
+std::vector<ops::http_route> admin_routes(edge_server& e, const edge_stats& s, ops::idle_worker& pages,
                                           std::function<const ops::admin_counters*()> counters) {
   using request = ops::http_request;
   return {
-      {"/stats", [&s, counters](const request&, http_responder respond) { respond(s.page(counters())); }},
+      {"/stats",
+       [&, counters](const request&, http_responder respond) {
+         pages.post([&s, admin = counters(), respond] { respond(s.page(admin)); });
+       }},
       {"/metrics",
-       [&s, counters](const request&, http_responder respond) { respond(s.metrics(counters())); }},
+       [&, counters](const request&, http_responder respond) {
+         pages.post([&s, admin = counters(), respond] { respond(s.metrics(admin)); });
+       }},
       {"/healthz", [&e](const request&, http_responder respond) { respond(health(e)); }},
       {"/readyz", [&e](const request&, http_responder respond) { ready(e, respond); }},
       {"/drops", [&e](const request& q, http_responder respond) { drops(e, q, respond); }},

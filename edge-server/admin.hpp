@@ -4,12 +4,14 @@
 // and /explain/{id} ask lanes, and the control loop makes the page.
 #pragma once
 #include "common/ops/admin_http.hpp"
+#include "common/ops/idle_worker.hpp"
 #include "edge-server/stats.hpp"
 
 namespace beeline::edge {
 
-// `counters`: of the admin server, once there is one. Edge server and statistics outlive it.
-std::vector<ops::http_route> admin_routes(edge_server& e, const edge_stats& s,
+// `counters`: of the admin server, once there is one. Edge server, statistics and `pages`,
+// which makes /stats and /metrics, outlive it.
+std::vector<ops::http_route> admin_routes(edge_server& e, const edge_stats& s, ops::idle_worker& pages,
                                           std::function<const ops::admin_counters*()> counters);
 
 } // namespace beeline::edge

@@ -29,8 +29,9 @@ int run(int argc, const char* const* argv) {
   ops::control_loop control; // outlives all that posts to it
   edge_server edge(std::move(config), control);
   edge_stats stats(edge);
+  ops::idle_worker pages;
   std::unique_ptr<ops::admin_server> admin;
-  admin = std::make_unique<ops::admin_server>("--admin", admin_at, admin_routes(edge, stats, [&admin] {
+  admin = std::make_unique<ops::admin_server>("--admin", admin_at, admin_routes(edge, stats, pages, [&admin] {
                                                 return admin ? &admin->counters() : nullptr;
                                               }));
   admin->start();
@@ -47,6 +48,7 @@ int run(int argc, const char* const* argv) {
   control.every(limits::log_suppressed_interval, [] { ops::log_all_suppressed(); });
   control.run();
   admin->stop(); // before what its handlers name
+  pages.stop();
   edge.stop();
   ops::log_all_suppressed();
   ops::log_info("ended");

@@ -130,13 +130,18 @@ void explain(router& r, const std::string& id, const http_responder& respond) {
 
 } // namespace
 
-std::vector<ops::http_route> admin_routes(router& r, const router_stats& s,
+std::vector<ops::http_route> admin_routes(router& r, const router_stats& s, ops::idle_worker& pages,
                                           std::function<const ops::admin_counters*()> counters) {
   using request = ops::http_request;
   std::vector<ops::http_route> routes{
-      {"/stats", [&s, counters](const request&, http_responder respond) { respond(s.page(counters())); }},
+      {"/stats",
+       [&, counters](const request&, http_responder respond) {
+         pages.post([&s, admin = counters(), respond] { respond(s.page(admin)); });
+       }},
       {"/metrics",
-       [&s, counters](const request&, http_responder respond) { respond(s.metrics(counters())); }},
+       [&, counters](const request&, http_responder respond) {
+         pages.post([&s, admin = counters(), respond] { respond(s.metrics(admin)); });
+       }},
       {"/healthz", [&r](const request&, http_responder respond) { respond(health(r)); }},
       {"/readyz",
        [&r](const request&, http_responder respond) { respond(ops::ready_page(why_not_ready(r))); }},

@@ -4,12 +4,15 @@
 // /drops and /explain/{id} ask shards, which copy what they know, and the control loop makes the page.
 #pragma once
 #include "common/ops/admin_http.hpp"
+#include "common/ops/idle_worker.hpp"
 #include "router/stats.hpp"
 
 namespace beeline::router {
 
-// `counters`: of the admin server, once there is one. Router and statistics outlive the server.
-std::vector<ops::http_route> admin_routes(router& r, const router_stats& s,
+// `counters`: of the admin server, once there is one. Router, statistics and `pages`, which makes /stats and
+// /metrics, outlive the server.
+
+std::vector<ops::http_route> admin_routes(router& r, const router_stats& s, ops::idle_worker& pages,
                                           std::function<const ops::admin_counters*()> counters);
 
 } // namespace beeline::router

@@ -20,9 +20,11 @@ int run(int argc, const char* const* argv) {
   ops::control_loop control; // outlives all that posts to it
   router r(std::move(config), control);
   router_stats stats(r);
+  ops::idle_worker pages;
   std::unique_ptr<ops::admin_server> admin;
-  admin = std::make_unique<ops::admin_server>(
-      "--admin", admin_at, admin_routes(r, stats, [&admin] { return admin ? &admin->counters() : nullptr; }));
+  admin = std::make_unique<ops::admin_server>("--admin", admin_at, admin_routes(r, stats, pages, [&admin] {
+                                                return admin ? &admin->counters() : nullptr;
+                                              }));
   r.start();
   admin->start();
   ops::log_info("{} started with {} shards", ops::build_text(), r.shards().size());
@@ -39,6 +41,7 @@ int run(int argc, const char* const* argv) {
   control.every(limits::log_suppressed_interval, [] { ops::log_all_suppressed(); });
   control.run();
   admin->stop(); // before what its handlers name
+  pages.stop();
   r.stop();
   ops::log_all_suppressed();
   ops::log_info("ended");

@@ -20,10 +20,13 @@ void rate_meter::sample(const stats_part& part, time_point now) {
   ring_[taken_++ % ring_.size()] = x;
 }
 
-void rate_meter::tell(json_text& out, std::string_view window, std::size_t seconds) const {
-  const std::size_t back = std::min({seconds, taken_ ? taken_ - 1 : 0, ring_.size() - 1});
-  const instant& newest = ring_[(taken_ + ring_.size() - 1) % ring_.size()];
-  const instant& before = ring_[(taken_ + ring_.size() - 1 - back) % ring_.size()];
+const rate_meter::instant& rate_meter::ago(std::size_t samples) const {
+  const std::size_t back = std::min({samples, taken_ ? taken_ - 1 : 0, ring_.size() - 1});
+  return ring_[(taken_ + ring_.size() - 1 - back) % ring_.size()];
+}
+
+void rate_meter::tell(json_text& out, std::string_view window, const instant& before,
+                      const instant& newest) const {
   const double passed = std::chrono::duration<double>(newest.at - before.at).count();
   out.object(window);
   for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -34,11 +37,14 @@ void rate_meter::tell(json_text& out, std::string_view window, std::size_t secon
 }
 
 void rate_meter::tell(json_text& out) const {
-  const std::lock_guard lock(mutex_);
+  // Copied, so that a reader that gets little of the processor does not hold up the one that samples.
+  std::unique_lock lock(mutex_);
+  const instant newest = ago(0), second = ago(1), ten = ago(10), sixty = ago(60);
+  lock.unlock();
   out.object("rates");
-  tell(out, "1s", 1);
-  tell(out, "10s", 10);
-  tell(out, "60s", 60);
+  tell(out, "1s", second, newest);
+  tell(out, "10s", ten, newest);
+  tell(out, "60s", sixty, newest);
   out.end();
 }
 

@@ -36,7 +36,8 @@ private:
     time_point at{};
     std::array<std::uint64_t, rate_sources_max> values{};
   };
-  void tell(json_text& out, std::string_view window, std::size_t seconds) const;
+  const instant& ago(std::size_t samples) const;
+  void tell(json_text& out, std::string_view window, const instant& before, const instant& newest) const;
 
   const std::span<const rate_source> sources_; // a constant table
   mutable std::mutex mutex_;

@@ -1,0 +1,48 @@
+// The thread for work that may wait.
+#include "common/ops/idle_worker.hpp"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <future>
+#include <sched.h>
+#include <stdexcept>
+
+using namespace beeline::ops;
+using namespace std::chrono_literals;
+
+TEST_CASE("idle worker: work is done in order, by a thread that gives way to all others") {
+  idle_worker w;
+  std::promise<int> policy;
+  std::vector<int> order;
+  w.post([&] { order.push_back(1); });
+  w.post([&] { order.push_back(2), policy.set_value(::sched_getscheduler(0)); });
+  auto done = policy.get_future();
+  REQUIRE(done.wait_for(20s) == std::future_status::ready);
+  CHECK(done.get() == SCHED_IDLE);
+  CHECK(order == std::vector<int>{1, 2});
+  CHECK(::sched_getscheduler(0) == SCHED_OTHER);
+}
+
+TEST_CASE("idle worker: what throws is logged, and the next is done") {
+  idle_worker w;
+  std::promise<void> next;
+  w.post([] { throw std::runtime_error("canary"); });
+  w.post([&] { next.set_value(); });
+  CHECK(next.get_future().wait_for(20s) == std::future_status::ready);
+}
+
+TEST_CASE("idle worker: stop ends the work under way, and drops what waits or comes later") {
+  idle_worker w;
+  std::promise<void> begun, go_on;
+  std::atomic<int> done = 0;
+  w.post([&] { begun.set_value(), go_on.get_future().wait(), ++done; });
+  w.post([&] { done += 10; });
+  begun.get_future().wait();
+  auto stopping = std::async(std::launch::async, [&] { w.stop(); });
+  CHECK(stopping.wait_for(50ms) == std::future_status::timeout);
+  go_on.set_value();
+  stopping.wait();
+  w.post([&] { done += 100; });
+  w.stop(); // again
+  CHECK(done == 1);
+}
