@@ -179,11 +179,11 @@ std::vector<ops::http_route> admin_routes(edge_server& e, const edge_stats& s, o
   return {
       {"/stats",
        [&, counters](const request&, http_responder respond) {
-         pages.post([&s, admin = counters(), respond] { respond(s.page(admin)); });
+         respond_later(pages, respond, [&s, admin = counters()] { return s.page(admin); });
        }},
       {"/metrics",
        [&, counters](const request&, http_responder respond) {
-         pages.post([&s, admin = counters(), respond] { respond(s.metrics(admin)); });
+         respond_later(pages, respond, [&s, admin = counters()] { return s.metrics(admin); });
        }},
       {"/healthz", [&e](const request&, http_responder respond) { respond(health(e)); }},
       {"/readyz", [&e](const request&, http_responder respond) { ready(e, respond); }},

@@ -136,11 +136,11 @@ std::vector<ops::http_route> admin_routes(router& r, const router_stats& s, ops:
   std::vector<ops::http_route> routes{
       {"/stats",
        [&, counters](const request&, http_responder respond) {
-         pages.post([&s, admin = counters(), respond] { respond(s.page(admin)); });
+         respond_later(pages, respond, [&s, admin = counters()] { return s.page(admin); });
        }},
       {"/metrics",
        [&, counters](const request&, http_responder respond) {
-         pages.post([&s, admin = counters(), respond] { respond(s.metrics(admin)); });
+         respond_later(pages, respond, [&s, admin = counters()] { return s.metrics(admin); });
        }},
       {"/healthz", [&r](const request&, http_responder respond) { respond(health(r)); }},
       {"/readyz",

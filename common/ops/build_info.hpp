@@ -1,7 +1,7 @@
 // Which build this is, and what the process uses. For --version, /stats and /metrics.
 //
-// Reads /proc and the clock: admin thread and start-up only, never a lane or shard. No state but
-// the moment the process started.
+// Reads /proc and the clock: the thread that makes pages and start-up only, never a lane or shard. No state
+// but the moment the process started.
 #pragma once
 #include <chrono>
 #include <cstdint>

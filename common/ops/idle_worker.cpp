@@ -45,4 +45,15 @@ void idle_worker::stop() {
 }
 void idle_worker::post(std::function<void()> work) { asio::post(impl_->io, std::move(work)); }
 
+void respond_later(idle_worker& pages, http_responder respond, std::function<http_response()> make) {
+  pages.post([respond = std::move(respond), make = std::move(make)] {
+    try {
+      respond(make());
+    } catch (const std::exception&) {
+      respond(json_failure(500, "internal error, see the log"));
+      throw; // to the log
+    }
+  });
+}
+
 } // namespace beeline::ops

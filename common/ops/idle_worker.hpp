@@ -7,6 +7,8 @@
 //
 // post(): any thread. What is posted after the end began is dropped. Work that throws is dropped too.
 #pragma once
+#include "common/ops/admin_http.hpp"
+
 #include <functional>
 #include <memory>
 
@@ -26,5 +28,8 @@ private:
   struct impl;
   std::unique_ptr<impl> impl_;
 };
+
+// Answers with what `make` gives, from that thread; with 500 when it throws.
+void respond_later(idle_worker& pages, http_responder respond, std::function<http_response()> make);
 
 } // namespace beeline::ops

@@ -7,7 +7,8 @@
 // A window is as long as asked, to half a second; that of 60 s up to 6 s longer; and longer by as much as
 // samples were late. Memory is fixed: 23 snapshots, 37 KB for each latency of each part.
 //
-// latency_window is plain data. latency_windows is sampled by the control loop and asked by the admin thread.
+// latency_window is plain data. latency_windows is sampled by the control loop and asked by the thread that
+// makes pages.
 #pragma once
 #include "common/base/limits.hpp"
 #include "common/base/time.hpp"

@@ -4,7 +4,7 @@
 //                                                                  # TYPE x_messages_in_total counter
 //   page.sample(shard0, std::uint64_t{7});                         x_messages_in_total{shard="0"} 7
 //
-// Built anew for each request, on the admin thread, from counters that other threads write, and
+// Built anew for each request, by the thread that makes pages, from counters that other threads write, and
 // straight into the text: the format wants the samples of a family together, and so does the caller
 // tell them. A family is told once. Names and label names are ours: a wrong one is a CHECK. Values of
 // metric_labels may hold anything and are escaped.

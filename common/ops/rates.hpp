@@ -3,8 +3,8 @@
 //   samples:  [-60 s] ... [-10 s] ... [-1 s][newest]      rates: the newest less the one before, by the
 //                                                         time that was really between them
 //
-// Sampled by the control loop, told by the admin thread; never by a shard or lane, whose counters are
-// only read. Windows that are longer than the program has run take what there is.
+// Sampled by the control loop, told by the thread that makes pages; never by a shard or lane, whose counters
+// are only read. Windows that are longer than the program has run take what there is.
 #pragma once
 #include "common/base/limits.hpp"
 #include "common/base/time.hpp"

@@ -1,6 +1,7 @@
 // The admin server, spoken to over real sockets on a free port by a client that sends raw bytes.
 #include "common/ops/admin_http.hpp"
 
+#include "common/ops/idle_worker.hpp"
 #include "common/ops/start_error.hpp"
 #include "tests/support/process.hpp"
 
@@ -309,4 +310,25 @@ TEST_CASE("the server stops with requests open and can end without having starte
   }
   const admin_server never_started("--admin", {"localhost", 0}, {});
   CHECK(never_started.local_endpoint().port != 0);
+}
+
+TEST_CASE("a page that another thread makes is answered when it is made, and with 500 when that fails") {
+  idle_worker pages;
+  admin_server server(
+      "--admin", {"127.0.0.1", 0},
+      {{"/made",
+        [&](const http_request&, http_responder respond) {
+          respond_later(pages, respond, [] { return http_response{200, "text/plain", "made"}; });
+        }},
+       {"/fails", [&](const http_request&, http_responder respond) {
+          respond_later(pages, respond, []() -> http_response { throw std::runtime_error("canary"); });
+        }}});
+  server.start();
+  raw_client c(server);
+  CHECK_THAT(c.get("/made"), StartsWith("HTTP/1.1 200 "));
+  const auto page = c.get("/fails");
+  CHECK_THAT(page, StartsWith("HTTP/1.1 500 "));
+  CHECK_THAT(page, !Contains("canary"));
+  CHECK_THAT(c.get("/made"), Contains("made"));
+  server.stop();
 }
