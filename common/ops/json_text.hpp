@@ -12,15 +12,14 @@
 // Keys are names of ours, told once in an object: neither is checked in release. Texts may hold any
 // byte: what is not UTF-8 is replaced. Pages that are seldom asked for are nlohmann::json (json_page).
 #pragma once
+#include "common/ops/number_text.hpp"
+
 #include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace beeline::ops {
-
-void append_number(std::string& out, std::uint64_t v);
-void append_number(std::string& out, double v); // the shortest text that reads back as v; "nan", "inf"
 
 class json_text {
 public:

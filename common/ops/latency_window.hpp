@@ -23,8 +23,14 @@ class latency_window {
 public:
   static constexpr duration longest = std::chrono::seconds(60);
 
+  struct ends {
+    histogram_snapshot newest, before;
+    histogram_snapshot difference() const { return newest.since(before); }
+  };
+
   void sample(const histogram_snapshot& s, time_point now);
-  histogram_snapshot last(duration window) const; // up to the newest sample; window <= longest
+  ends ends_of(duration window) const; // up to the newest sample; window <= longest
+  histogram_snapshot last(duration window) const { return ends_of(window).difference(); }
 
 private:
   struct instant {

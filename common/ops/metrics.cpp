@@ -1,7 +1,7 @@
 #include "common/ops/metrics.hpp"
 
 #include "common/base/check.hpp"
-#include "common/ops/json_text.hpp"
+#include "common/ops/number_text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -86,14 +86,6 @@ void metrics_page::end(double value) {
   text_ += '\n';
 }
 
-void metrics_page::sample(const metric_labels& labels, std::uint64_t value) {
-  begin({}, labels, {});
-  end(value);
-}
-void metrics_page::sample(const metric_labels& labels, double value) {
-  begin({}, labels, {});
-  end(value);
-}
 void metrics_page::sample(const metric_labels& labels, label more, std::uint64_t value) {
   begin({}, labels, more);
   end(value);

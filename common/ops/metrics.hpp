@@ -44,8 +44,7 @@ public:
   void family(std::string_view name, std::string_view help, metric_type type);
   void family_as_is(std::string_view whole_name, std::string_view help, metric_type type);
   // Of the newest family.
-  void sample(const metric_labels& labels, std::uint64_t value);
-  void sample(const metric_labels& labels, double value);
+  void sample(const metric_labels& labels, auto value) { sample(labels, label{}, value); }
   // One more label, whose value is plain text of ours.
   struct label {
     std::string_view name, value;

@@ -2,6 +2,7 @@
 
 #include "common/base/check.hpp"
 #include "common/ops/build_info.hpp"
+#include "common/ops/number_text.hpp"
 
 #include <algorithm>
 #include <array>
