@@ -10,17 +10,9 @@ using Catch::Matchers::Contains;
 using nlohmann::json;
 
 namespace {
-struct world {
-  router_process router;
-  edge_process e1{"e1", {router.address()}}, e2{"e2", {router.address()}};
-  world() {
-    REQUIRE(e1.mqtt());
-    REQUIRE(e2.mqtt());
-    REQUIRE(router.becomes_ready());
-  }
-  static std::string at(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+struct world : two_edges {
   arguments bench(const arguments& more) {
-    return arguments{"bench", "--edge", at(e1.mqtt()), "--edge", at(e2.mqtt()), "--json"} + more;
+    return arguments{"bench", "--edge", loopback(e1.mqtt()), "--edge", loopback(e2.mqtt()), "--json"} + more;
   }
   std::unique_ptr<process> start(const arguments& more, std::uint64_t until_delivered) {
     auto p = std::make_unique<process>(BEELINE_CLI_PROGRAM, bench(more));
@@ -55,7 +47,7 @@ TEST_CASE("bench --faults: an edge is killed, its clients are left out, and the 
   CHECK(j["published"].get<int>() + j["never_published"].get<int>() == 20000);
   CHECK(j["answers"].contains("0x10")); // the others were told about those who are gone
   const json& reasons = j["disconnect_reasons"];
-  for (const auto& [text, count] : reasons.items()) CHECK_THAT(text, Contains(w.at(w.e2.mqtt()) + ": "));
+  for (const auto& [text, count] : reasons.items()) CHECK_THAT(text, Contains(loopback(w.e2.mqtt()) + ": "));
   CHECK_THAT(r.err,
              Contains("20 clients lost, the first: client '") && Contains("left out of the judgement"));
 }
@@ -142,7 +134,7 @@ TEST_CASE("bench: an edge that is stopped gives no CONNACK, and is named") {
   const cli_result r = cli(w.bench({"--clients", "4", "--timeout", "1s"}));
   w.e2.os().signal(SIGCONT);
   CHECK(r.code == 1);
-  CHECK(r.complains(w.at(w.e2.mqtt()) + " gave 2 clients no CONNACK in 1s"));
+  CHECK(r.complains(loopback(w.e2.mqtt()) + " gave 2 clients no CONNACK in 1s"));
 }
 
 TEST_CASE("bench: the rate counts until the last delivery, not until it gave up") {

@@ -11,21 +11,15 @@ using Catch::Matchers::Contains;
 using nlohmann::json;
 
 namespace {
-struct world {
-  router_process router;
-  edge_process e1{"e1", {router.address()}}, e2{"e2", {router.address()}};
-  world() {
-    REQUIRE(e1.mqtt());
-    REQUIRE(e2.mqtt());
-    REQUIRE(router.becomes_ready());
+struct world : two_edges {
+  std::string admins() const {
+    return loopback(router.admin()) + "," + loopback(e1.admin()) + "," + loopback(e2.admin());
   }
-  static std::string at(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
-  std::string admins() const { return at(router.admin()) + "," + at(e1.admin()) + "," + at(e2.admin()); }
-  cli_result send(arguments a) { return cli(arguments{"send", "--edge", at(e1.mqtt())} + a); }
+  cli_result send(arguments a) { return cli(arguments{"send", "--edge", loopback(e1.mqtt())} + a); }
   // A listener at the second edge that can be reached.
   std::unique_ptr<process> listen(const arguments& more) {
-    auto p =
-        std::make_unique<process>(BEELINE_CLI_PROGRAM, arguments{"listen", "--edge", at(e2.mqtt())} + more);
+    auto p = std::make_unique<process>(BEELINE_CLI_PROGRAM,
+                                       arguments{"listen", "--edge", loopback(e2.mqtt())} + more);
     // It may have ended by now, as it was told to.
     REQUIRE(eventually([&] {
       const bool ended = !p->running(); // asked first: what it wrote before it ended counts
@@ -109,8 +103,8 @@ TEST_CASE("listen ends with 3 when too little came in time, and with 1 when anot
 
 TEST_CASE("listen ends in time also while messages come") {
   world w;
-  process sender(BEELINE_CLI_PROGRAM,
-                 {"send", "--edge", w.at(w.e1.mqtt()), "C2", "x", "--count", "100000", "--interval", "10ms"});
+  process sender(BEELINE_CLI_PROGRAM, {"send", "--edge", loopback(w.e1.mqtt()), "C2", "x", "--count",
+                                       "100000", "--interval", "10ms"});
   REQUIRE(sender.line_with("C2: "));
   const cli_result r = finish(*w.listen({"--id", "C2", "--timeout", "1s"}));
   CHECK(r.code == 0);
@@ -124,7 +118,7 @@ TEST_CASE("send takes memory for the message that is there, not for the largest 
   auto c2 = w.listen({"--id", "C2", "--count", "2"});
   temporary_folder folder;
   const std::string file = folder.write("two", "hi"), limited = "ulimit -v 200000; ";
-  const std::string send = BEELINE_CLI_PROGRAM " send C2 --id C1 --edge " + w.at(w.e1.mqtt());
+  const std::string send = BEELINE_CLI_PROGRAM " send C2 --id C1 --edge " + loopback(w.e1.mqtt());
   for (const std::string& from : {" --file " + file, " - < " + file}) {
     process p("sh", {"-c", limited + send + from});
     CHECK(finish(p).says("accepted"));
@@ -138,8 +132,8 @@ TEST_CASE("explain in a cluster of two routers: the other one is no failure, the
   REQUIRE(edge.mqtt());
   REQUIRE(edge.becomes_ready());
   const std::string admins =
-      world::at(low.admin()) + "," + world::at(high.admin()) + "," + world::at(edge.admin());
-  process c2(BEELINE_CLI_PROGRAM, {"listen", "--id", "C2", "--edge", world::at(edge.mqtt())});
+      loopback(low.admin()) + "," + loopback(high.admin()) + "," + loopback(edge.admin());
+  process c2(BEELINE_CLI_PROGRAM, {"listen", "--id", "C2", "--edge", loopback(edge.mqtt())});
   REQUIRE(eventually([&] { return c2.err().find("listening as") != std::string::npos; }));
 
   const cli_result whole = cli({"explain", "C2", "--admin", admins});
@@ -148,7 +142,7 @@ TEST_CASE("explain in a cluster of two routers: the other one is no failure, the
   CHECK_FALSE(whole.says("No answer from"));
   CHECK(cli({"explain", "C9", "--admin", admins}).code == 3);
   router_process& owner = low.get("/explain/C2").status == 200 ? low : high;
-  const cli_result no_edge = cli({"explain", "C2", "--admin", world::at(owner.admin())});
+  const cli_result no_edge = cli({"explain", "C2", "--admin", loopback(owner.admin())});
   CHECK(no_edge.code == 0);
   CHECK_THAT(no_edge.out, Contains("Edge e1, which has it, was not among those asked"));
 
@@ -159,7 +153,7 @@ TEST_CASE("explain in a cluster of two routers: the other one is no failure, the
   const cli_result unknown = cli({"explain", absent, "--admin", admins});
   CHECK(unknown.code == 1);
   CHECK_THAT(unknown.out, Contains("It is not known whether client '" + absent + "' is online: no router"));
-  CHECK_THAT(unknown.out, Contains("No answer from " + world::at(owner.admin())));
+  CHECK_THAT(unknown.out, Contains("No answer from " + loopback(owner.admin())));
   CHECK_FALSE(unknown.says("is not online"));
   CHECK(cli({"explain", absent, "--json", "--admin", admins}).json()["online"].is_null());
   const cli_result here = cli({"explain", "C2", "--admin", admins}); // an edge that has it knows
@@ -198,12 +192,12 @@ TEST_CASE("status, where, explain and top of a real cluster") {
 
 TEST_CASE("bench: a judgement, and the same as JSON") {
   world w;
-  const cli_result r = cli({"bench", "--edge", w.at(w.e1.mqtt()), "--edge", w.at(w.e2.mqtt()), "--clients",
-                            "20", "--messages", "2000", "--json"});
+  const cli_result r = cli({"bench", "--edge", loopback(w.e1.mqtt()), "--edge", loopback(w.e2.mqtt()),
+                            "--clients", "20", "--messages", "2000", "--json"});
   CHECK(r.code == 0);
   CHECK(r.json()["held"] == true);
   CHECK(r.json()["delivered"] == 2000);
-  CHECK(cli({"bench", "--edge", w.at(w.e1.mqtt()), "--messages", "100", "--qos", "0"}).says("held "));
+  CHECK(cli({"bench", "--edge", loopback(w.e1.mqtt()), "--messages", "100", "--qos", "0"}).says("held "));
   CHECK(cli({"bench", "--edge", "127.0.0.1:1"}).code == 1);
   CHECK(cli({"bench", "--edge", "127.0.0.1:1", "--other-edges-only"}).code == 2);
 }

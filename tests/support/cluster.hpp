@@ -19,6 +19,7 @@ inline std::uint16_t port_at_end(const std::string& line) { // "... at http://12
   if (colon == line.npos) throw std::runtime_error("no port in: " + line);
   return static_cast<std::uint16_t>(std::stoul(line.substr(colon + 1)));
 }
+inline std::string loopback(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
 inline arguments operator+(arguments a, const arguments& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
@@ -66,7 +67,7 @@ public:
     port_ = port_at_end(line.substr(0, line.find(" for slots")));
   }
   std::uint16_t port() const noexcept { return port_; } // of shard 0
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return loopback(port_); }
 
 private:
   static arguments short_warm_up(const arguments& more) {
@@ -96,6 +97,18 @@ private:
     return a;
   }
   std::uint16_t mqtt_ = 0;
+};
+#endif
+
+#if defined(BEELINE_ROUTER_PROGRAM) && defined(BEELINE_EDGE_PROGRAM)
+// The cluster of most tests: it serves when the constructor returns.
+struct two_edges {
+  router_process router;
+  edge_process e1{"e1", {router.address()}}, e2{"e2", {router.address()}};
+  two_edges() {
+    if (!e1.mqtt() || !e2.mqtt() || !router.becomes_ready())
+      throw std::runtime_error("the cluster does not serve: " + router.get("/readyz").body);
+  }
 };
 #endif
 

@@ -188,4 +188,10 @@ void scripted_shard::beats_once() {
   says(make(h));
 }
 
+std::string id_in(std::uint32_t first, std::uint32_t last) {
+  for (int i = 0;; ++i)
+    if (std::string s = "id" + std::to_string(i); slot_of(hash_of(s)) >= first && slot_of(hash_of(s)) <= last)
+      return s;
+}
+
 } // namespace beeline::test

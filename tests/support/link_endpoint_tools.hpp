@@ -69,6 +69,10 @@ private:
   wire::frame_writer writer_;
 };
 
+// A router with two shards; an id whose slot is in first..last.
+inline const link::router_map two_shards{{0, 2047, "", 1900}, {2048, 4095, "", 1901}};
+std::string id_in(std::uint32_t first, std::uint32_t last);
+
 class endpoint_bench {
 public:
   static link::endpoint_config config(unsigned routers = 1); // at ports 1900, 2900, ...

@@ -11,18 +11,12 @@ using wire::frame_type;
 
 namespace {
 
-const link::router_map two_shards{{0, 2047, "", 1900}, {2048, 4095, "", 1901}};
 const link::router_map one_shard{{0, 4095, "", 1900}};
 
 void announce(scripted_shard& s, const link::router_map& map) {
   std::vector<wire::slot_range> ranges;
   for (const link::shard_address& a : map) ranges.push_back({a.first, a.last, a.port, a.host});
   s.says(make_batch(frame_type::slot_map, ranges));
-}
-std::string id_in(std::uint32_t first, std::uint32_t last) {
-  for (int i = 0;; ++i)
-    if (std::string s = "id" + std::to_string(i); slot_of(hash_of(s)) >= first && slot_of(hash_of(s)) <= last)
-      return s;
 }
 
 struct two {

@@ -11,8 +11,6 @@ using wire::frame_type;
 
 namespace {
 
-const link::router_map two_shards{{0, 2047, "", 1900}, {2048, 4095, "", 1901}};
-
 // A lane, and the router or routers that it is linked to; ann is its client.
 struct bench_with_ann : endpoint_bench {
   explicit bench_with_ann(link::endpoint_config c = config()) : endpoint_bench(std::move(c)) {}
@@ -32,12 +30,6 @@ lines reports(scripted_shard& s) {
   lines all = s.hears(true);
   std::erase_if(all, [](const std::string& line) { return line.rfind("report", 0) != 0; });
   return all;
-}
-
-std::string id_in(std::uint32_t first, std::uint32_t last) {
-  for (int i = 0;; ++i)
-    if (std::string s = "id" + std::to_string(i); slot_of(hash_of(s)) >= first && slot_of(hash_of(s)) <= last)
-      return s;
 }
 
 struct one_shard {
