@@ -11,6 +11,8 @@ namespace {
 
 using nlohmann::json;
 using ops::http_responder;
+using wall_clock = std::chrono::system_clock;
+using wall_time = wall_clock::time_point;
 
 ops::http_response health(const edge_server& e) {
   std::vector<std::string> stalled;
@@ -35,67 +37,77 @@ void ready(edge_server& e, const http_responder& respond) {
 
 // --- /drops ----------------------------------------------------------------------------------------
 
-void drops(edge_server& e, const ops::http_request& q, const http_responder& respond) {
+void drops(edge_server& e, ops::idle_worker& pages, const ops::http_request& q,
+           const http_responder& respond) {
   const std::size_t most = ops::drops_limit(q.query);
-  ops::gather(
-      e.control(), e.threads(), [most](lane& l, time_point) { return l.drops(most); },
-      [respond, most](const std::vector<drops_told>& all) {
-        respond(ops::json_page(ops::drops_page(all, "lane", most)));
+  ops::respond_gathered(
+      e.control(), pages, e.threads(), respond, [most](lane& l, time_point) { return l.drops(most); },
+      [most](const std::vector<drops_told>& all) {
+        return ops::json_page(ops::drops_page(all, "lane", most));
       });
 }
 
 // --- /clients ---------------------------------------------------------------------------------------
 
-void put_session(json& x, const lane::session_info& s) {
+// `asked`: about when the lane was; the page may be made later.
+void put_session(json& x, const lane::session_info& s, wall_time asked) {
   x["state"] = s.live ? "live" : "registering";
   x["protocol"] = s.v5 ? "5.0" : "3.1.1";
   x["connected_for_seconds"] = std::chrono::duration<double>(s.connected_for).count();
-  x["since"] = ops::utc_text(std::chrono::system_clock::now() - s.connected_for);
+  x["since"] = ops::utc_text(asked - s.connected_for);
 }
 
 // Goes from lane to lane, a bounded walk in each turn, until the page is full. Its place is (lane, index);
 // a session keeps its index while it lives, so that none is told twice or left out while pages are turned.
 struct clients_walk {
+  struct client {
+    std::size_t lane;
+    lane::session_info session;
+  };
   edge_server& e;
+  ops::idle_worker& pages;
   http_responder respond;
   std::size_t most;
+  wall_time asked = wall_clock::now();
   std::size_t lane_number = 0;
   std::uint32_t index = 0;
   std::size_t walks = 0;
   bool more_here = false; // the lane has more behind `index`
-  json clients = json::array();
+  std::vector<client> clients = {};
 
   // A full page goes on looking for one more client, so that `next` does not lead to an empty page.
   bool over() const {
     return lane_number >= e.threads().size() || (clients.size() >= most && more_here) ||
            walks >= limits::clients_walks_max;
   }
-  void answer() {
-    const bool more = lane_number < e.threads().size();
-    const std::string next = std::to_string(lane_number) + "-" + std::to_string(index);
-    respond(ops::json_page({{"clients", std::move(clients)}, {"next", more ? json(next) : json(nullptr)}}));
-  }
-  void take(const lane::session_page& page) {
-    for (const lane::session_info& s : page.sessions) {
+  ops::http_response page() const {
+    json list = json::array();
+    for (const auto& [k, s] : clients) {
       json x{{"id", s.id},
-             {"lane", lane_number},
+             {"lane", k},
              {"in_flight", s.in_flight},
              {"pending_messages", s.pending_messages},
              {"output_bytes", s.output_bytes}};
-      put_session(x, s);
-      clients.push_back(std::move(x));
+      put_session(x, s, asked);
+      list.push_back(std::move(x));
     }
+    const bool more = lane_number < e.threads().size();
+    const std::string next = std::to_string(lane_number) + "-" + std::to_string(index);
+    return ops::json_page({{"clients", std::move(list)}, {"next", more ? json(next) : json(nullptr)}});
+  }
+  void take(const lane::session_page& told) { // copied: gather.hpp says why
+    for (const lane::session_info& s : told.sessions) clients.push_back({lane_number, s});
     ++walks;
-    more_here = page.next != none;
-    index = more_here ? page.next : 0;
+    more_here = told.next != none;
+    index = more_here ? told.next : 0;
     if (!more_here) ++lane_number;
   }
   static void go_on(const std::shared_ptr<clients_walk>& w) {
-    if (w->over()) return w->answer();
+    if (w->over()) return respond_later(w->pages, w->respond, [w] { return w->page(); });
     w->e.threads()[w->lane_number]->call(
         [w, from = w->index, most = w->most - w->clients.size()](lane& l, time_point now) {
-          w->e.control().post([w, page = l.sessions(from, std::min(most, limits::clients_step_max), now)] {
-            w->take(page);
+          w->e.control().post([w, told = l.sessions(from, std::min(most, limits::clients_step_max), now)] {
+            w->take(told);
             go_on(w);
           });
         });
@@ -117,10 +129,11 @@ void read_cursor(const ops::query_map& query, clients_walk& w) {
   }
 }
 
-void clients(edge_server& e, const ops::http_request& q, const http_responder& respond) {
+void clients(edge_server& e, ops::idle_worker& pages, const ops::http_request& q,
+             const http_responder& respond) {
   const auto most = static_cast<std::size_t>(
       ops::query_number(q.query, "limit", limits::clients_page, 1, limits::clients_page_max));
-  auto w = std::make_shared<clients_walk>(clients_walk{e, respond, most});
+  auto w = std::make_shared<clients_walk>(clients_walk{e, pages, respond, most});
   read_cursor(q.query, *w);
   clients_walk::go_on(w);
 }
@@ -132,7 +145,8 @@ struct told_by_lane {
   drops_told drops;
 };
 
-json explain_json(const edge_server& e, const std::string& id, const std::vector<told_by_lane>& all) {
+json explain_json(const edge_server& e, const std::string& id, const std::vector<told_by_lane>& all,
+                  wall_time asked) {
   const std::size_t k = e.lane_of(id);
   const lane::explanation& x = all[k].about;
   json page{{"id", id},          {"slot", e.slot(id)}, {"here", x.here},
@@ -147,7 +161,7 @@ json explain_json(const edge_server& e, const std::string& id, const std::vector
   page["drops"] = ops::drops_json(drops, "lane", limits::explained_drops_max);
   if (!x.here) return page;
   const lane::session_info& s = x.session;
-  put_session(page, s);
+  put_session(page, s, asked);
   page["lane"] = k;
   page["registered"] = x.registered;
   page["window"] = {{"in_flight", s.in_flight}, {"max", s.in_flight_max}};
@@ -158,16 +172,16 @@ json explain_json(const edge_server& e, const std::string& id, const std::vector
 }
 
 // Every lane is asked: the client's own knows its session, any may have dropped what was for it.
-void explain(edge_server& e, const std::string& id, const http_responder& respond) {
+void explain(edge_server& e, ops::idle_worker& pages, const std::string& id, const http_responder& respond) {
   if (!mqtt::valid_client_id(id))
     throw ops::http_error(400, "a client id has 1 to 128 bytes, without / + # and control characters");
-  ops::gather(
-      e.control(), e.threads(),
+  ops::respond_gathered(
+      e.control(), pages, e.threads(), respond,
       [id](lane& l, time_point now) {
         return told_by_lane{l.explain(id, now), l.drops(limits::explained_drops_max, id)};
       },
-      [&e, id, respond](const std::vector<told_by_lane>& all) {
-        respond(ops::json_page(explain_json(e, id, all)));
+      [&e, id, asked = wall_clock::now()](const std::vector<told_by_lane>& all) {
+        return ops::json_page(explain_json(e, id, all, asked));
       });
 }
 
@@ -187,9 +201,10 @@ std::vector<ops::http_route> admin_routes(edge_server& e, const edge_stats& s, o
        }},
       {"/healthz", [&e](const request&, http_responder respond) { respond(health(e)); }},
       {"/readyz", [&e](const request&, http_responder respond) { ready(e, respond); }},
-      {"/drops", [&e](const request& q, http_responder respond) { drops(e, q, respond); }},
-      {"/clients", [&e](const request& q, http_responder respond) { clients(e, q, respond); }},
-      {"/explain/{id}", [&e](const request& q, http_responder respond) { explain(e, q.rest, respond); }},
+      {"/drops", [&](const request& q, http_responder respond) { drops(e, pages, q, respond); }},
+      {"/clients", [&](const request& q, http_responder respond) { clients(e, pages, q, respond); }},
+      {"/explain/{id}",
+       [&](const request& q, http_responder respond) { explain(e, pages, q.rest, respond); }},
   };
 }
 

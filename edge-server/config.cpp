@@ -1,6 +1,7 @@
 #include "edge-server/config.hpp"
 
 #include "common/base/limits.hpp"
+#include "common/base/utf8.hpp"
 #include "common/ops/start_error.hpp"
 
 #include <algorithm>
@@ -64,9 +65,10 @@ std::string name_of_edge(const ops::option_values& given) {
   if (!given.has("name")) return ops::host_name().substr(0, limits::edge_name_bytes_max);
   std::string name = given.text("name");
   const auto bad = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
-  if (name.size() > limits::edge_name_bytes_max || std::any_of(name.begin(), name.end(), bad))
+  if (name.size() > limits::edge_name_bytes_max || std::any_of(name.begin(), name.end(), bad) ||
+      !valid_utf8(name))
     throw start_error(given.origin("name") + " " + ops::quoted(name) + ": must have at most " +
-                          std::to_string(limits::edge_name_bytes_max) + " bytes, without blanks",
+                          std::to_string(limits::edge_name_bytes_max) + " bytes of UTF-8, without blanks",
                       exit_usage);
   return name;
 }

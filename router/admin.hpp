@@ -1,7 +1,7 @@
 // What beeline-router tells about itself over HTTP (docs/operations.md has the list).
 //
-// Handlers run in the admin thread. Counters are read where they stand (stats.hpp); /edges, /clients/{id},
-// /drops and /explain/{id} ask shards, which copy what they know, and the control loop makes the page.
+// Handlers run in the admin thread. Counters are read where they stand (stats.hpp); for /edges,
+// /clients/{id}, /drops and /explain/{id} shards are asked, which copy what they know (gather.hpp).
 #pragma once
 #include "common/ops/admin_http.hpp"
 #include "common/ops/idle_worker.hpp"
@@ -9,9 +9,8 @@
 
 namespace beeline::router {
 
-// `counters`: of the admin server, once there is one. Router, statistics and `pages`, which makes /stats and
-// /metrics, outlive the server.
-
+// `counters`: of the admin server, once there is one. Router, statistics and `pages`, which makes all but
+// /healthz, /readyz and the dashboard's files, outlive the server.
 std::vector<ops::http_route> admin_routes(router& r, const router_stats& s, ops::idle_worker& pages,
                                           std::function<const ops::admin_counters*()> counters);
 

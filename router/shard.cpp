@@ -246,9 +246,10 @@ void shard::lift_clock(std::uint64_t seen, time_point now) {
 
 // --- questions --------------------------------------------------------------------------------------------
 
-std::vector<shard::lane_info> shard::lanes() const {
+std::vector<shard::lane_info> shard::lanes(std::string_view after) const {
   std::vector<lane_info> all;
   for (const auto& [id, l] : lanes_) {
+    if (l->edge <= after) continue;
     lane_info x;
     x.edge = l->edge;
     x.lane = l->number;
@@ -259,8 +260,8 @@ std::vector<shard::lane_info> shard::lanes() const {
       const peer& p = *members_[l->current].p;
       x.clients += members_[l->current].entries;
       x.state = members_[l->current].st == index_state::in_sync ? "in sync" : "syncing";
-      x.messages_in = p.messages_in, x.messages_out = p.messages_out;
-      x.bytes_in = p.bytes_in, x.bytes_out = p.bytes_out;
+      static_cast<traffic&>(x) = p;
+      x.link = l->current;
       x.output_bytes = p.c->output_bytes();
       x.round_trip_us = p.round_trip_us;
       x.queue_high_water = p.queue_high_water;
@@ -268,6 +269,14 @@ std::vector<shard::lane_info> shard::lanes() const {
     }
     all.push_back(std::move(x));
   }
+  return all;
+}
+
+std::vector<shard::link_total> shard::link_totals() const {
+  std::vector<link_total> all;
+  all.reserve(counters.links.get());
+  for (const auto& p : peers_)
+    if (p && p->c && p->st == peer_state::linked) all.push_back({*p, p->index});
   return all;
 }
 

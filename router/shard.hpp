@@ -13,7 +13,7 @@
 // Invariant: the indexes that name a lane are its `current` and its `former`, and no others.
 // Nothing walks all indexes. A message, an answer and a new index walk nothing, a claim its contest if there
 // is one; lane_gone and on_in_sync that lane's former indexes, all contests and, to tell them, the links;
-// let_in, lanes(), lane_of and on_time the lanes and links that there are.
+// let_in, lanes(), link_totals(), lane_of and on_time the lanes and links that there are.
 //
 // Sans-I/O: see conn.hpp for the calls of the shell. Owner: the shard's thread, for everything but
 // the counters. The table stores no ids; ids are kept only where two claims meet (contest).
@@ -108,13 +108,21 @@ public:
   };
   bool owns(std::string_view id) const { return table_.owns(hasher_(id)); }
   whereabouts where(std::string_view id, time_point now) const;
-  struct lane_info {
+  struct traffic { // of a link since it came up; bytes are whole frames
+    std::uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0;
+  };
+  struct lane_info : traffic {
     std::string edge, state;
     std::uint16_t lane = 0;
-    std::uint64_t clients = 0, messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0,
-                  output_bytes = 0, round_trip_us = 0, queue_high_water = 0, resent_in = 0, answers_in = 0;
+    member_index link = no_member; // no_member: it has none now
+    std::uint64_t clients = 0, output_bytes = 0, round_trip_us = 0, queue_high_water = 0, resent_in = 0,
+                  answers_in = 0;
   };
-  std::vector<lane_info> lanes() const;
+  std::vector<lane_info> lanes(std::string_view after = {}) const; // of edges whose names stand behind it
+  struct link_total : traffic {
+    member_index link = no_member;
+  };
+  std::vector<link_total> link_totals() const; // of the links that are up
   drops_told drops(std::size_t most, std::string_view id = {}) const {
     return {drops_.newest(most, id), drops_.recorded()};
   }
@@ -136,7 +144,7 @@ private:
   static_assert(limits::members_max <= contested_mark && contested_mark != no_member);
 
   struct lane;
-  struct peer { // one connection
+  struct peer : traffic { // one connection
     conn* c = nullptr;
     peer_state st = peer_state::handshake;
     link::shard_handshake handshake;
@@ -147,7 +155,6 @@ private:
     std::uint64_t progress = 0, peer_sent_at = 0, round_trip_us = 0;
     std::uint64_t best_round_trip = ~std::uint64_t{0};
     std::int64_t clock_offset = 0; // lane's clock + this = our steady clock, µs
-    std::uint64_t messages_in = 0, messages_out = 0, bytes_in = 0, bytes_out = 0;
     std::uint64_t queue_high_water = 0, resent_in = 0, answers_in = 0;
     bool touched = false;
     bool knows_floors = false; // as they were when it was told first; changes follow

@@ -1,6 +1,7 @@
 #include "router/stats.hpp"
 
 #include "common/net/event_loop.hpp"
+#include "common/ops/gather.hpp"
 
 #include <vector>
 
@@ -129,6 +130,20 @@ void router_stats::sample() {
     return part;
   };
   rates_.sample(tell_and_keep, now);
+  sample_links();
+}
+
+void router_stats::sample_links() {
+  if (std::exchange(asking_, true)) return; // a shard is stalled: one question at a time
+  ops::gather(
+      router_.control(), router_.threads(),
+      [](const shard& s, time_point now) {
+        return link_sample{now, s.link_totals()};
+      },
+      [this](const std::vector<link_sample>& shards) {
+        asking_ = false;
+        link_rates_.put(shards);
+      });
 }
 
 void router_stats::tell_shard(json_text& out, std::size_t k, const ops::stats_part& part) const {

@@ -1,9 +1,11 @@
 // The router's counters as pages: /stats and /metrics, and the rates that the control loop samples.
 //
-// Reads what shards count where it stands. Any thread; it outlives neither router nor control loop.
+// Reads what shards count where it stands; for the rates of links it asks them once a second. Any thread; it
+// outlives neither router nor control loop.
 #pragma once
 #include "common/ops/latency_window.hpp"
 #include "common/ops/rates.hpp"
+#include "router/link_rates.hpp"
 #include "router/router.hpp"
 
 namespace beeline::router {
@@ -17,12 +19,16 @@ public:
   // `admin`: the admin server's counters; may be null.
   ops::http_response page(const ops::admin_counters* admin) const;
   ops::http_response metrics(const ops::admin_counters* admin) const;
+  link_window link_rates() const { return link_rates_.window(); }
 
 private:
+  void sample_links();
   void tell_shard(ops::json_text& out, std::size_t k, const ops::stats_part& part) const;
   const router& router_;
   ops::rate_meters rates_;
   ops::latency_windows windows_;
+  link_rate_meter link_rates_;
+  bool asking_ = false; // control loop
 };
 
 } // namespace beeline::router

@@ -142,11 +142,17 @@ inline constexpr std::size_t clients_page = 100;       // ... unless asked for m
 inline constexpr std::size_t clients_step_max = 256;   // of them, told in one turn
 inline constexpr std::size_t clients_walk_max = 4'096; // sessions looked at in one turn for such an answer
 inline constexpr std::size_t clients_walks_max = 64;   // turns for one answer, then it says where to go on
+inline constexpr std::size_t edges_page_max = 1'000;   // edges of one answer ...
+inline constexpr std::size_t edges_page = 100;         // ... unless asked for more
+inline constexpr std::size_t edges_page_links =
+    4'096; // of them, 3 MiB; one edge may have more, it is told whole
 inline constexpr std::size_t explained_drops_max = 20; // of one client
 inline constexpr std::size_t admin_answer_bytes_max =
-    64 * MiB; // that the tool reads of one page; /edges of 4,096 links takes 1 MiB
+    64 * MiB; // that the tool reads of one page; /edges of one edge with 65,536 links takes 48 MiB
 inline constexpr auto rates_interval = 1s;    // between samples of counters
 inline constexpr std::size_t rates_kept = 61; // samples: a minute
+inline constexpr auto link_rates_window =
+    10s; // of a link's rates: short, as each of thousands keeps its samples
 inline constexpr auto pulse_interval = 250ms; // between questions whether a lane or shard still turns
 inline constexpr auto pulse_silence_max = 1s; // without an answer: it is stalled, /healthz says 503
 inline constexpr std::uint64_t descriptors_spare = 64;     // for what is neither a client nor a link
@@ -169,6 +175,7 @@ static_assert(pause_max < silence_max && heartbeat_interval * 3 < silence_max);
 static_assert(write_pieces_max <= 1'024, "IOV_MAX");
 static_assert(links_max <= members_max && host_name_bytes_max < 256);
 static_assert(pulse_interval < pulse_silence_max);
+static_assert(link_rates_window < index_quarantine, "samples name links by their index");
 static_assert(frame_bytes_max < (1u << 24), "the frame length has 24 bits");
 static_assert(connect_bytes_max <= packet_bytes_max && client_id_bytes_max < 256);
 

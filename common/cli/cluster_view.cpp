@@ -1,5 +1,7 @@
 #include "common/cli/cluster_view.hpp"
 
+#include "common/base/limits.hpp"
+
 #include <algorithm>
 
 namespace beeline::cli {
@@ -40,6 +42,23 @@ maybe answer_time(const server_view& v, const char* quantile) {
   return number(last, {quantile});
 }
 
+namespace {
+// All pages of a router's /edges as one.
+page edges_of(const admin_server& router) {
+  page all{200, {{"edges", json::array()}}, {}};
+  const std::string first = "/edges?limit=" + std::to_string(limits::edges_page_max);
+  for (std::string after;;) {
+    page p = router.get(after.empty() ? first : first + "&after=" + percent_encode(after));
+    if (!p.ok()) return p;
+    if (!at(p.body, {"edges"}).is_array()) return {0, nullptr, "its answer to /edges has no list of them"};
+    for (json& e : p.body["edges"]) all.body["edges"].push_back(std::move(e));
+    const std::string next = text(p.body, {"next"}); // older routers tell all at once
+    if (next.empty() || next == after) return all;
+    after = next;
+  }
+}
+} // namespace
+
 server_view look(const admin_server& server) {
   server_view v{server.name(), server.get("/stats"), {}, {}, false, std::chrono::steady_clock::now()};
   if (v.reachable() && kind_of(v.stats) == server_kind::unknown) {
@@ -52,9 +71,7 @@ server_view look(const admin_server& server) {
   }
   v.why_not_ready = server.get("/readyz").problem;
   if (!v.is_router()) return v;
-  v.edges = server.get("/edges");
-  if (v.edges.ok() && !at(v.edges.body, {"edges"}).is_array())
-    v.edges = {0, nullptr, "its answer to /edges has no list of them"};
+  v.edges = edges_of(server);
   return v;
 }
 

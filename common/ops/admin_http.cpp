@@ -232,10 +232,8 @@ void connection::call(const http_route& r, http_request request) {
   } catch (const std::exception& e) {
     static log_site site("admin handler");
     log_limited(site, log_level::error, "admin handler of {} failed: {}", r.path, e.what());
-    state_.counters.handler_failures.add();
     answer(number_, json_failure(500, "internal error, see the log"));
   } catch (...) {
-    state_.counters.handler_failures.add();
     answer(number_, json_failure(500, "internal error"));
   }
 }
@@ -244,6 +242,7 @@ void connection::answer(std::uint64_t number, http_response response) {
   if (!waiting_ || number != number_) return; // late, or the second one
   waiting_ = false;
   answer_timer_.cancel();
+  if (response.status == 500) state_.counters.handler_failures.add(); // wherever the page was made
   write(response);
 }
 

@@ -77,7 +77,7 @@ struct admin_counters {
   beeline::counter connections_refused; // above the limit, answered 503 or just closed
   beeline::counter accept_failures;     // out of descriptors, mostly
   beeline::counter answers_missing;     // 504: no responder call in time
-  beeline::counter handler_failures;    // 500: an exception
+  beeline::counter handler_failures;    // 500: an exception, in a handler or in the thread that makes pages
   beeline::counter timeouts;            // closed: idle, or a request or answer took too long
 };
 

@@ -1,5 +1,5 @@
 // The main thread of a program once it has started: signals, slow timers, and work that must not be
-// done by a shard or lane, such as making a page of what one was asked.
+// done by a shard or lane, such as bringing together what several were asked.
 //
 //   SIGTERM, SIGINT   run() returns; from then on a second one ends the process at once
 //   SIGHUP            the log file is opened anew

@@ -3,7 +3,7 @@
 //   {"at": "2024-05-01T09:30:00.123Z", "what": "refusal", "reason": "nobody", "from": "C1", "to": "C2",
 //    "qos": 1, "where": "lane 0"}
 //
-// Made in the control loop, of copies that the shards and lanes gave. No state.
+// Made of copies that the shards and lanes gave. No state; any thread.
 #pragma once
 #include "common/base/drop_ring.hpp"
 #include "common/ops/http_text.hpp"

@@ -21,8 +21,7 @@ struct idle_worker::impl {
     ::pthread_setname_np(::pthread_self(), "pages");
     const sched_param none{};
     if (const int e = ::pthread_setschedparam(::pthread_self(), SCHED_IDLE, &none))
-      log_info("pages of statistics are made with the priority of messages: SCHED_IDLE is refused (error {})",
-               e);
+      log_info("admin pages are made with the priority of messages: SCHED_IDLE is refused (error {})", e);
     for (;;) {
       try {
         io.run();

@@ -1,6 +1,6 @@
 // A thread for work that may wait: it runs when no other thread wants the processor (SCHED_IDLE), and
-// gives way at once when one does. Pages of statistics are made here: a page takes some 30 µs, and sixty
-// of them a second are enough to move the p99 of messages when lanes and shards have to wait for their end.
+// gives way at once when one does. Admin pages are made here: /stats takes some 30 µs, and sixty of them a
+// second are enough to move the p99 of messages when lanes and shards have to wait for their end.
 //
 // On a machine that is full the work comes late: with as many busy threads as processors within some
 // 100 ms. What must answer then (/healthz, /readyz) does not come here.

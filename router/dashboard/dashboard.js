@@ -3,7 +3,7 @@ import { Chart, KEEP_MS } from "./charts.js";
 import { Edges } from "./edges.js";
 import { Picture, stateText } from "./picture.js";
 import { dropCells, lookUp } from "./lookup.js";
-import { ask, repeat } from "./poll.js";
+import { ask, askAll, repeat } from "./poll.js";
 import { byId, bytes, clock, count, element, micros, rate, rows, set, setText, span } from "./dom.js";
 
 const EVENTS_MAX = 50;
@@ -126,7 +126,7 @@ let turns = 0;
 async function turn() {
   try {
     const [stats, told, drops] = await Promise.all(
-      [ask("stats"), ask("edges"), turns++ % 2 === 0 ? ask("drops?limit=50") : null]);
+      [ask("stats"), askAll("edges", "edges"), turns++ % 2 === 0 ? ask("drops?limit=50") : null]);
     const now = Date.now();
     answers(stats);
     edges.update(told, now, edgeChanged);

@@ -17,6 +17,17 @@ export async function ask(path) {
   return body;
 }
 
+// A list that is told in pages, whole: `next` of one page is `after` of the following one.
+export async function askAll(path, name) {
+  const all = [];
+  for (let after = null;;) {
+    const page = await ask(`${path}?limit=1000` + (after === null ? "" : `&after=${encodeURIComponent(after)}`));
+    all.push(...page[name]);
+    if (page.next === null || page.next === after) return { [name]: all };
+    after = page.next;
+  }
+}
+
 // Calls turn() again and again: once a second, less often in a hidden tab, and ever less often while it fails.
 export function repeat(turn) {
   let failures = 0;

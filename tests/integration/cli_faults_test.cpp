@@ -220,6 +220,31 @@ TEST_CASE("status: an edge whose links linger is told") {
                  Contains("1 of 2 links lingering"));
 }
 
+TEST_CASE("status: edges that a router tells on several pages are all there, or the list is none") {
+  fake_server router(router_pages());
+  router.put_slots("0-4095");
+  const auto page_of = [](const std::string& edge, const json& next) {
+    json edges = router_pages()["/edges"]["body"];
+    edges["edges"][0]["edge"] = edge;
+    edges["next"] = next;
+    return edges;
+  };
+  router.put("/edges?limit=1000", page_of("e 1", "e 1"));
+  router.put("/edges?after=e 1&limit=1000", page_of("e2", nullptr));
+  const cli_result both = ask({"status"}, router.address());
+  CHECK(both.code == 0);
+  CHECK(both.says("\ne 1 "));
+  CHECK(both.says("\ne2 "));
+  CHECK(ask({"status", "--json"}, router.address()).json()["servers"][0]["edges"].size() == 2);
+
+  router.put("/edges?after=e 1&limit=1000", page_of("e2", "e 1")); // leads nowhere: it ends all the same
+  CHECK(ask({"status"}, router.address()).code == 0);
+  router.put("/edges?after=e 1&limit=1000", {{"error", "shard 1 does not answer"}}, 504);
+  const cli_result half = ask({"status"}, router.address());
+  CHECK(half.code == 1);
+  CHECK(half.says("does not tell its edges: shard 1 does not answer"));
+}
+
 TEST_CASE("top: looks that a stall made it miss are left out") {
   fake_server router(router_pages());
   process p(BEELINE_CLI_PROGRAM, {"top", "--json", "-n", "8", "-i", "200ms", "--admin", router.address()});

@@ -79,6 +79,7 @@ TEST_CASE("wrong options: one line that says what to do, exit code 2") {
       {edge_program, {}, "--router is needed"},
       {edge_program, {"--router", "127.0.0.1:1,127.0.0.1:1"}, "given twice"},
       {edge_program, {"--router", "127.0.0.1:1", "--name", "two words"}, "without blanks"},
+      {edge_program, {"--router", "127.0.0.1:1", "--name", "\xff"}, "bytes of UTF-8"},
       {edge_program, {"--router", "127.0.0.1:1", "--v311-refused", "maybe"}, "puback, disconnect"},
       {edge_program, {"--router", "127.0.0.1:1", "--max-packet-size", "2GiB"}, "--max-packet-size"},
       {edge_program, {"--router", "127.0.0.1:1", "--log-level", "loud"}, "debug, info, warning, error"},

@@ -84,6 +84,7 @@ class World:
                         f"127.0.0.1:{self.mqtt[1]}", "--clients", "20", "--window", "8", "--qos", "1", "--messages",
                         "20000", "--json", "--other-edges-only", seconds=60)
         check(code == 0, "the load did not hold: " + out)
+        eventually(lambda: all(edge_rates(self)), "the load in the rates of edges")
         self.load = json.loads(out)
         self.publish(0, "P1", "@/S0/chat")
         self.publish(0, "P1", "@/NOBODY")
@@ -97,6 +98,7 @@ def pages(w):
     """(name in the schema, page) for each page of both programs."""
     yield "router_stats", get(w.router, "/stats")
     yield "edges", get(w.router, "/edges")
+    yield "edges", get(w.router, "/edges?limit=1")
     yield "client", get(w.router, "/clients/S0")
     yield "client", get(w.router, "/clients/NOBODY")
     yield "drops", get(w.router, "/drops")
@@ -253,12 +255,31 @@ def check_reported(w, edges):
     # All of it was within the last minute; 10 s after the newest message the shorter window is empty.
     eventually(lambda: answered(w)["last_60s"]["count"] == sent, "the messages in the last minute")
     eventually(lambda: answered(w)["last_10s"]["count"] == 0, "a window of rest", 30)
+    eventually(lambda: not any(edge_rates(w)), "edges at rest")
     for page in [answered(w)] + [get(e, "/stats")["totals"]["latency"]["publish_to_answer"] for e in w.edges]:
         check(page["last_10s"]["p99_us"] == 0 and page["last_60s"]["count"] > 0, f"windows: {page}")
 
 
 def answered(w):
     return get(w.router, "/stats")["totals"]["latency"]["publish_to_answer"]
+
+
+def edge_rates(w):
+    """Messages a second of each edge, from it and to it, which are those of its links."""
+    rates = []
+    for e in get(w.router, "/edges")["edges"]:
+        links = [x["rates"]["10s"] for x in e["links"]]
+        for name, value in e["rates"]["10s"].items():
+            check(abs(value - sum(x[name] for x in links)) < 0.1 * len(links) + 0.1, f"{name} of {e}")
+        rates += [e["rates"]["10s"]["messages_in"], e["rates"]["10s"]["messages_out"]]
+    return rates
+
+
+def check_edges(w):
+    first = get(w.router, "/edges?limit=1")
+    check([e["edge"] for e in first["edges"]] == ["e1"] and first["next"] == "e1", f"a page of one edge: {first}")
+    second = get(w.router, "/edges?limit=1&after=e1")
+    check([e["edge"] for e in second["edges"]] == ["e2"] and second["next"] is None, f"the last page: {second}")
 
 
 def check_questions(w):
@@ -318,6 +339,7 @@ def main():
             check_documentation(w, a.write)
             check_schema(w)
             check_metrics(w)
+            check_edges(w)
             check_questions(w)
             check_numbers(w)
     except Failure as e:

@@ -330,5 +330,6 @@ TEST_CASE("a page that another thread makes is answered when it is made, and wit
   CHECK_THAT(page, StartsWith("HTTP/1.1 500 "));
   CHECK_THAT(page, !Contains("canary"));
   CHECK_THAT(c.get("/made"), Contains("made"));
+  CHECK(server.counters().handler_failures.get() == 1);
   server.stop();
 }

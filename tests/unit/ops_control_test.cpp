@@ -1,10 +1,13 @@
 // The control loop, questions to several threads, and the pulse of a thread.
+#include "common/net/random.hpp"
 #include "common/ops/gather.hpp"
 #include "common/ops/pulse.hpp"
-#include "common/net/random.hpp"
+#include "tests/support/http_get.hpp"
 #include "tests/unit/net_support.hpp"
 
 #include <csignal>
+#include <future>
+#include <sched.h>
 
 using namespace net_test;
 using beeline::ops::control_loop;
@@ -52,6 +55,40 @@ TEST_CASE("gather: every thread answers, the answers come together in the contro
         loop.stop();
       });
   loop.run();
+}
+
+TEST_CASE(
+    "gather: a page of all answers is made by the thread that gives way, and one that fails is counted") {
+  control_loop loop;
+  ops::idle_worker pages;
+  server a, b;
+  const std::vector<core_thread*> threads{a.thread.get(), b.thread.get()};
+  const auto page = [&](bool fails) {
+    return [&, fails](const ops::http_request&, ops::http_responder respond) {
+      ops::respond_gathered(
+          loop, pages, threads, respond, [](scripted_core&, time_point) { return std::string("told"); },
+          [fails](const std::vector<std::string>& answers) {
+            if (fails) throw std::runtime_error("canary");
+            const bool idle = ::sched_getscheduler(0) == SCHED_IDLE;
+            return ops::http_response{200, "text/plain", answers[0] + answers[1] + (idle ? " idle" : "")};
+          });
+    };
+  };
+  ops::admin_server admin("--admin", {"127.0.0.1", 0}, {{"/page", page(false)}, {"/fails", page(true)}});
+  admin.start();
+  const auto port = admin.local_endpoint().port;
+  auto asker = std::async(std::launch::async, [&] {
+    auto answers = std::make_pair(test::http_get(port, "/page"), test::http_get(port, "/fails"));
+    loop.stop();
+    return answers;
+  });
+  loop.run();
+  const auto [told, failed] = asker.get();
+  CHECK(told.status == 200);
+  CHECK(told.body == "toldtold idle");
+  CHECK(failed.status == 500);
+  CHECK(admin.counters().handler_failures.get() == 1);
+  admin.stop();
 }
 
 TEST_CASE("pulse: a thread that does not turn counts as stalled, and recovers") {

@@ -58,6 +58,33 @@ TEST_CASE("shard: answers and messages that were sent before are counted at thei
   }
 }
 
+TEST_CASE("shard: what links have carried is told by link, and lanes from an edge's name on") {
+  two_lanes_with_bob t;
+  test_message m;
+  m.to = "bob";
+  m.number = 1;
+  m.payload = std::string(100, 'x');
+  t.e1.sends(m);
+  const auto totals = t.bench.shard.link_totals();
+  REQUIRE(totals.size() == 2);
+  for (const auto& l : totals) {
+    const bool sender = l.link == t.e1.index;
+    CHECK(l.link == (sender ? t.e1 : t.e2).index);
+    CHECK(l.messages_in == (sender ? 1u : 0u));
+    CHECK(l.messages_out == (sender ? 0u : 1u));
+    CHECK((sender ? l.bytes_in : l.bytes_out) > 100);
+  }
+  const auto behind = t.bench.shard.lanes("e1");
+  REQUIRE(behind.size() == 1);
+  CHECK(behind[0].edge == "e2");
+  CHECK(behind[0].link == t.e2.index);
+  CHECK(t.bench.shard.lanes("e2").empty());
+
+  t.e2.drops();
+  CHECK(t.bench.shard.link_totals().size() == 1);
+  CHECK(t.bench.shard.lanes("e1").at(0).link == no_member); // it lingers
+}
+
 TEST_CASE("shard: each heartbeat that is answered is a round trip") {
   two_joined_lanes t;
   wire::heartbeat beat;
