@@ -21,20 +21,6 @@ ops::http_response health(const edge_server& e) {
   return ops::health_page(stalled);
 }
 
-void ready(edge_server& e, const http_responder& respond) {
-  for (std::size_t k = 0; k < e.lanes().size(); ++k)
-    if (e.lanes()[k]->pulse.stalled())
-      return respond(ops::ready_page("lane " + std::to_string(k) + " does not answer"));
-  ops::gather(
-      e.control(), e.threads(), [](lane& l, time_point) { return l.endpoint().problem(); },
-      [&e, respond](const std::vector<std::string>& problems) {
-        for (std::size_t k = 0; k < problems.size(); ++k)
-          if (!problems[k].empty())
-            return respond(ops::ready_page("lane " + std::to_string(k) + ": " + problems[k]));
-        respond(ops::ready_page(e.open() ? "" : "the MQTT port is about to open"));
-      });
-}
-
 // --- /drops ----------------------------------------------------------------------------------------
 
 void drops(edge_server& e, ops::idle_worker& pages, const ops::http_request& q,
@@ -200,7 +186,8 @@ std::vector<ops::http_route> admin_routes(edge_server& e, const edge_stats& s, o
          respond_later(pages, respond, [&s, admin = counters()] { return s.metrics(admin); });
        }},
       {"/healthz", [&e](const request&, http_responder respond) { respond(health(e)); }},
-      {"/readyz", [&e](const request&, http_responder respond) { ready(e, respond); }},
+      {"/readyz",
+       [&e](const request&, http_responder respond) { respond(ops::ready_page(why_not_ready(e))); }},
       {"/drops", [&](const request& q, http_responder respond) { drops(e, pages, q, respond); }},
       {"/clients", [&](const request& q, http_responder respond) { clients(e, pages, q, respond); }},
       {"/explain/{id}",

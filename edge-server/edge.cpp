@@ -69,6 +69,16 @@ lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
 
 } // namespace
 
+void lane_problem::set(std::string text) {
+  const std::lock_guard lock(mutex_);
+  text_ = std::move(text);
+}
+
+std::string lane_problem::text() const {
+  const std::lock_guard lock(mutex_);
+  return text_.empty() ? "not in sync with every shard" : text_; // it has just become so
+}
+
 edge_server::edge_server(edge_config config, ops::control_loop& control)
     : config_(std::move(config)),
       control_(control), hasher_{link::cluster_secret(config_.program.secret).id_key()},
@@ -127,7 +137,10 @@ void edge_server::stop() {
 }
 
 void edge_server::beat() {
-  for (auto& place : lanes_) place->pulse.beat(*place->thread);
+  for (auto& place : lanes_)
+    place->pulse.beat(*place->thread, [this, p = place.get()](const lane& l) {
+      control_.post([p, text = l.endpoint().problem()] { p->problem.set(text); });
+    });
 }
 
 } // namespace beeline::edge

@@ -16,13 +16,28 @@
 #include "edge-server/config.hpp"
 #include "edge-server/lane.hpp"
 
+#include <mutex>
+
 namespace beeline::edge {
 
 using lane_thread = net::core_thread<lane>;
 
+// Why a lane is not ready, in words. Its thread tells the control loop with each beat, so that a page need
+// not ask it; the text is that old.
+class lane_problem {
+public:
+  void set(std::string text); // control loop
+  std::string text() const;   // any thread
+
+private:
+  mutable std::mutex mutex_;
+  std::string text_;
+};
+
 struct lane_place {
   chunk_pool pool; // outlives the core
   ops::pulse pulse;
+  lane_problem problem;
   const lane* core = nullptr; // in thread; other threads: counters only
   bool was_ready = false;     // control loop only
   std::unique_ptr<lane_thread> thread;

@@ -161,6 +161,7 @@ constexpr ops::rate_source rates[] = {
     {"message_bytes_out", {{{"message_bytes_out"}, {"message_bytes_out_qos0"}}}},
     {"messages_resent", {{{"messages_resent"}}}},
     {"answers_accepted", {{{"answers", "accepted"}}}},
+    {"refused", {{{"outcomes"}}}, {"outcomes", "accepted"}},
     {"drops", {{{"drops"}}}},
     {"socket_bytes_in", {{{"socket_bytes_in"}}}},
     {"socket_bytes_out", {{{"socket_bytes_out"}}}},
@@ -202,6 +203,16 @@ void tell_link_metrics(ops::metrics_page& page, const edge_server& e) {
 
 } // namespace
 
+std::string why_not_ready(const edge_server& e) {
+  for (std::size_t k = 0; k < e.lanes().size(); ++k) {
+    const lane_place& lane = *e.lanes()[k];
+    const std::string name = "lane " + std::to_string(k);
+    if (lane.pulse.stalled()) return name + " does not answer";
+    if (!lane.core->counters.ready.get()) return name + ": " + lane.problem.text();
+  }
+  return e.open() ? "" : "the MQTT port is about to open";
+}
+
 edge_stats::edge_stats(const edge_server& e)
     : edge_(e), rates_(rates, e.lanes().size()), windows_(e.lanes().size()) {}
 
@@ -238,18 +249,16 @@ ops::http_response edge_stats::page(const ops::admin_counters* admin) const {
   out.value("connections", e.budget().open());
   out.value("connections_max", e.budget().max());
   out.end();
+  ops::tell_ready(out, why_not_ready(e));
   ops::stats_part totals;
-  bool ready = e.open();
   out.array("lanes");
   for (std::size_t k = 0; k < e.lanes().size(); ++k) {
     ops::stats_part part = tell(*e.lanes()[k]);
     windows_.tell(k, part);
     totals.add(part);
-    ready = ready && e.lanes()[k]->core->counters.ready.get() != 0;
     tell_lane(out, k, part);
   }
   out.end();
-  out.value("ready", ready);
   out.object("totals");
   tell_part(out, totals);
   rates_.tell_all(out);

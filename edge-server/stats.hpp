@@ -8,6 +8,8 @@
 
 namespace beeline::edge {
 
+std::string why_not_ready(const edge_server& e); // empty: ready
+
 class edge_stats {
 public:
   explicit edge_stats(const edge_server& e);

@@ -95,6 +95,7 @@ constexpr ops::rate_source rates[] = {
     {"message_bytes_in", {{{"message_bytes_in"}}}},
     {"message_bytes_out", {{{"message_bytes_out"}}}},
     {"answers_accepted", {{{"answers", "accepted"}}}},
+    {"refused", {{{"answers"}}}, {"answers", "accepted"}},
     {"drops", {{{"drops"}}}},
     {"messages_resent_in", {{{"messages_resent_in"}}}},
     {"registrations", {{{"registrations"}}}},
@@ -109,7 +110,6 @@ void tell_part(json_text& out, const ops::stats_part& part) {
 
 } // namespace
 
-// Empty: ready.
 std::string why_not_ready(const router& r) {
   for (std::size_t k = 0; k < r.shards().size(); ++k) {
     if (r.shards()[k]->pulse.stalled()) return "shard " + std::to_string(k) + " does not answer";
@@ -163,7 +163,7 @@ ops::http_response router_stats::page(const ops::admin_counters* admin) const {
   out.object();
   ops::tell_program(out, "beeline-router");
   out.value("slots", slots_text(r.config().slots.first, r.config().slots.last));
-  out.value("ready", why_not_ready(r).empty());
+  ops::tell_ready(out, why_not_ready(r));
   ops::stats_part totals;
   out.array("shards");
   for (std::size_t k = 0; k < r.shards().size(); ++k) {

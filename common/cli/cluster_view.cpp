@@ -42,6 +42,13 @@ maybe answer_time(const server_view& v, const char* quantile) {
   return number(last, {quantile});
 }
 
+maybe refused(const server_view& v) {
+  const json& answers = at(v.stats.body, {"totals", v.is_router() ? "answers" : "outcomes"});
+  const maybe all = number(answers, {}), accepted = number(answers, {"accepted"});
+  if (!all || !accepted) return {};
+  return *all - *accepted;
+}
+
 namespace {
 // All pages of a router's /edges as one.
 page edges_of(const admin_server& router) {
@@ -57,6 +64,11 @@ page edges_of(const admin_server& router) {
     after = next;
   }
 }
+
+// Older servers say it at /readyz alone.
+std::string why_not_ready(const admin_server& server, const json& stats) {
+  return stats.contains("why_not_ready") ? text(stats, {"why_not_ready"}) : server.get("/readyz").problem;
+}
 } // namespace
 
 server_view look(const admin_server& server) {
@@ -69,7 +81,7 @@ server_view look(const admin_server& server) {
     v.why_not_ready = v.stats.problem;
     return v;
   }
-  v.why_not_ready = server.get("/readyz").problem;
+  v.why_not_ready = why_not_ready(server, v.stats.body);
   if (!v.is_router()) return v;
   v.edges = edges_of(server);
   return v;
@@ -86,6 +98,7 @@ bool all_ready(const std::vector<server_view>& views) {
 json to_json(const server_view& v) {
   json j{{"admin", v.admin}, {"reachable", v.reachable()}, {"ready", v.ready()}};
   if (!v.why_not_ready.empty()) j["why"] = v.why_not_ready;
+  if (const maybe n = refused(v)) j["refused"] = static_cast<std::uint64_t>(*n);
   if (v.reachable()) j["stats"] = v.stats.body;
   if (!v.tells_edges()) j["edges_problem"] = v.edges.problem;
   if (v.edges.ok()) j["edges"] = list(v.edges.body, "edges");

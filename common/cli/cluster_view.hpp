@@ -1,4 +1,5 @@
-// One look at every admin server given: /stats, /readyz, and of routers /edges. For status and top.
+// One look at every admin server given: /stats, of routers /edges, of older servers /readyz. For status and
+// top.
 #pragma once
 #include "common/cli/admin.hpp"
 
@@ -26,6 +27,10 @@ struct server_view {
 // Of the time from a QoS 1 publish to its answer over the last 10 s: "p50_us", "p99_us". At an edge of its
 // own clients, at a router of all edges'. Nothing when there was no such message.
 maybe answer_time(const server_view& v, const char* quantile);
+
+// QoS 1 messages answered with anything but accepted, since the start: at an edge what its clients were told,
+// at a router what it answered or passed on, put-offs too.
+maybe refused(const server_view& v);
 
 server_view look(const admin_server& server);
 std::vector<server_view> look(const std::vector<admin_server>& servers);

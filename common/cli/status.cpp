@@ -16,13 +16,14 @@ maybe rate(const server_view& v) {
 
 std::string servers_table(const std::vector<server_view>& views) {
   table t({"SERVER", "ADMIN", "STATE", ">UP", "VERSION", ">CLIENTS", ">MESSAGES/S", ">P50", ">P99", ">COPIES",
-           ">DROPS"});
+           ">REFUSED", ">DROPS"});
   for (const server_view& v : views) {
     const json& s = v.stats.body;
     t.row({v.name(), v.admin, v.state(), span_text(number(s, {"uptime_seconds"})), text_or(s, {"version"}),
            count_text(number(s, {"totals", "clients"})), rate_text(rate(v)),
            microseconds_text(answer_time(v, "p50_us")), microseconds_text(answer_time(v, "p99_us")),
-           ratio_text(number(s, {"copies_per_message"})), count_text(number(s, {"totals", "drops"}))});
+           ratio_text(number(s, {"copies_per_message"})), count_text(refused(v)),
+           count_text(number(s, {"totals", "drops"}))});
   }
   return t.text();
 }
@@ -82,7 +83,12 @@ const command status_command{
     "the time from a QoS 1 publish to its answer over the last 10 s, \"-\" without such messages: at an\n"
     "edge of its own clients, at a router of all edges'. Messages in the lanes' lines are since the link\n"
     "came up: FROM IT into the cluster, TO IT to its clients. COPIES is how often a message was written\n"
-    "to owner edges, 1.00 at rest. A number that a server does not tell is \"-\".",
+    "to owner edges, 1.00 at rest. REFUSED are QoS 1 messages since the start that were answered with\n"
+    "anything but accepted: at an edge what its clients were told (nobody, full, unknown, ...), at a\n"
+    "router every such answer, those too that only put off (busy, later, retry, ...) and after which the\n"
+    "edge sends again. DROPS are messages since the start that went no further: at a router of QoS 0\n"
+    "alone, at an edge also QoS 1 ones that it could not take or had to give up. A number that a server\n"
+    "does not tell is \"-\".",
     "  beeline status\n"
     "  beeline status --admin 10.0.0.1:7480 --admin 10.0.0.2:7480 --admin 10.0.0.11:7480\n"
     "  beeline status --json | jq '.servers[] | {admin, ready}'\n"

@@ -6,6 +6,11 @@
 
 namespace beeline::ops {
 
+std::uint64_t rate_source::term::of(const stats_part& part) const {
+  if (name.empty()) return 0;
+  return key.empty() ? part.sum_of(name) : part.value_of(name, key);
+}
+
 rate_meter::rate_meter(std::span<const rate_source> sources) : sources_(sources) {
   CHECK_INVARIANT(sources.size() <= rate_sources_max);
 }
@@ -13,9 +18,10 @@ rate_meter::rate_meter(std::span<const rate_source> sources) : sources_(sources)
 void rate_meter::sample(const stats_part& part, time_point now) {
   instant x;
   x.at = now;
-  for (std::size_t i = 0; i < sources_.size(); ++i)
-    for (const rate_source::term& t : sources_[i].terms)
-      if (!t.name.empty()) x.values[i] += t.key.empty() ? part.sum_of(t.name) : part.value_of(t.name, t.key);
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    for (const rate_source::term& t : sources_[i].terms) x.values[i] += t.of(part);
+    x.values[i] -= sources_[i].less.of(part);
+  }
   const std::lock_guard lock(mutex_);
   ring_[taken_++ % ring_.size()] = x;
 }

@@ -15,13 +15,16 @@
 
 namespace beeline::ops {
 
-// A rate: the sum of some samples of a stats_part. An empty key means all of a family.
+// A rate: the sum of some samples of a stats_part, less one that is among them. An empty key means all of a
+// family; `terms` may have an empty second, `less` an empty name.
 struct rate_source {
   struct term {
     std::string_view name, key = {};
+    std::uint64_t of(const stats_part& part) const;
   };
   std::string_view name;
-  std::array<term, 2> terms{}; // the second may be empty
+  std::array<term, 2> terms{};
+  term less{};
 };
 inline constexpr std::size_t rate_sources_max = 16;
 

@@ -283,6 +283,12 @@ void tell_program(json_text& out, std::string_view program) {
   out.end();
 }
 
+void tell_ready(json_text& out, const std::string& why_not) {
+  out.value("ready", why_not.empty());
+  if (why_not.empty()) out.null("why_not_ready");
+  else out.value("why_not_ready", why_not);
+}
+
 void tell_program(metrics_page& page) {
   const process_stats s = read_process_stats();
   static const metric_labels build{{"version", version()},

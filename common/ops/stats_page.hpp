@@ -117,6 +117,7 @@ void tell_per_write(json_text& out, const stats_part& part, std::uint64_t messag
 void add_io(stats_part& part, const net::io_counters& io);
 void tell_program(json_text& out, std::string_view program); // program, version, build, uptime, process
 void tell_program(metrics_page& page);
+void tell_ready(json_text& out, const std::string& why_not);  // "ready" and "why_not_ready"; empty: ready
 void tell_admin(json_text& out, const admin_counters* admin); // null: nothing
 void tell_admin(metrics_page& page, const admin_counters* admin);
 std::string utc_text(std::chrono::system_clock::time_point t); // "2024-05-01T09:30:00.123Z"

@@ -4,9 +4,9 @@ import { clock, drawn, element, onWidth, set, setText } from "./dom.js";
 
 export const KEEP_MS = 300_000;
 const FIRST_MS = 60_000;
+const lineClass = (line, i) => `line ${line.style ?? "line-" + i}`;
 const GAP_MS = 4500;  // the longest step that is drawn as a line
 const LEFT = 58, RIGHT = 10, TOP = 8, BOTTOM = 22, HEIGHT = 170;
-const LINES_MAX = 6;
 
 // Round numbers from 0 to above `most`; in the unit's own steps, as bytes count in powers of two.
 function ticks(most, base) {
@@ -19,16 +19,21 @@ function ticks(most, base) {
   return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => i * step);
 }
 
+// 0, 1, 10, 100, ... to above `most`, a step each: for what differs a thousandfold and must be seen all the same.
+const powers = (most) =>
+  [0, ...Array.from({ length: 1 + Math.ceil(Math.log10(Math.max(10, most))) }, (_, i) => 10 ** i)];
+const steps = (v) => (v < 1 ? v : 1 + Math.log10(v));
+
 export class Chart {
-  // lines: [{name, value: (sample) => number or null}], or a function of the samples that gives them. nothing: what to
-  // say of a moment without values.
-  constructor({ title, format, lines, base = 1000, least = 0, nothing = "none" }) {
-    Object.assign(this, { title, format, lines, base, least, nothing, samples: [], cursor: null });
+  // lines: [{name, value: (sample) => number or null, style}], or a function of the samples that gives them; without a
+  // style a line has that of its place. nothing: what to say of a moment without values.
+  constructor({ title, format, lines, base = 1000, least = 0, nothing = "none", logarithmic = false, wide = false }) {
+    Object.assign(this, { title, format, lines, base, least, nothing, logarithmic, samples: [], cursor: null });
     this.readout = element("p", { class: "readout" });
     this.legend = element("ul", { class: "legend" });
     this.svg = drawn("svg", { role: "img", tabindex: 0, height: HEIGHT, "aria-label": title });
-    this.node = element("figure", { class: "chart" }, element("figcaption", {}, title), this.svg, this.legend,
-                        this.readout);
+    this.node = element("figure", { class: wide ? "chart wide-chart" : "chart" }, element("figcaption", {}, title),
+                        this.svg, this.legend, this.readout);
     this.svg.addEventListener("pointermove", (e) => this.#point(e));
     this.svg.addEventListener("pointerleave", () => this.#show(null));
     this.svg.addEventListener("blur", () => this.#show(null));
@@ -44,17 +49,18 @@ export class Chart {
   draw() {
     const wide = Math.max(240, Math.floor(this.node.clientWidth));
     const now = this.samples.at(-1)?.at ?? Date.now();
-    this.drawnLines = typeof this.lines === "function" ? this.lines(this.samples).slice(0, LINES_MAX) : this.lines;
+    this.drawnLines = typeof this.lines === "function" ? this.lines(this.samples) : this.lines;
     let most = this.least;
     for (const s of this.samples) for (const l of this.drawnLines) most = Math.max(most, l.value(s) ?? 0);
     const empty = this.samples.length > 0 && !this.samples.some((s) => this.#has(s));
-    const marks = ticks(most, this.base);
+    const marks = this.logarithmic ? powers(most) : ticks(most, this.base);
+    const height = this.logarithmic ? steps : (v) => v;
     const back = this.samples.length && now - this.samples[0].at > FIRST_MS ? KEEP_MS : FIRST_MS;
     this.x = (at) => LEFT + ((at - now + back) / back) * (wide - LEFT - RIGHT);
-    this.y = (v) => HEIGHT - BOTTOM - (v / marks.at(-1)) * (HEIGHT - TOP - BOTTOM);
+    this.y = (v) => HEIGHT - BOTTOM - (height(v) / height(marks.at(-1))) * (HEIGHT - TOP - BOTTOM);
     set(this.svg, { viewBox: `0 0 ${wide} ${HEIGHT}`, width: wide });
     this.svg.replaceChildren(...this.#axes(marks, wide, now, back),
-      ...this.drawnLines.map((l, i) => drawn("path", { class: `line line-${i}`, d: this.#path(l) })),
+      ...this.drawnLines.map((l, i) => drawn("path", { class: lineClass(l, i), d: this.#path(l) })),
       ...(empty ? [drawn("text", { x: LEFT + (wide - LEFT - RIGHT) / 2, y: HEIGHT / 2, class: "nothing middle" },
                          this.nothing)] : []),
       this.mark = drawn("path", { class: "cursor", d: "" }));
@@ -95,7 +101,7 @@ export class Chart {
     this.legendNames = names;
     this.legend.replaceChildren(...this.drawnLines.map((l, i) => element("li", {},
       drawn("svg", { width: 26, height: 8, "aria-hidden": "true" },
-            drawn("path", { class: `line line-${i}`, d: "M0 4H26" })),
+            drawn("path", { class: lineClass(l, i), d: "M0 4H26" })),
       " " + l.name)));
   }
 

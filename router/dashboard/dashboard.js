@@ -1,6 +1,8 @@
 // The router's dashboard: asks /stats and /edges once a second, /drops every other time, and shows what they say.
 import { Chart, KEEP_MS } from "./charts.js";
 import { Edges } from "./edges.js";
+import { linesByKind, perSecond } from "./kinds.js";
+import { Page, Panel } from "./panels.js";
 import { Picture, stateText } from "./picture.js";
 import { dropCells, lookUp } from "./lookup.js";
 import { ask, askAll, repeat } from "./poll.js";
@@ -18,22 +20,15 @@ const charts = [
     { name: "p50", value: (s) => s.answered.p50 }, { name: "p99", value: (s) => s.answered.p99 }] }),
   new Chart({ title: "Round trip of links, last 10 s", format: micros, least: 100, nothing: "no links", lines: [
     { name: "p50", value: (s) => s.roundTrip.p50 }, { name: "p99", value: (s) => s.roundTrip.p99 },
-    { name: "slowest link now", value: (s) => s.slowest }] }),
+    { name: "slowest now", value: (s) => s.slowest }] }),
   new Chart({ title: "Clients", format: count, least: 4, lines: [{ name: "clients", value: (s) => s.clients }] }),
   new Chart({ title: "Memory of queues to links", format: bytes, base: 1024, least: 1024,
               lines: [{ name: "queues", value: (s) => s.queue }] }),
-  new Chart({ title: "Drops a second, by reason (QoS 0)", format: rate, least: 4, nothing: "no drops",
-              lines: dropLines }),
+  new Chart({ title: "QoS 0 drops a second, by reason", format: rate, least: 4, nothing: "no drops",
+              lines: linesByKind((s) => s.drops) }),
+  new Chart({ title: "QoS 1 answers a second, by kind (logarithmic)", format: rate, nothing: "no answers", wide: true,
+              logarithmic: true, lines: linesByKind((s) => s.answers) }),
 ];
-
-// The reasons that occurred while the chart looks back, the most frequent first.
-function dropLines(all) {
-  const totals = {};
-  for (const s of all)
-    for (const [reason, n] of Object.entries(s.drops)) if (n > 0) totals[reason] = (totals[reason] ?? 0) + n;
-  return Object.keys(totals).sort((a, b) => totals[b] - totals[a] || (a < b ? -1 : 1))
-    .map((reason) => ({ name: reason, value: (s) => s.drops[reason] ?? 0 }));
-}
 
 // --- what happened, in words ---
 
@@ -49,18 +44,19 @@ function edgeChanged(edge, before) {
 
 // --- is the router there? ---
 
-let answeredAt = null, silentSince = null, startedAt = null;
+let answeredAt = null, silentSince = null, stats = null; // stats: the newest
 
-function answers(stats) {
-  if (silentSince !== null) happened(`the router answers again, after ${span((Date.now() - silentSince) / 1000)}`);
-  if (startedAt !== null && startedAt !== stats.started) {
-    happened("the router was started anew");
-    before = null;
-  }
-  answeredAt = Date.now(), silentSince = null, startedAt = stats.started;
-  set(byId("state"), { "data-state": stats.ready ? "ready" : "not-ready" });
-  setText(byId("state"), stats.ready ? "● in service" : "◐ warming up: not yet in service");
-  byId("main").classList.remove("stale");
+function showState(state, text) {
+  set(byId("state"), { "data-state": state });
+  setText(byId("state"), text);
+}
+
+function answers(now) {
+  if (silentSince !== null) happened(`the router answers again, after ${span((now - silentSince) / 1000)}`);
+  answeredAt = now, silentSince = null;
+  if (pages.stats.problem !== null) showState("not-known", `▲ state not known: /stats: ${pages.stats.problem}`);
+  else if (stats.ready) showState("ready", "● in service");
+  else showState("not-ready", `◐ not in service: ${stats.why_not_ready}`);
 }
 
 function silent(why) {
@@ -68,39 +64,36 @@ function silent(why) {
     silentSince = answeredAt ?? Date.now();
     happened(`the router is not answering: ${why}`);
   }
-  set(byId("state"), { "data-state": "silent" });
-  setText(byId("state"), `▲ not answering since ${clock(new Date(silentSince))} (${why}); what is below is old`);
-  byId("main").classList.add("stale");
+  showState("silent", `▲ not answering since ${clock(new Date(silentSince))} (${why}); what is below is old`);
 }
 
 // --- numbers ---
 
-let before = null; // drops of the answer before
+let before = null; // counters of the answer before
 
 // Nothing happened: no value, which is not 0.
 const lately = ({ last_10s: l }) => (l.count ? { p50: l.p50_us, p99: l.p99_us } : { p50: null, p99: null });
 
-function sample(stats, now) {
+function sample(now) {
   const t = stats.totals, rates = t.rates["1s"];
   const seconds = before ? (now - before.at) / 1000 : 0;
-  const drops = {};
-  for (const [reason, n] of Object.entries(t.drops))
-    drops[reason] = seconds > 0 ? Math.max(0, n - before.drops[reason]) / seconds : 0;
-  before = { at: now, drops: t.drops };
   samples.push({ at: now, in: rates.messages_in, out: rates.messages_out, answered: lately(t.latency.publish_to_answer),
                  roundTrip: lately(t.latency.link_round_trip), slowest: t.links ? t.link_round_trip_us : null,
-                 clients: t.clients, queue: t.queue_bytes, drops });
+                 clients: t.clients, queue: t.queue_bytes, drops: perSecond(t.drops, before?.drops, seconds),
+                 answers: perSecond(t.answers, before?.answers, seconds) });
+  before = { at: now, drops: t.drops, answers: t.answers };
   while (samples[0].at < now - KEEP_MS) samples.shift();
 }
 
-function showNumbers(stats) {
+function showNumbers() {
   const t = stats.totals, rates = t.rates["1s"];
   setText(byId("about"), `slots ${stats.slots}, version ${stats.version}, up for ${span(stats.uptime_seconds)}`);
-  const tiles = [["in", rate(rates.messages_in), "messages from edges"],
-                 ["out", rate(rates.messages_out), "messages to edges"],
-                 ["answer", micros(lately(t.latency.publish_to_answer).p99), "p99 to the answer"],
-                 ["edges", count(edges.present), "edges"], ["clients", count(t.clients), "clients"],
-                 ["queue", bytes(t.queue_bytes), "queued for links"], ["dropped", rate(rates.drops), "drops"]];
+  const tiles = [["in", rate(rates.messages_in), "messages in"],
+                 ["out", rate(rates.messages_out), "messages out"],
+                 ["answer", micros(lately(t.latency.publish_to_answer).p99), "p99 to answer"],
+                 ["refused", rate(rates.refused), "QoS 1 refused"], ["dropped", rate(rates.drops), "QoS 0 drops"],
+                 ["edges", pages.edges.problem === null ? count(edges.present) : "-", "edges"],
+                 ["clients", count(t.clients), "clients"], ["queue", bytes(t.queue_bytes), "queued for links"]];
   const list = byId("numbers");
   if (!list.childElementCount)
     for (const [id, , name] of tiles)
@@ -108,8 +101,19 @@ function showNumbers(stats) {
   for (const [id, value] of tiles) setText(byId("n-" + id), value);
 }
 
-function showEdges(stats) {
-  picture.update(edges.list(), stats.shards);
+function showStats(told, now) {
+  if (stats !== null && stats.started !== told.started) {
+    happened("the router was started anew");
+    before = null;
+  }
+  stats = told;
+  sample(now);
+  showNumbers();
+  for (const chart of charts) chart.update(samples);
+}
+
+function showEdges() {
+  picture.update(edges.list(), stats?.shards ?? []);
   rows(byId("edges"), edges.list().map((e) => [e.name, stateText(e), String(e.lanes().length), count(e.clients),
     rate(e.fromRate), rate(e.toRate), bytes(e.told.queue_bytes), micros(e.told.round_trip_us)]));
 }
@@ -121,25 +125,37 @@ function showDrops(page) {
 
 // --- the turn ---
 
+const pages = { // edges first: stats counts them
+  edges: new Page("edges", (told, now) => edges.update(told, now, edgeChanged),
+                  { asks: () => askAll("edges", "edges") }),
+  stats: new Page("stats", showStats),
+  drops: new Page("drops", showDrops, { asks: () => ask("drops?limit=50"), every: 2 }),
+};
+const panels = [...document.querySelectorAll("[data-pages]")].map(
+  (section) => new Panel(section, section.dataset.pages.split(" ").map((name) => pages[name])));
 let turns = 0;
 
 async function turn() {
-  try {
-    const [stats, told, drops] = await Promise.all(
-      [ask("stats"), askAll("edges", "edges"), turns++ % 2 === 0 ? ask("drops?limit=50") : null]);
-    const now = Date.now();
-    answers(stats);
-    edges.update(told, now, edgeChanged);
-    sample(stats, now);
-    showNumbers(stats);
-    showEdges(stats);
-    for (const chart of charts) chart.update(samples);
-    if (drops) showDrops(drops);
-    return true;
-  } catch (e) {
-    silent(e.message);
-    return false;
+  const asked = Object.values(pages).filter((p) => p.due(turns));
+  ++turns;
+  const results = await Promise.allSettled(asked.map((p) => p.ask()));
+  const now = Date.now();
+  asked.forEach((p, i) => p.take(results[i], now));
+  const answered = asked.some((p) => p.problem === null);
+  if (answered) {
+    answers(now);
+    try {
+      showEdges();
+    } catch (e) {
+      pages.edges.problem = e.message;
+    }
+  } else {
+    const why = asked[0].problem;
+    for (const p of Object.values(pages)) p.problem ??= why; // those too that were not asked this time
+    silent(why);
   }
+  for (const panel of panels) panel.refresh();
+  return answered;
 }
 
 byId("charts").append(...charts.map((c) => c.node));

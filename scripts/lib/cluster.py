@@ -17,6 +17,20 @@ class Failure(Exception):
     """What went wrong, in one line."""
 
 
+def check(true, what):
+    if not true:
+        raise Failure(what)
+
+
+def eventually(f, what, seconds=20):
+    """What f returned, once that is true."""
+    end = time.monotonic() + seconds
+    while not (found := f()):
+        check(time.monotonic() < end, "it did not come to be: " + (what() if callable(what) else what))
+        time.sleep(0.05)
+    return found
+
+
 class Program:
     """A process whose output is kept; `ports` are what it printed of where it listens."""
 

@@ -64,13 +64,16 @@ TEST_CASE("status: servers, lanes and what is wrong; exit code 1 when something 
   CHECK(good.code == 0);
   CHECK_THAT(good.out, Contains("router 0-2047  " + router.address() + "  ready"));
   CHECK_THAT(good.out, Contains("1 min 15 s"));
-  // Messages a second, times to the answer, copies, drops.
-  CHECK_THAT(good.out, Contains("123  290 us  1.5 ms    1.00      4\n"));
+  // Messages a second, times to the answer, copies, refused (answers but accepted), drops.
+  CHECK_THAT(good.out, Contains("123  290 us  1.5 ms    1.00        6      4\n"));
   CHECK_THAT(good.out, Contains("edge e1"));
+  CHECK_THAT(good.out, Contains("-       -       -       -        8      -\n")); // of its outcomes
   CHECK_THAT(good.out, Contains("in sync        7       30     29  2.0 KiB       85 us\n"));
   CHECK_THAT(good.out, Contains("slots 2048-4095 are served by none of the routers asked"));
   const json j = cli({"status", "--json", "--admin", both}).json();
   CHECK(j["ready"] == true);
+  CHECK(j["servers"][0]["refused"] == 6);
+  CHECK(j["servers"][1]["refused"] == 8);
   CHECK(j["servers"][0]["stats"]["totals"]["clients"] == 7);
   CHECK(j["servers"][0]["edges"][0]["edge"] == "e1");
   CHECK(cli({"status", "--admin", router.address()}).code == 1); // here nobody shows that others serve them
@@ -79,6 +82,17 @@ TEST_CASE("status: servers, lanes and what is wrong; exit code 1 when something 
   const cli_result warming = cli({"status", "--admin", both});
   CHECK(warming.code == 1);
   CHECK_THAT(warming.out, Contains("is not ready: shard 0 is warming up"));
+  // Newer servers say it in /stats: the two cannot differ.
+  json stats = router_pages()["/stats"]["body"];
+  stats["why_not_ready"] = "shard 1 does not answer";
+  router.put("/stats", stats);
+  const cli_result stalled = cli({"status", "--admin", both});
+  CHECK(stalled.code == 1);
+  CHECK_THAT(stalled.out, Contains("is not ready: shard 1 does not answer\n"));
+  CHECK(cli({"status", "--json", "--admin", both}).json()["servers"][0]["why"] == "shard 1 does not answer");
+  stats["why_not_ready"] = nullptr;
+  router.put("/stats", stats);
+  CHECK(cli({"status", "--admin", both}).code == 0);
   const cli_result gone = cli({"status", "--admin", router.address() + ",127.0.0.1:1"});
   CHECK(gone.code == 1);
   CHECK_THAT(gone.out, Contains("127.0.0.1:1 is not reachable: "));
@@ -91,7 +105,7 @@ TEST_CASE("status of a server that tells little shows a dash for each number tha
       {{"/stats", page({{"program", "beeline-edge"}, {"name", "old"}})}, {"/readyz", page(json::object())}});
   const cli_result r = cli({"status", "--admin", bare.address()});
   CHECK(r.code == 0);
-  CHECK_THAT(r.out, Contains("ready   -  -              -           -    -    -       -      -\n"));
+  CHECK_THAT(r.out, Contains("ready   -  -              -           -    -    -       -        -      -\n"));
 }
 
 TEST_CASE("top: rates are differences of two looks, and a server started anew has none yet") {
@@ -107,12 +121,19 @@ TEST_CASE("top: rates are differences of two looks, and a server started anew ha
   CHECK(look_where(R"("in_per_second":0.0)")["p99_us"] == 1500.0);
   auto pages = router_pages();
   pages["/stats"]["body"]["totals"]["messages_in"]["qos1"] = 1020;
+  pages["/stats"]["body"]["totals"]["answers"] = {{"accepted", 1015}, {"nobody", 104}, {"busy", 2}};
   router.put("/stats", pages["/stats"]["body"]);
   REQUIRE(eventually([&] {
     const std::string out = p.out();
     std::istringstream lines(out.substr(0, out.rfind('\n') + 1));
-    for (std::string line; std::getline(lines, line);)
-      if (json::parse(line)["servers"][0]["in_per_second"] > 0.0) return true;
+    for (std::string line; std::getline(lines, line);) {
+      const json now = json::parse(line)["servers"][0];
+      if (now["in_per_second"] == 0.0) continue;
+      // 1,000 messages came in between, of 1,100 answers 100 were no `accepted`.
+      CHECK(now["in_per_second"].get<double>() ==
+            Approx(10 * now["refused_per_second"].get<double>()).epsilon(0.001));
+      return true;
+    }
     return false;
   }));
   pages["/stats"]["body"]["started"] = "2026-01-01T00:01:00.000Z";
@@ -128,6 +149,7 @@ TEST_CASE("top: rates are differences of two looks, and a server started anew ha
   const std::regex head("(^|\n)SERVER +ADMIN");
   CHECK(std::distance(std::sregex_iterator(text.out.begin(), text.out.end(), head), std::sregex_iterator()) ==
         2);
+  CHECK_THAT(text.out, Contains("  REFUSED/S  DROPS/S  "));
 }
 
 TEST_CASE("clients: pages of all edges until the limit, routers left out") {

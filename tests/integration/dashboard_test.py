@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The router's dashboard in a real browser, on a real cluster: it shows edges and rates, looks a client up, tells of
-a killed edge within 4 s and of a router that does not answer, and asks nothing of anybody else.
+a killed edge within 4 s, of refused messages, of a router that does not answer or not all that it is asked, and asks
+nothing of anybody else.
 
     dashboard_test.py --programs build/release
     dashboard_test.py --programs build/release --screenshots docs/pictures --watch 60    the pictures of the docs
@@ -15,7 +16,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(ROOT, "scripts", "lib"), os.path.join(ROOT, "tests", "support")]
 from browser import Browser  # noqa: E402
-from cluster import Cluster, Failure, get, run  # noqa: E402
+from cluster import Cluster, Failure, check, eventually, get, run  # noqa: E402
 
 EDGES, LOAD_CLIENTS = 3, 30
 LOST_WITHIN_MS = 4000
@@ -23,14 +24,11 @@ STOPPED_SECONDS = 3
 EVIL = "<img src=x onerror=problems.push(1)>"  # a client id as good as any other
 EVIL_SENDER = "<svg onload=problems.push(2)>"
 STATE = "document.getElementById('state').dataset.state"
-ANSWERED = ("[...document.querySelectorAll('.chart')].find((c) => "
-            "c.querySelector('figcaption').textContent.startsWith('Publish to answer'))")
+CHART = ("[...document.querySelectorAll('.chart')].find((c) => "
+         "c.querySelector('figcaption').textContent.startsWith('%s'))")
+ANSWERED, ANSWERS = CHART % "Publish to answer", CHART % "QoS 1 answers"
+OLD = "[...document.querySelectorAll('[data-pages]')].map((s) => s.classList.contains('old'))"
 EDGE = "document.querySelector(`#picture .edge[data-edge=\"${arguments[0]}\"]`)"
-
-
-def check(true, what):
-    if not true:
-        raise Failure(what)
 
 
 class World:
@@ -59,6 +57,11 @@ class World:
         self.c.start("sub", "mosquitto_sub", "-V", "mqttv5", "-i", EVIL, "-t", "@/#", "-h", "127.0.0.1", "-p",
                      self.mqtt[0].rpartition(":")[2])
 
+    def refuse(self):
+        """Some QoS 1 messages a second to nobody, until the end."""
+        self.c.start("refused", self.c.program("beeline"), "send", "NOBODY", "hi", "--edge", self.mqtt[1], "--count",
+                     "1000000", "--interval", "400ms")
+
     def to_nobody(self):
         code, out = run("mosquitto_pub", "-V", "mqttv5", "-i", EVIL_SENDER, "-q", "0", "-t", "@/NOBODY", "-m", "hi",
                         "-h", "127.0.0.1", "-p", self.mqtt[0].rpartition(":")[2])
@@ -82,13 +85,58 @@ def shows_the_time_to_the_answer(w, b):
                             .test(c.querySelector(".readout").textContent) &&
                             /^[\\d.]+ .?s$/.test(document.getElementById("n-answer").textContent)""",
                  "the time to the answer")
-    time.sleep(3)  # what edges say comes a second later
-    router = get(w.admin, "/stats")["totals"]["latency"]["publish_to_answer"]["last_10s"]
-    edges = [get(a, "/stats")["totals"]["latency"]["publish_to_answer"]["last_10s"] for a in w.edge_admins]
-    told = sum(e["count"] for e in edges)
-    check(0.5 * told < router["count"] < 1.5 * told, f"the router says {router}, the edges say {edges}")
-    check(min(e["p50_us"] for e in edges) <= router["p50_us"] <= max(e["p50_us"] for e in edges) * 2,
-          f"the router says {router}, the edges say {edges}")
+    said = {}
+
+    def same():  # what edges say comes a second later
+        said["router"], *edges = [get(a, "/stats")["totals"]["latency"]["publish_to_answer"]["last_10s"]
+                                  for a in [w.admin] + w.edge_admins]
+        said["edges"] = edges
+        told = sum(e["count"] for e in edges)
+        return (0.5 * told < said["router"]["count"] < 1.5 * told and min(e["p50_us"] for e in edges)
+                <= said["router"]["p50_us"] <= max(e["p50_us"] for e in edges) * 2)
+
+    eventually(same, lambda: f"router and edges tell the same time to the answer: {said}")
+
+
+def tells_of_refused_messages(w, b):
+    check(b.run("return document.getElementById('n-refused').textContent") == "0/s", "something is refused already")
+    w.refuse()
+    b.eventually("return parseFloat(document.getElementById('n-refused').textContent) > 0", "refused messages a second")
+    b.eventually(f"""const c = {ANSWERS};
+                     return [...c.querySelectorAll(".legend li")].map((l) => l.textContent.trim()).join() ===
+                                "accepted,nobody" && / accepted [\\d.]+k?\\/s, nobody [\\d.]+\\/s$/
+                                .test(c.querySelector(".readout").textContent)""", "answers by kind")
+
+
+def kinds_keep_their_colours(w, b):
+    """The page's own module, with the kinds and reasons that the router has: alone and all at once."""
+    totals = get(w.admin, "/stats")["totals"]
+    for family, named in (("answers", 12), ("drops", 10)):
+        found = b.run("""const { linesByKind } = await import("/dashboard/kinds.js");
+            const drawn = (rates) => linesByKind((s) => s)([rates]).map((l) => [l.name, l.style, l.value(rates)]);
+            const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+            document.body.append(svg);
+            const look = ([name, style]) => {
+              const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+              path.setAttribute("class", "line " + style);
+              svg.append(path);
+              const { stroke, strokeDasharray } = getComputedStyle(path);
+              return stroke + " " + strokeDasharray;
+            };
+            const all = drawn(Object.fromEntries(arguments[0].map((n) => [n, 1])));
+            const looks = all.map(look);
+            svg.remove();
+            return { all, looks, alone: arguments[0].flatMap((n) => drawn({ [n]: 1 })),
+                     strange: drawn({ nobody: 1, new_one: 2, other_one: 3 }) };""", list(totals[family]))
+        names = [n for n, _, _ in found["all"] if n != "other"]
+        check(len(names) == named, f"{family} with a colour: {names}")
+        check(len(set(found["looks"])) == len(found["all"]), f"{family} that look alike: {found['looks']}")
+        styles = {n: s for n, s, _ in found["all"]}
+        check(all(styles[n] == s for n, s, _ in found["alone"]) and len(found["alone"]) == len(totals[family]),
+              f"{family} alone look otherwise: {found['alone']}, {styles}")
+        others = [v for n, _, v in found["all"] if n == "other"]
+        check(sum(others) == len(totals[family]) - named, f"other {family}: {others}")
+        check([x[::2] for x in found["strange"]] == [["nobody", 1], ["other", 5]], f"unheard-of: {found['strange']}")
 
 
 def shows_the_cluster(b):
@@ -133,7 +181,7 @@ def markup_stays_text(b):
 def charts_have_values(b):
     b.eventually("""const d = [...document.querySelectorAll(".chart")].map((c) =>
                         c.querySelector(".line")?.getAttribute("d"));
-                    return d.length === 6 && d.every((x) => x && x.split("L").length > 3)""", "six charts with lines")
+                    return d.length === 7 && d.every((x) => x && x.split("L").length > 3)""", "seven charts with lines")
     b.type(".chart svg", "\ue012")  # the left arrow
     moment = b.run("return document.querySelector('.chart .readout').textContent")
     check(moment[2] == ":" and "in, from edges" in moment, f"the arrow key reads: {moment}")
@@ -175,14 +223,86 @@ def tells_of_a_silent_router(w, b):
         b.eventually(f"return {STATE} === 'silent' && document.getElementById('state').textContent"
                      ".includes('not answering since')", "that the router is not answering")
         silent = time.monotonic() - began
+        check(b.run(f"return {OLD}.every((old) => old)"), "a panel does not say that it is old")
         time.sleep(max(0, began + STOPPED_SECONDS - time.monotonic()))
     finally:
         os.kill(w.router.process.pid, signal.SIGCONT)
     b.eventually(f"return {STATE} === 'ready'", "that the router is back")
     b.eventually("return document.querySelectorAll('#picture .edge[data-state=in-sync]').length === 2",
                  "both edges in sync again")
-    check(not b.run("return document.getElementById('main').classList.contains('stale')"), "it still looks old")
+    b.eventually(f"return !{OLD}.some((old) => old)", "that nothing is old any more")
     return silent
+
+
+FAILING = """
+    window.failing = {};
+    const real = window.fetch;
+    window.fetch = (url, options) => (failing[url.split("?")[0]] ?? real)(url, options, real);"""
+FAILED = "async () => Response.json({ error: 'made to <fail>' }, { status: 500 })"
+GOES_ON = {"stats": "document.querySelector('.chart .line').getAttribute('d')",
+           "edges": "document.querySelector('#edges tbody').textContent",
+           "drops": "document.querySelector('#drops tbody').textContent"}
+
+
+def one_failing_page_hides_no_other(b):
+    b.run(FAILING)
+    for page in GOES_ON:
+        b.run(f"failing[arguments[0]] = {FAILED}", page)
+        b.eventually("""return [...document.querySelectorAll("[data-pages]")].every((s) =>
+                            s.classList.contains("old") === s.dataset.pages.split(" ").includes(arguments[0]) &&
+                            s.classList.contains("old") === /^▲ Old: .* since \\d\\d:\\d\\d:\\d\\d \\(made to <fail>\\)\\.$/
+                                .test(s.querySelector(".trouble").textContent))""", f"that what /{page} says is old",
+                     page)
+        state = ("not-known", "▲ state not known: /stats: made to <fail>") if page == "stats" else ("ready", "● in service")
+        b.eventually("""const s = document.getElementById("state");
+                        return s.dataset.state === arguments[0] && s.textContent === arguments[1]""",
+                     f"the state {state} without /{page}", *state)
+        check(b.run("return document.querySelectorAll('#picture .edge').length") >= 2, f"no picture without /{page}")
+        for other in set(GOES_ON) - {page}:
+            before = b.run(f"return {GOES_ON[other]}")
+            b.eventually(f"return {GOES_ON[other]} !== arguments[0]", f"/{other} going on without /{page}", before)
+        b.run("delete failing[arguments[0]]", page)
+        b.eventually(f"return {STATE} === 'ready' && !{OLD}.some((old) => old)", f"/{page} as back")
+
+
+def says_why_it_is_not_ready(b):
+    why = "shard 1 is <b>warming up</b>"
+    b.run("""failing.stats = async (url, options, real) => {
+        const page = await (await real(url, options)).json();
+        return Response.json({ ...page, ready: false, why_not_ready: arguments[0] });
+    };""", why)
+    b.eventually(f"return {STATE} === 'not-ready' && document.getElementById('state').textContent === arguments[0]",
+                 "why the router is not in service", "◐ not in service: " + why)
+    b.run("delete failing.stats")
+
+
+def turns_the_pages_of_a_long_list(b):
+    """The router's /edges, made to come one by one."""
+    b.run("""window.turned = [];
+        failing.edges = (url, options, real) => {
+          turned.push(new URL(url, location).searchParams.get("after"));
+          return real(url.replace("limit=1000", "limit=1"), options);
+        };""")
+    b.eventually("return turned.length > 4", "pages being turned")
+    asked = b.run("return turned.slice(0, 3)")
+    check(asked == [None, "e1", None], f"pages behind {asked} were asked for")
+    check(b.run("return document.querySelectorAll('#picture .edge[data-state=in-sync]').length") == 2,
+          "the picture has not both edges")
+    b.run("delete failing.edges")
+
+
+def says_what_is_missing(w, b):
+    """A page that has never been answered."""
+    script = b.cdp("Page.addScriptToEvaluateOnNewDocument", source=FAILING + f"failing.edges = {FAILED};")["identifier"]
+    b.open(w.url)
+    b.eventually(f"""return {STATE} === "ready" && document.querySelector(".old .trouble")?.textContent ===
+                        "▲ Missing: no answer from /edges yet (made to <fail>)." &&
+                        document.querySelectorAll(".old").length === 1 &&
+                        document.getElementById("n-edges").textContent === "-" &&
+                        document.querySelectorAll("#picture .shard").length === 2""", "that the edges alone are missing")
+    b.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    b.open(w.url)
+    b.eventually(f"return {STATE} === 'ready' && document.querySelectorAll('#picture .edge').length >= 2", "all again")
 
 
 def fits_narrow_and_dark(b):
@@ -261,14 +381,20 @@ def main():
             shows_the_time_to_the_answer(w, b)
             w.to_nobody()
             markup_stays_text(b)
+            tells_of_refused_messages(w, b)
+            kinds_keep_their_colours(w, b)
             looks_up_clients(b)
             charts_have_values(b)
             watch(b, a.watch, w.to_nobody)
-            b.screenshot(os.path.join(folder, "dashboard.png"), 1150)
+            b.screenshot(os.path.join(folder, "dashboard.png"), 1400)
             lost = tells_of_a_killed_edge(w, b)
             watch(b, a.watch / 6, lambda: None)
             b.screenshot(os.path.join(folder, "dashboard-edge-killed.png"), 620)
             silent = tells_of_a_silent_router(w, b)
+            one_failing_page_hides_no_other(b)
+            turns_the_pages_of_a_long_list(b)
+            says_why_it_is_not_ready(b)
+            says_what_is_missing(w, b)
             fits_narrow_and_dark(b)
             stays_small_with_many_edges(b)
             asks_nobody_else(w, b)

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -21,23 +20,12 @@ import jsonschema
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "scripts", "lib"))
-from cluster import Cluster, Failure, get, run  # noqa: E402
+from cluster import Cluster, Failure, check, eventually, get, run  # noqa: E402
 
 SCHEMA = os.path.join(ROOT, "docs", "stats.schema.json")
 METRICS = os.path.join(ROOT, "docs", "metrics.md")
 SUBSCRIBERS = 5
-
-
-def check(true, what):
-    if not true:
-        raise Failure(what)
-
-
-def eventually(f, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not f():
-        check(time.monotonic() < end, "it did not come to be: " + what)
-        time.sleep(0.05)
+REFUSED = 140  # in a minute they are more than one a second
 
 
 def text(port, path):
@@ -260,6 +248,26 @@ def check_reported(w, edges):
         check(page["last_10s"]["p99_us"] == 0 and page["last_60s"]["count"] > 0, f"windows: {page}")
 
 
+def check_refused(w):
+    """QoS 1 messages to nobody are counted and have a rate, at the edge that told it and at the router."""
+    servers = [w.router] + w.edges
+    def counted():
+        page = json.loads(run(w.c.program("beeline"), "status", "--json", "--admin",
+                              ",".join(f"127.0.0.1:{p}" for p in servers))[1])
+        return [s["refused"] for s in page["servers"]]
+    before = counted()
+    check(before[1:] == [1, 1], f"refused before: {before}")
+    code, out = run(w.c.program("beeline"), "send", "NOBODY", "hi", "--count", str(REFUSED), "--edge",
+                    f"127.0.0.1:{w.mqtt[0]}")
+    check(code == 3, f"beeline send said: {out}")
+    check(counted() == [before[0] + REFUSED, 1 + REFUSED, 1], f"refused: {counted()}, before {before}")
+    for port in (w.router, w.edges[0]):
+        eventually(lambda p=port: get(p, "/stats")["totals"]["rates"]["60s"]["refused"] >= REFUSED / 70, "the rate")
+    rates = [r for p in servers for part in ("shards", "lanes") for r in get(p, "/stats").get(part, [])]
+    check(sum(r["rates"]["60s"]["refused"] > 1 for r in rates) == 2, "one shard and one lane refused")
+    check(get(w.edges[1], "/stats")["totals"]["rates"]["60s"]["refused"] < 1, "the other edge refused nothing")
+
+
 def answered(w):
     return get(w.router, "/stats")["totals"]["latency"]["publish_to_answer"]
 
@@ -342,6 +350,7 @@ def main():
             check_edges(w)
             check_questions(w)
             check_numbers(w)
+            check_refused(w)
     except Failure as e:
         print(f"stats_pages: {e}", file=sys.stderr)
         return 1

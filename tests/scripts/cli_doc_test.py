@@ -53,7 +53,8 @@ EXACT = [
     r'^answers +\{.*\}$',
 ]
 # Columns whose numbers do count, by their heads. Numbers end where the head ends.
-EXACT_COLUMNS = {"CLIENTS", "COPIES", "DROPS", "DROPS/S", "LANE", "SHARD", "MQTT", "IN FLIGHT", "PENDING", "UNSENT"}
+EXACT_COLUMNS = {"CLIENTS", "COPIES", "REFUSED", "REFUSED/S", "DROPS", "DROPS/S", "LANE", "SHARD", "MQTT",
+                 "IN FLIGHT", "PENDING", "UNSENT"}
 
 
 def kept(text):

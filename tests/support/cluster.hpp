@@ -41,13 +41,21 @@ public:
   }
   bool ready() const { return get("/readyz").status == 200; }
   bool becomes_ready() const {
-    return eventually([this] { return ready(); });
+    return eventually([this] {
+      const nlohmann::json stats = json("/stats");
+      return ready() && stats["ready"] == true && stats["why_not_ready"].is_null();
+    });
   }
-  // /readyz says why not, in words that contain `words`.
+  // /readyz says why not, in words that contain `words`, and /stats says the same.
   bool is_not_ready_because(const std::string& words) const {
+    const auto has = [&](const nlohmann::json& why) {
+      return why.is_string() && why.get<std::string>().find(words) != std::string::npos;
+    };
     return eventually([&] {
       const auto a = get("/readyz");
-      return a.status == 503 && a.body.find(words) != a.body.npos;
+      const nlohmann::json stats = json("/stats");
+      return a.status == 503 && has(nlohmann::json::parse(a.body)["why"]) && stats["ready"] == false &&
+             has(stats["why_not_ready"]);
     });
   }
 

@@ -86,6 +86,7 @@ inline std::map<std::string, json> router_pages() {
                            {"totals",
                             {{"clients", 7},
                              {"messages_in", {{"qos0", 10}, {"qos1", 20}}},
+                             {"answers", {{"accepted", 15}, {"nobody", 4}, {"busy", 2}}},
                              {"drops", {{"nobody", 3}, {"full", 1}}},
                              {"latency", {{"publish_to_answer", answer_times(40)}}},
                              {"rates", {{"1s", {{"messages_in", 123}}}}}}}})},
@@ -102,7 +103,9 @@ inline std::map<std::string, json> router_pages() {
 }
 
 inline std::map<std::string, json> edge_pages(const std::string& name) {
-  return {{"/stats", page({{"program", "beeline-edge"}, {"name", name}, {"totals", {{"clients", 7}}}})},
+  return {{"/stats", page({{"program", "beeline-edge"},
+                           {"name", name},
+                           {"totals", {{"clients", 7}, {"outcomes", {{"accepted", 9}, {"full", 8}}}}}})},
           {"/readyz", page({{"ready", true}})}};
 }
 

@@ -108,6 +108,15 @@ TEST_CASE("pulse: a thread that does not turn counts as stalled, and recovers") 
   CHECK(beats(false));
 }
 
+TEST_CASE("pulse: each question looks at the core in its own thread") {
+  ops::pulse pulse;
+  std::promise<std::thread::id> looked;
+  server s;
+  pulse.beat(*s.thread, [&](const scripted_core&) { looked.set_value(std::this_thread::get_id()); });
+  CHECK(looked.get_future().get() != std::this_thread::get_id());
+  CHECK(eventually([&] { return pulse.stalled_for() == duration::zero(); }));
+}
+
 TEST_CASE("random numbers of the system differ") {
   CHECK(net::random_number() != net::random_number());
   CHECK(net::random_bytes<32>() != net::random_bytes<32>());

@@ -15,6 +15,7 @@ constexpr rate_source sources[] = {
     {"messages_in", {{{"messages_in"}}}},
     {"accepted", {{{"answers", "accepted"}}}},
     {"both", {{{"messages_in"}, {"sent"}}}},
+    {"refused", {{{"answers"}}}, {"answers", "accepted"}},
 };
 
 struct sampled {
@@ -66,13 +67,14 @@ TEST_CASE("rates: nothing was sampled, or once: all are 0") {
   CHECK(s.rate("1s") == 0);
 }
 
-TEST_CASE("rates: families add up or are told by key, several counters add up") {
+TEST_CASE("rates: families add up, are told by key or less one, several counters add up") {
   sampled s;
   s.meter.sample(s.part(), s.now);
   s.second(100);
   CHECK(s.rate("1s") == 100);
   CHECK(s.rate("1s", "accepted") == 10);
   CHECK(s.rate("1s", "both") == 101);
+  CHECK(s.rate("1s", "refused") == 1000);
 }
 
 TEST_CASE("rates: a burst leaves the windows one after the other") {
