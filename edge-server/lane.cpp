@@ -115,7 +115,8 @@ void lane::refuse_registration(session& s, close_reason why, reason say, std::st
   close_session(s, why, reason::success);
 }
 
-// A CONNECT that was refused, for /drops; without an id that of the session.
+// A CONNECT, or the registration of a session over a new link, that was refused, for /drops; without an id
+// that of the session.
 void lane::remember_refusal(const session& s, std::string_view why, std::string_view id) {
   if (const link::client* c = endpoint_.find(s.client); c && id.empty()) id = c->id;
   endpoint_.drops.put(drop_kind::connect, why, id, {}, drop_record::no_qos, last_time_);
@@ -303,23 +304,15 @@ void lane::on_registered(handle h, time_point now) {
   update_reading(s);
 }
 
-void lane::on_kicked(handle h, time_point) {
+void lane::on_kicked(handle h, close_reason why, time_point) {
   const std::uint32_t i = session_of(h);
   if (i == none) return;
   session& s = sessions_[i];
-  counters.takeovers.add();
-  close_session(s, close_reason::taken_over, reason::session_taken_over);
-}
-
-// Its shard is full. A session that had its CONNACK can come to that too: the shard has restarted.
-void lane::on_refused(handle h, time_point) {
-  const std::uint32_t i = session_of(h);
-  if (i == none) return;
-  session& s = sessions_[i];
-  constexpr std::string_view text = "the router has as many clients as it may";
-  if (s.st == session::state::registering)
-    refuse_registration(s, close_reason::registration_refused, reason::quota_exceeded, text);
-  else close_session(s, close_reason::registration_refused, reason::quota_exceeded, text);
+  if (why == close_reason::taken_over) return close_session(s, why, reason::session_taken_over);
+  const reason say = why == close_reason::registration_busy ? reason::server_busy : reason::quota_exceeded;
+  if (s.st == session::state::registering) return refuse_registration(s, why, say, text_of(why));
+  remember_refusal(s, name_of(why), {}); // it had its CONNACK: the shard has restarted
+  close_session(s, why, say, text_of(why));
 }
 
 } // namespace beeline::edge

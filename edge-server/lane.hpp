@@ -37,7 +37,8 @@ struct lane_counters {
   counter connections, sessions, prelogin_bytes, ready;      // now
   counter output_bytes, waiting_bytes;                       // now
   counter output_bytes_high_water, waiting_bytes_high_water; // at the end of turns
-  counter connects, connects_refused, takeovers;
+  counter connects, connects_refused;
+  counter takeovers;                     // by a session of this lane; the endpoint counts the others
   counter publishes[3], publish_bytes;   // from clients, by QoS; payload bytes
   counter deliveries[2], delivery_bytes; // to clients, by QoS
   counter outcomes[answer_count];        // final answers told to publishers
@@ -76,8 +77,7 @@ public:
 
   // --- host of the endpoint ---
   void on_registered(handle h, time_point now);
-  void on_kicked(handle h, time_point now);
-  void on_refused(handle h, time_point now);
+  void on_kicked(handle h, close_reason why, time_point now);
   answer deliver(handle h, const wire::message_view& m, time_point now);
   void on_outcome(const link::outbox::outcome& o, time_point now);
   void on_link_drained(std::uint16_t link, time_point now);

@@ -234,7 +234,7 @@ private:
   void settle(id_hash h, time_point now);
   void ask(id_hash h, const claim& owner, const claim& claimant);
   void kick(id_hash h, const claim& loser, std::string_view claimant);
-  void refuse(id_hash h, const claim& mine, std::string_view id, time_point now);
+  void refuse(id_hash h, const claim& mine, std::string_view id, close_reason why, time_point now);
   void confirm(claim& c, time_point now);
   void set_entry(id_hash h, const presence_entry& e);
   void erase_entry(id_hash h);

@@ -61,7 +61,8 @@ void shard::on_claim(peer& p, const wire::registration& r, time_point now) {
       !free && e->link != contested_mark && members_[e->link].of == p.of && e->owner_handle == r.client;
   // Only the owner so far, or anybody while we warm up, is believed when it was the owner.
   if (!warming_ && !same_session && (free || e->link != contested_mark)) mine.since = 0;
-  if (!e && table_.size() >= config_.clients_max) return refuse(h, mine, r.id, now);
+  if (!e && table_.size() >= config_.clients_max)
+    return refuse(h, mine, r.id, close_reason::registration_refused, now);
   if (free || same_session || plant.collision_overwrites) {
     set_entry(h, {mine.h, mine.link, mine.connected});
     return confirm(mine, now);
@@ -93,7 +94,7 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
   if (fresh) {
     if (contests_.size() > config_.contested_max) {
       contests_.erase(it);
-      return refuse(h, mine, mine.id, now);
+      return refuse(h, mine, mine.id, close_reason::registration_busy, now);
     }
     claim owner;
     owner.link = e->link;
@@ -153,16 +154,16 @@ void shard::kick(id_hash h, const claim& loser, std::string_view claimant) {
 }
 
 // A limit leaves no room for the claim: its lane tells the client so.
-void shard::refuse(id_hash h, const claim& mine, std::string_view id, time_point now) {
+void shard::refuse(id_hash h, const claim& mine, std::string_view id, close_reason why, time_point now) {
   counters.claims_refused.add();
-  drops_.put(drop_kind::connect, name_of(close_reason::registration_refused), id, {}, drop_record::no_qos,
-             now);
+  drops_.put(drop_kind::connect, name_of(why), id, {}, drop_record::no_qos, now);
   peer& p = *members_[mine.link].p;
   wire::kick k;
   k.hash = h;
   k.client = mine.h;
   // A lane of an earlier version takes it for a session elsewhere that won.
-  k.wish = p.handshake.version() >= wire::version_with_refusals ? wire::kick::refuse : wire::kick::close;
+  if (p.handshake.version() >= wire::version_with_refusals)
+    k.wish = why == close_reason::registration_busy ? wire::kick::busy : wire::kick::full;
   k.claimant = id;
   k.put(p.kicks.next(p.urgent()));
   touch(p);

@@ -21,7 +21,8 @@ namespace beeline {
   X(connect_refused, "CONNECT refused")                                                                      \
   X(connect_timeout, "no whole CONNECT in time")                                                             \
   X(not_registered, "no shard answered the registration in time")                                            \
-  X(registration_refused, "the shard has as many clients as it may")                                         \
+  X(registration_refused, "the router has as many clients as it may")                                        \
+  X(registration_busy, "too many client ids are claimed twice at this moment")                               \
   X(keep_alive_timeout, "nothing heard for 1.5 x keep-alive")                                                \
   X(taken_over, "the client connected elsewhere")                                                            \
   X(message_refused, "a 3.1.1 publish was refused")                                                          \

@@ -35,6 +35,14 @@ bool valid_channel(std::string_view s) {
          s.find_first_of("+#") == std::string_view::npos;
 }
 
+errc code_of(close_reason why) {
+  switch (why) {
+  case close_reason::registration_refused: return errc::router_full;
+  case close_reason::registration_busy: return errc::router_busy;
+  default: return errc::taken_over;
+  }
+}
+
 bool put_properties(std::string& to, const properties& p) {
   using enum wire::property_id;
   if (p.is_text) wire::put_flag(to, payload_format, true);
@@ -159,15 +167,16 @@ void lane_core::on_registered(handle h, time_point) {
   tell_registration(clients_[h.index], {}, handle_of(h));
 }
 
-void lane_core::on_kicked(handle h, time_point now) {
+void lane_core::on_kicked(handle h, close_reason why, time_point now) {
   client_state& s = clients_[h.index];
+  const error_code ec = code_of(why);
   const std::string id = s.id;
   const bool was_attaching = static_cast<bool>(s.attaching); // then that says so
   endpoint_.detach(h, now);
-  forget(s, errc::kicked);
+  forget(s, ec);
   if (was_attaching || !handlers_.on_kicked) return;
   // Behind the completion of async_attach, which may have been posted a moment ago.
-  post([this, c = handle_of(h), id] { guarded(handlers_.on_kicked, c, std::string_view(id)); });
+  post([this, ec, c = handle_of(h), id] { guarded(handlers_.on_kicked, ec, c, std::string_view(id)); });
 }
 
 void lane_core::wait_ready(wait_done done) {
@@ -350,6 +359,7 @@ statistics lane_core::count() const {
   s.dropped = dropped_ + e.drops[static_cast<std::size_t>(drop_reason::not_here)].get();
   s.handler_failures = handler_failures_;
   s.link_losses = e.link_losses.get(), s.takeovers = e.takeovers.get();
+  s.registrations_refused = e.refused.get();
   std::copy(std::begin(receipts_by_outcome_), std::end(receipts_by_outcome_), s.receipts.begin());
   std::copy(std::begin(refused_), std::end(refused_), s.refused.begin());
   endpoint_.board.for_each([&](const link_stats& l) {

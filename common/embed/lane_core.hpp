@@ -44,7 +44,7 @@ public:
 
   // --- host of the endpoint ---
   void on_registered(handle h, time_point now);
-  void on_kicked(handle h, time_point now);
+  void on_kicked(handle h, close_reason why, time_point now);
   answer deliver(handle h, const wire::message_view& m, time_point now);
   void on_outcome(const outbox::outcome& o, time_point now);
   void on_link_drained(std::uint16_t link, time_point now);

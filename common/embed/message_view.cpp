@@ -83,7 +83,9 @@ struct link_category final : boost::system::error_category {
     case errc::invalid_message: return "the message has no destination, or a field that cannot be sent";
     case errc::would_block: return "queues are full: wait for want_more";
     case errc::not_ready: return "no link to the recipient's router";
-    case errc::kicked: return "the id was attached elsewhere";
+    case errc::taken_over: return "the id was attached elsewhere";
+    case errc::router_full: return std::string(beeline::text_of(close_reason::registration_refused));
+    case errc::router_busy: return std::string(beeline::text_of(close_reason::registration_busy));
     case errc::shutting_down: return "the lane is being shut down";
     case errc::outcome_unknown:
       return "the session or the lane ended before the message was answered: it may have been taken";

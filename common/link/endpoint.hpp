@@ -11,8 +11,8 @@
 //
 // `Host` is a concrete class; calls to it are plain calls:
 //   void on_registered(handle, time_point);           it can be reached now
-//   void on_kicked(handle, time_point);               another session of the id won; detach it
-//   void on_refused(handle, time_point);              its shard is full; detach it (without: on_kicked)
+//   void on_kicked(handle, close_reason, time_point); its shard ends it: detach it. taken_over, or at a limit
+//                                                     of the shard's registration_refused, registration_busy
 //   answer deliver(handle, const wire::message_view&, time_point);  accepted, full, refused, expired
 //   void on_outcome(const outbox::outcome&, time_point);            a QoS 1 send is settled
 //   void on_link_drained(std::uint16_t link, time_point);           after send() said link_full

@@ -304,14 +304,15 @@ template <class Host> bool endpoint<Host>::on_kicks(std::uint16_t k, const_bytes
       return touch(k);
     }
     const bool same = c->id == q.claimant;
-    if (same && q.wish == wire::kick::refuse) {
-      counters.refused.add();
-      if constexpr (requires { host_.on_refused(q.client, now); }) return host_.on_refused(q.client, now);
-      else return host_.on_kicked(q.client, now);
-    }
     if (same && q.wish == wire::kick::close) {
       counters.takeovers.add();
-      return host_.on_kicked(q.client, now);
+      return host_.on_kicked(q.client, close_reason::taken_over, now);
+    }
+    if (same && (q.wish == wire::kick::full || q.wish == wire::kick::busy)) {
+      counters.refused.add();
+      const bool full = q.wish == wire::kick::full;
+      return host_.on_kicked(
+          q.client, full ? close_reason::registration_refused : close_reason::registration_busy, now);
     }
     wire::identity w;
     w.hash = q.hash;

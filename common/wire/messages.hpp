@@ -149,9 +149,9 @@ struct unregistration { // unregister
   bool get(byte_reader& in);
 };
 // kick: close that session if it is the claimant's id, or only say whether it is, or close it because its own
-// registration was refused at a limit.
+// registration was refused: the shard has as many clients, or as many contests, as it may.
 struct kick {
-  enum : std::uint8_t { close = 0, ask = 1, refuse = 2 };
+  enum : std::uint8_t { close = 0, ask = 1, full = 2, busy = 3 };
   id_hash hash = 0;
   handle client;
   std::uint8_t wish = close; // any other: as ask

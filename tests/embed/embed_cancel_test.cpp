@@ -16,9 +16,6 @@
 
 using namespace beeline;
 using namespace beeline::test;
-using boost::system::error_code;
-using link::errc;
-namespace asio = boost::asio;
 using type = asio::cancellation_type;
 
 namespace {
@@ -51,11 +48,6 @@ struct without_router {
     for (int i = 0; i < 10; ++i) context.poll(), context.restart();
   }
 };
-link::message to(std::string_view id) {
-  link::message m;
-  m.to = id;
-  return m;
-}
 } // namespace
 
 TEST_CASE(
@@ -131,9 +123,9 @@ TEST_CASE("embed_cancel: who waits for a registration is told of a kick, as on_k
     return !one.kicked.empty() && !waits.told.empty() && !attaches.told.empty();
   };
   REQUIRE(one.until(all_told));
-  CHECK(waits.was_told(errc::kicked));
-  CHECK(attaches.was_told(errc::kicked)); // it has told the handle to nobody: on_kicked says nothing
-  CHECK(one.kicked == std::vector<std::string>{"p1"});
+  CHECK(waits.was_told(errc::taken_over));
+  CHECK(attaches.was_told(errc::taken_over)); // it has told the handle to nobody: on_kicked says nothing
+  CHECK(one.kicked == kicks{{"p1", errc::taken_over}});
 }
 
 TEST_CASE("embed_cancel: waits are cancelled by every type of cancellation, and leave the rest as it was") {

@@ -12,18 +12,8 @@
 
 using namespace beeline;
 using namespace beeline::test;
-using boost::system::error_code;
-using link::errc;
-using link::outcome;
-namespace asio = boost::asio;
 
 namespace {
-struct world {
-  world() { REQUIRE(game.becomes_ready()); }
-  asio::io_context context{1};
-  router_process router;
-  server game{context, {router.address()}};
-};
 std::string complaint(const std::function<void(link::lane_options&, link::lane_handlers&)>& change) {
   asio::io_context context{1};
   link::lane_options o;
@@ -60,7 +50,7 @@ TEST_CASE("embed_lane: wrong options are refused in words") {
 }
 
 TEST_CASE("embed_lane: bad ids and messages are told at once") {
-  world w;
+  linked_world w;
   error_code ec;
   for (const std::string& id : {std::string(), std::string(129, 'x'), std::string("a/b"), std::string("a#"),
                                 std::string("\x01"), std::string("\xff")}) {
@@ -92,12 +82,12 @@ TEST_CASE("embed_lane: bad ids and messages are told at once") {
   CHECK(w.game.lane->detach(p1));
   CHECK_FALSE(w.game.lane->detach(p1));
   CHECK(fails([&](auto&) {}) == errc::not_attached);
-  CHECK(error_code(errc::kicked).message() == "the id was attached elsewhere");
-  CHECK(std::string(error_code(errc::kicked).category().name()) == "beeline.link");
+  CHECK(error_code(errc::taken_over).message() == "the id was attached elsewhere");
+  CHECK(std::string(error_code(errc::router_full).category().name()) == "beeline.link");
 }
 
 TEST_CASE("embed_lane: coroutines and futures do as well as callbacks") {
-  world w;
+  linked_world w;
   std::string result;
   asio::co_spawn(
       w.context,
@@ -254,7 +244,7 @@ TEST_CASE(
 }
 
 TEST_CASE("embed_lane: a shutdown waits for receipts and then says good-bye") {
-  world w;
+  linked_world w;
   server peer(w.context, {w.router.address()}, "peer");
   REQUIRE(peer.becomes_ready());
   const auto p1 = w.game.joins("p1");
@@ -317,7 +307,7 @@ TEST_CASE("embed_lane: a lane that is destroyed leaves nothing in the io_context
 }
 
 TEST_CASE("embed_lane: a shutdown that gives up on messages with deadlines tells each once, and ends") {
-  world w;
+  linked_world w;
   const auto p1 = w.game.joins("p1");
   w.router.os().signal(SIGSTOP);
   int told = 0, unknown = 0;
@@ -340,7 +330,7 @@ TEST_CASE("embed_lane: a shutdown that gives up on messages with deadlines tells
 TEST_CASE("embed_lane: receipts that are open when a client is detached are unknown, and no handler is "
           "called after the "
           "lane has gone") {
-  world w;
+  linked_world w;
   const auto p1 = w.game.joins("p1");
   w.router.os().signal(SIGSTOP);
   std::vector<error_code> told;

@@ -14,9 +14,6 @@
 
 using namespace beeline;
 using namespace beeline::test;
-using boost::system::error_code;
-using link::errc;
-namespace asio = boost::asio;
 
 namespace {
 std::string nowhere() { return "127.0.0.1:" + std::to_string(free_ports(1)); }
@@ -29,11 +26,6 @@ link::lane_handlers handlers(std::shared_ptr<int> owned = nullptr) {
   link::lane_handlers h;
   h.on_message = [owned](link::client_handle, const link::message_view&) { return link::outcome::accepted; };
   return h;
-}
-link::message to(std::string_view id) {
-  link::message m;
-  m.to = id;
-  return m;
 }
 // Begins everything that waits, with handlers that own `what`; counts those that are called.
 template <class What> void begin_all(link::lane& lane, What what, int& called) {

@@ -1,18 +1,33 @@
 // A lane of libbeeline in the test's own thread, beside real router and edge processes.
 //
-// `until` runs the io_context, on which everything of the lane happens. Owner: one thread.
+// `until` runs the io_context, on which everything of the lane happens. Owner: one thread. Every embed test
+// begins with this file: what they share is here.
 #pragma once
 #include "tests/support/cluster.hpp"
 
 #include <beeline/lane.hpp>
+#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <future>
 #include <optional>
 
 namespace beeline::test {
 
+namespace asio = boost::asio;
+using boost::system::error_code;
+using link::errc;
+using link::outcome;
+
+inline link::message to(std::string_view id) {
+  link::message m;
+  m.to = id;
+  return m;
+}
+
+using kicks = std::vector<std::pair<std::string, error_code>>; // whom, and why
+
 struct server { // of one lane, with a log of what its handlers heard
-  server(boost::asio::io_context& c, std::vector<std::string> routers, const std::string& name = "game",
+  server(asio::io_context& c, std::vector<std::string> routers, const std::string& name = "game",
          std::size_t unanswered_bytes_max = link::lane_options{}.unanswered_bytes_max)
       : context(c) {
     link::lane_options o;
@@ -25,8 +40,8 @@ struct server { // of one lane, with a log of what its handlers heard
                       ": " + std::string(m.text()));
       return also ? also(to, m) : link::outcome::accepted;
     };
-    h.on_kicked = [this](link::client_handle, std::string_view id) {
-      kicked.emplace_back(id);
+    h.on_kicked = [this](error_code why, link::client_handle, std::string_view id) {
+      kicked.emplace_back(id, why);
       if (on_kick) on_kick();
     };
     h.on_ready = [this](bool r) {
@@ -62,9 +77,9 @@ struct server { // of one lane, with a log of what its handlers heard
     return until([&] { return lane->ready(); });
   }
   link::client_handle joins(const std::string& id) {
-    std::optional<boost::system::error_code> done;
+    std::optional<error_code> done;
     link::client_handle c;
-    lane->async_attach(id, [&](boost::system::error_code e, link::client_handle h) { done = e, c = h; });
+    lane->async_attach(id, [&](error_code e, link::client_handle h) { done = e, c = h; });
     REQUIRE(until([&] { return done.has_value(); }));
     REQUIRE_FALSE(*done);
     return c;
@@ -72,7 +87,7 @@ struct server { // of one lane, with a log of what its handlers heard
   // "accepted", or the error's message.
   std::string sends(link::client_handle from, const link::message& m) {
     std::string what;
-    lane->async_send(from, m, [&](boost::system::error_code e, link::receipt r) {
+    lane->async_send(from, m, [&](error_code e, link::receipt r) {
       what = e ? e.message() : std::string(name_of(r.what));
     });
     REQUIRE(until([&] { return !what.empty(); }));
@@ -85,14 +100,27 @@ struct server { // of one lane, with a log of what its handlers heard
     return sends(from, m);
   }
 
-  boost::asio::io_context& context;
-  std::vector<std::string> heard, kicked;
+  asio::io_context& context;
+  std::vector<std::string> heard;
+  kicks kicked;
   std::vector<bool> readiness;
   int wanted = 0;
   std::string log;
   std::function<link::outcome(link::client_handle, const link::message_view&)> also;
   std::function<void()> on_kick, on_readiness, on_more, on_line; // what else the handlers do
   std::optional<link::lane> lane;
+};
+
+struct linked_world { // a router, and a server that is in sync with it
+  explicit linked_world(std::size_t unanswered_bytes_max = link::lane_options{}.unanswered_bytes_max)
+      : game(context, {router.address()}, "game", unanswered_bytes_max) {
+    REQUIRE(game.becomes_ready());
+  }
+  std::uint64_t refused(errc e) const { return lane.statistics().refused[static_cast<std::size_t>(e)]; }
+  asio::io_context context{1};
+  router_process router;
+  server game;
+  link::lane& lane = *game.lane;
 };
 
 } // namespace beeline::test

@@ -140,7 +140,7 @@ TEST_CASE("players of two game servers and an MQTT client chat") {
 TEST_CASE("a player who logs in twice is kicked where it was first, here or on another server") {
   cluster w;
   player first(w.one.port, "p1"), second(w.two.port, "p1");
-  CHECK(first.reads("* kicked"));
+  CHECK(first.reads("* kicked: the id was attached elsewhere"));
   std::string rest;
   CHECK_FALSE(first.next(rest));
   player third(w.two.port, "p1");
@@ -151,6 +151,19 @@ TEST_CASE("a player who logs in twice is kicked where it was first, here or on a
   // An MQTT client takes it too.
   process sub("mosquitto_sub", at(w.edge, "p1") + arguments{"-t", "@/#", "-W", "30"});
   CHECK(third.reads("* kicked"));
+}
+
+TEST_CASE("a login that a full router refuses is told so, and works when there is room") {
+  router_process router({"--shards", "1", "--clients-max", "1"});
+  game only("game", router.address());
+  player p1(only.port, "p1"), p2(only.port);
+  p2.say("login p2");
+  CHECK(p2.reads("* the router has as many clients as it may"));
+  p1.say("quit");
+  CHECK(p1.reads("* bye"));
+  CHECK(eventually([&] { return router.json("/clients/p1")["online"] == false; }));
+  p2.say("login p2");
+  CHECK(p2.reads("* welcome, p2"));
 }
 
 TEST_CASE("a player who reads nothing costs a bounded queue, and senders are told that it is full") {

@@ -15,7 +15,8 @@ namespace bee = beeline::link;
 using asio::ip::tcp;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable); // errors are values, not exceptions
 constexpr std::size_t line_bytes_max = 4096, output_bytes_max = 64 * 1024; // of one player
-const std::string help = "* login ID, say ID TEXT, quit", elsewhere = "* kicked: you are logged in elsewhere";
+const std::string help = "* login ID, say ID TEXT, quit";
+std::string kicked(const boost::system::error_code& why) { return "* kicked: " + why.message(); }
 struct player {
   explicit player(tcp::socket s) : socket(std::move(s)), wake(socket.get_executor()) {}
   void tell(const std::string& line) {
@@ -72,8 +73,8 @@ private:
       at->second->tell(std::string(m.from()) + ": " + std::string(m.text()));
       return bee::outcome::accepted;
     };
-    h.on_kicked = [this](bee::client_handle, std::string_view id) {
-      if (const auto node = players_.extract(std::string(id))) leave(node.mapped(), elsewhere);
+    h.on_kicked = [this](boost::system::error_code why, bee::client_handle, std::string_view id) {
+      if (const auto node = players_.extract(std::string(id))) leave(node.mapped(), kicked(why));
     };
     h.on_ready = [this](bool ready) { // the lane links, registers and sends again by itself: just say so
       for (const auto& [id, p] : players_)
@@ -112,7 +113,7 @@ private:
   asio::awaitable<void> login(player_ptr p, std::string id) {
     // The later login wins: the routers see to it between servers, this server among its own players.
     if (const auto at = players_.find(id); at != players_.end() && !at->second->id.empty())
-      leave(player_ptr(at->second), elsewhere);
+      leave(player_ptr(at->second), kicked(bee::errc::taken_over));
     if (!players_.emplace(id, p).second) co_return p->tell("* somebody is logging in as " + id);
     auto [error, client] = co_await lane_.async_attach(id, as_result);
     if (error) players_.erase(id), p->tell("* " + error.message());

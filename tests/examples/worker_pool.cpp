@@ -49,8 +49,8 @@ private:
   bee::lane_handlers handlers() {
     bee::lane_handlers h;
     h.on_message = [this](bee::client_handle worker, const bee::message_view& m) { return take(worker, m); };
-    h.on_kicked = [](bee::client_handle, std::string_view id) {
-      std::cout << id << ": taken over by another pool" << std::endl;
+    h.on_kicked = [](boost::system::error_code why, bee::client_handle, std::string_view id) {
+      std::cout << id << ": " << why.message() << std::endl;
     };
     h.on_log = [](bee::severity, std::string_view line) { std::cerr << line << std::endl; };
     return h;

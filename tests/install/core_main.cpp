@@ -6,7 +6,7 @@ using namespace beeline;
 
 struct host { // what the endpoint tells
   void on_registered(handle, time_point) {}
-  void on_kicked(handle, time_point) {}
+  void on_kicked(handle, close_reason, time_point) {}
   answer deliver(handle, const wire::message_view&, time_point) { return answer::accepted; }
   void on_outcome(const link::outbox::outcome&, time_point) {}
   void on_link_drained(std::uint16_t, time_point) {}

@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch.hpp>
 
+using namespace beeline;
 using namespace beeline::test;
 
 namespace {
@@ -66,4 +67,31 @@ TEST_CASE(
   CHECK(second.publish("@/C1", "still here") == 0);
   first.reset();
   CHECK(eventually([&] { return login(e.mqtt(), "C3") == "in"; }));
+}
+
+TEST_CASE("--clients-max: who is connected is told 0x97 by DISCONNECT when the router comes back smaller") {
+  const arguments where{"--listen", "127.0.0.1:" + std::to_string(free_ports(1)), "--admin", "127.0.0.1:0"};
+  std::optional<router_process> r(std::in_place, arguments{"--shards", "1"}, where);
+  edge_process e("e1", {r->address()}, {"--lanes", "1"});
+  REQUIRE(e.mqtt() != 0);
+  raw_mqtt clients[] = {{e.mqtt(), "C1"}, {e.mqtt(), "C2"}};
+  r->os().signal(SIGKILL);
+  r->os().wait();
+  r.emplace(arguments{"--shards", "1", "--clients-max", "1"}, where);
+  REQUIRE(eventually([&] { return e.json("/stats")["totals"]["clients"] == 1; }));
+  const bool c1_stays = r->json("/clients/C1")["online"] == true;
+  raw_mqtt& refused = clients[c1_stays];
+  mqtt::disconnect_packet p;
+  REQUIRE(mqtt::decode_disconnect(refused.next(), v5, p, mqtt::sender::server) == mqtt::reason::success);
+  CHECK(p.code == mqtt::reason::quota_exceeded);
+  CHECK(p.reason_string == "the router has as many clients as it may");
+  const auto edge = e.json("/stats")["totals"];
+  CHECK(edge["client_closes"]["registration_refused"] == 1);
+  CHECK(edge["registrations_refused"] == 1);
+  CHECK(edge["takeovers"] == 0);
+  const auto drop = e.json("/drops")["drops"][0];
+  CHECK(drop["reason"] == "registration_refused");
+  CHECK(drop["from"] == (c1_stays ? "C2" : "C1"));
+  const std::string stays = c1_stays ? "C1" : "C2";
+  CHECK(eventually([&] { return clients[!c1_stays].publish("@/" + stays, "still here") == 0; }));
 }

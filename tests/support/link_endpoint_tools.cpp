@@ -8,8 +8,8 @@ template class endpoint<test::tiny_host>;
 
 namespace beeline::test {
 
-void tiny_host::on_kicked(handle h, time_point now) {
-  told.push_back("kicked " + text_of_handle(h));
+void tiny_host::on_kicked(handle h, close_reason why, time_point now) {
+  told.push_back("kicked " + text_of_handle(h) + " " + std::string(name_of(why)));
   bench->lane.detach(h, now);
 }
 

@@ -13,7 +13,7 @@ class endpoint_bench;
 // A program with clients of its own, in twenty lines.
 struct tiny_host {
   void on_registered(handle h, time_point) { told.push_back("registered " + text_of_handle(h)); }
-  void on_kicked(handle h, time_point now);
+  void on_kicked(handle h, close_reason why, time_point now);
   answer deliver(handle h, const wire::message_view& m, time_point) {
     told.push_back("deliver " + text_of_handle(h) + ": " + std::string(as_text(m.payload())));
     return takes;

@@ -15,7 +15,7 @@ template <class Record, class F> lines records(const_bytes payload, F&& print) {
   return all;
 }
 std::string print(const wire::kick& k) {
-  constexpr const char* wishes[] = {"kick ", "ask ", "refuse "};
+  constexpr const char* wishes[] = {"kick ", "ask ", "full ", "busy "};
   return wishes[k.wish] + text_of_handle(k.client) + " for " + std::string(k.claimant);
 }
 std::string print(const wire::answer_record& a) {

@@ -127,11 +127,26 @@ TEST_CASE("endpoint: a kick with the session's id closes it, with another id it 
   CHECK(t.shard.hears() == lines{"identity 0.1 is not, but ann"});
   CHECK(t.bench.told().empty());
   t.shard.says(make_batch<wire::kick>(frame_type::kick, {{h, ann, 0, "ann"}}));
-  CHECK(t.bench.told() == lines{"kicked 0.1"});
+  CHECK(t.bench.told() == lines{"kicked 0.1 taken_over"});
   CHECK(t.shard.hears() == lines{"unregister 0.1"});
   t.shard.says(make_batch<wire::kick>(frame_type::kick, {{h, ann, 0, "ann"}})); // crossed
   CHECK(t.bench.told().empty());
   CHECK(t.shard.hears() == lines{"unregister 0.1"});
+}
+
+TEST_CASE(
+    "endpoint: a kick may refuse the session's id, and says for which limit; another id it does not end") {
+  linked t;
+  const handle ann = t.client("ann"), bob = t.client("bob");
+  t.shard.says(make_batch<wire::kick>(frame_type::kick, {{hash_of("ann"), ann, wire::kick::full, "twin"}}));
+  CHECK(t.shard.hears() == lines{"identity 0.1 is not, but ann"});
+  CHECK(t.bench.told().empty());
+  t.shard.says(make_batch<wire::kick>(frame_type::kick, {{hash_of("ann"), ann, wire::kick::full, "ann"},
+                                                         {hash_of("bob"), bob, wire::kick::busy, "bob"}}));
+  CHECK(t.bench.told() == lines{"kicked 0.1 registration_refused", "kicked 1.1 registration_busy"});
+  CHECK(t.shard.hears() == lines{"unregister 0.1", "unregister 1.1"});
+  CHECK(t.bench.lane.counters.refused.get() == 2);
+  CHECK(t.bench.lane.counters.takeovers.get() == 0);
 }
 
 TEST_CASE("endpoint: a message is delivered once, a copy of it is answered as before") {

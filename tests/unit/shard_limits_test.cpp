@@ -141,7 +141,7 @@ TEST_CASE(
   const handle ann{1, 1}, cid{3, 1}, bob_at_e1{4, 1};
   t.e1.registers(ann, "ann");
   t.e1.registers(cid, "cid");
-  CHECK(t.e1.hears() == lines{"registered 1.1", "refuse 3.1 for cid"});
+  CHECK(t.e1.hears() == lines{"registered 1.1", "full 3.1 for cid"});
   CHECK(t.bench.shard.counters.claims_refused.get() == 1);
   CHECK(t.bench.shard.counters.takeovers.get() == 0);
   CHECK_FALSE(t.online("cid"));
@@ -208,7 +208,8 @@ TEST_CASE(
   CHECK(t.e1.hears() == lines{"registered 4.1"});
   CHECK(t.e2.hears() == lines{"kick 2.1 for bob"});
   t.e1.registers(cid_at_e1, "cid");
-  CHECK(t.e1.hears() == lines{"refuse 5.1 for cid"});
+  CHECK(t.e1.hears() == lines{"busy 5.1 for cid"});
+  CHECK(lines_of(t.bench.shard.drops(1).newest) == lines{"connect registration_busy cid>"});
   CHECK(t.e2.hears().empty());
   CHECK(t.bench.shard.counters.claims_refused.get() == 1);
   CHECK(t.bench.shard.counters.contested.get() == 1);

@@ -18,7 +18,9 @@ enum class errc {
   invalid_message,   // no destination, or a field that cannot be sent: too long, not UTF-8
   would_block,       // queues are full: wait for want_more
   not_ready,         // no link to the recipient's router (QoS 0 only: QoS 1 waits)
-  kicked,            // the id attached elsewhere before this one was registered
+  taken_over,        // the id attached elsewhere, later than this one
+  router_full,       // its shard has as many clients as it may (--clients-max) and does not take this one
+  router_busy,       // likewise, for it has too many ids that are claimed twice at this moment: attach again
   shutting_down,     // the lane is being shut down
   outcome_unknown    // the session or the lane ended before the message was answered: it may have been taken
 };

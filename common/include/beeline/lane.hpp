@@ -71,8 +71,11 @@ struct lane_handlers {
   // accepted, full (your queue for that client is full) or refused. Required. The first message may come
   // before async_attach has completed: go by m.to().
   std::function<outcome(client_handle to, const message_view&)> on_message;
-  // The same id attached somewhere else and won: the client is detached already, tell it.
-  std::function<void(client_handle, std::string_view id)> on_kicked;
+  // A shard has ended it: the client is detached already, tell it. taken_over: the same id attached somewhere
+  // else and won. router_full, router_busy: refused at a limit; that comes after attach, or when a router
+  // that has started anew has no room for who was there. A lost link is no reason. An async_attach that waits
+  // is told instead, with the same code.
+  std::function<void(boost::system::error_code why, client_handle, std::string_view id)> on_kicked;
   // In sync with every shard of every router, or no more. Sending is allowed either way.
   std::function<void(bool ready)> on_ready;
   // After want_more() was false: it is true again.
@@ -111,8 +114,8 @@ public:
   // already_attached, invalid_client_id, shutting_down. Whoever had the id elsewhere is kicked.
   client_handle attach(std::string_view id, boost::system::error_code& ec);
   // The same; completes when the shard has it, so that everybody reaches it: give it a welcome only then.
-  // Errors: those above, kicked, not_attached (detached meanwhile). Any thread. Cancellation: terminal and
-  // partial; the client is detached, and whoever had the id may have been kicked for it.
+  // Errors: those above, those of on_kicked, not_attached (detached meanwhile). Any thread. Cancellation:
+  // terminal and partial; the client is detached, and whoever had the id may have been kicked for it.
   template <boost::asio::completion_token_for<void(boost::system::error_code, client_handle)> Token>
   auto async_attach(std::string id, Token&& token) {
     return initiate<boost::system::error_code, client_handle>(
@@ -120,9 +123,9 @@ public:
         [id = std::move(id)](impl& i, auto done) { attach_and_wait(i, id, std::move(done)); });
   }
   bool registered(client_handle c) const noexcept; // over a link that is up
-  // Completes when it is registered, at once if it is: after attach, or when links were lost. Errors: kicked,
-  // not_attached (also when detach withdraws it), shutting_down. Cancellation: all types; the client stays
-  // attached. Any thread.
+  // Completes when it is registered, at once if it is: after attach, or when links were lost. Errors: those
+  // of on_kicked (which comes too), not_attached (also when detach withdraws it), shutting_down.
+  // Cancellation: all types; the client stays attached. Any thread.
   template <boost::asio::completion_token_for<void(boost::system::error_code)> Token>
   auto async_wait_registered(client_handle c, Token&& token) {
     return initiate<boost::system::error_code>(

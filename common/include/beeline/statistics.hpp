@@ -35,6 +35,7 @@ struct statistics {
   std::uint64_t dropped = 0;                      // QoS 0 that could not be sent, or found no client here
   std::uint64_t handler_failures = 0;             // exceptions that handlers let out; the message was refused
   std::uint64_t link_losses = 0, takeovers = 0;
+  std::uint64_t registrations_refused = 0;         // by a shard: errc::router_full, router_busy
   std::array<std::uint64_t, 6> receipts{};         // by outcome
   std::array<std::uint64_t, errc_count> refused{}; // sends and attaches that did not begin, by errc
   std::vector<link_statistics> link;
