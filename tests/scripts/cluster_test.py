@@ -100,6 +100,7 @@ class ClusterTest(unittest.TestCase):
         for offset in (80, 1):  # of the router's statistics; of its second shard's link
             base = free_base()
             with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind(("127.0.0.1", base + offset))
                 s.listen()
                 self.assertIn(f"port {base + offset} is in use", self.fails(1, "up", "--port-base", str(base)))
