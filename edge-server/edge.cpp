@@ -70,13 +70,16 @@ lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
 } // namespace
 
 void lane_problem::set(std::string text) {
+  auto made = std::make_shared<const std::string>(std::move(text));
   const std::lock_guard lock(mutex_);
-  text_ = std::move(text);
+  text_.swap(made);
 }
 
 std::string lane_problem::text() const {
-  const std::lock_guard lock(mutex_);
-  return text_.empty() ? "not in sync with every shard" : text_; // it has just become so
+  std::unique_lock lock(mutex_);
+  const std::shared_ptr<const std::string> text = text_;
+  lock.unlock();
+  return text && !text->empty() ? *text : "not in sync with every shard"; // it has just become so
 }
 
 edge_server::edge_server(edge_config config, ops::control_loop& control)

@@ -31,7 +31,7 @@ public:
 
 private:
   mutable std::mutex mutex_;
-  std::string text_;
+  std::shared_ptr<const std::string> text_; // copied outside the lock
 };
 
 struct lane_place {

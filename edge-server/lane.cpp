@@ -311,7 +311,7 @@ void lane::on_kicked(handle h, close_reason why, time_point) {
   if (why == close_reason::taken_over) return close_session(s, why, reason::session_taken_over);
   const reason say = why == close_reason::registration_busy ? reason::server_busy : reason::quota_exceeded;
   if (s.st == session::state::registering) return refuse_registration(s, why, say, text_of(why));
-  remember_refusal(s, name_of(why), {}); // it had its CONNACK: the shard has restarted
+  remember_refusal(s, name_of(why), {}); // it had its CONNACK: its room is gone meanwhile
   close_session(s, why, say, text_of(why));
 }
 

@@ -40,6 +40,9 @@ void latency_windows::tell(std::size_t k, stats_part& part) const {
                                                                    {"last_60s", std::chrono::seconds(60)}};
   // Copied, so that a reader that gets little of the processor does not hold up the one that samples.
   std::vector<latency_window::ends> copies;
+  std::size_t wanted = 0;
+  part.for_each_latency([&](const stats_part::timed&) { wanted += std::size(told); });
+  copies.reserve(wanted);
   std::unique_lock lock(mutex_);
   for (const named& n : parts_[k])
     for (const auto& [name, length] : told) copies.push_back(n.window.ends_of(length));

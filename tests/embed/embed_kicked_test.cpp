@@ -124,5 +124,6 @@ TEST_CASE("embed_kicked: a shard that is busy with claims says so, which is not 
   CHECK(one.kicked.empty()); // the owner stays
   CHECK(one.lane->registered(p1));
   CHECK(one.lane->detach(p1));
+  one.joins("p2"); // the shard has heard of both now, which another link may be ahead of
   two.joins("p1"); // nobody claims it any more
 }

@@ -166,6 +166,16 @@ TEST_CASE("a login that a full router refuses is told so, and works when there i
   CHECK(p2.reads("* welcome, p2"));
 }
 
+TEST_CASE("a worker for whom there is no room comes again until there is") {
+  router_process router({"--shards", "1", "--clients-max", "1"});
+  game only("game", router.address());
+  player p1(only.port, "p1");
+  process pool(WORKER_POOL_PROGRAM, {"pool", "1", router.address()});
+  CHECK(pool.line_with("worker-1: the router has as many clients as it may"));
+  p1.say("quit");
+  CHECK(pool.line_with("worker-1: at work"));
+}
+
 TEST_CASE("a player who reads nothing costs a bounded queue, and senders are told that it is full") {
   cluster w;
   player lazy(w.two.port, "lazy"), p1(w.one.port, "p1");

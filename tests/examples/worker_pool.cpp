@@ -11,6 +11,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <iostream>
 
@@ -33,11 +34,8 @@ public:
       : context_(context), lane_(context, options, handlers()) {}
 
   asio::awaitable<void> run(unsigned workers) {
-    for (unsigned i = 1; i <= workers; ++i) {
-      const std::string id = "worker-" + std::to_string(i);
-      auto [error, client] = co_await lane_.async_attach(id, as_result); // waits for the routers, if need be
-      std::cout << id << ": " << (error ? error.message() : "at work") << std::endl;
-    }
+    for (unsigned i = 1; i <= workers; ++i)
+      asio::co_spawn(context_, join("worker-" + std::to_string(i)), asio::detached);
     asio::signal_set signals(context_, SIGINT, SIGTERM);
     co_await signals.async_wait(as_result);
     // The answers that are under way are waited for.
@@ -46,11 +44,24 @@ public:
   }
 
 private:
+  // Waits for the routers, if need be; and comes again when one has no room for it.
+  asio::awaitable<void> join(std::string id) {
+    asio::steady_timer pause(context_);
+    for (;;) {
+      auto [error, client] = co_await lane_.async_attach(id, as_result);
+      std::cout << id << ": " << (error ? error.message() : "at work") << std::endl;
+      if (error != bee::errc::router_full && error != bee::errc::router_busy) co_return;
+      pause.expires_after(std::chrono::seconds(1));
+      co_await pause.async_wait(as_result);
+    }
+  }
+
   bee::lane_handlers handlers() {
     bee::lane_handlers h;
     h.on_message = [this](bee::client_handle worker, const bee::message_view& m) { return take(worker, m); };
-    h.on_kicked = [](boost::system::error_code why, bee::client_handle, std::string_view id) {
+    h.on_kicked = [this](boost::system::error_code why, bee::client_handle, std::string_view id) {
       std::cout << id << ": " << why.message() << std::endl;
+      if (why != bee::errc::taken_over) asio::co_spawn(context_, join(std::string(id)), asio::detached);
     };
     h.on_log = [](bee::severity, std::string_view line) { std::cerr << line << std::endl; };
     return h;

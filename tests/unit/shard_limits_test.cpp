@@ -184,6 +184,22 @@ TEST_CASE("shard: clients of a lane that is gone make room") {
   CHECK(t.owner("ann") == "e1");
 }
 
+TEST_CASE("shard: a lane that is away beyond linger may find the room of its clients taken") {
+  auto config = shard_bench::in_service();
+  config.clients_max = 1;
+  two_lanes_with_bob t(config);
+  t.e2.drops();
+  t.bench.wait(config.linger + std::chrono::milliseconds(100));
+  t.e1.registers({1, 1}, "ann");
+  CHECK(t.owner("ann") == "e1");
+  t.e2.joins();
+  t.e2.hears();
+  t.e2.registers(t.bob, "bob");
+  CHECK(t.e2.hears() == lines{"full 2.1 for bob"});
+  CHECK_FALSE(t.online("bob"));
+  CHECK(t.bench.shard.counters.claims_refused.get() == 1);
+}
+
 TEST_CASE("shard: a lane that takes no answers loses its link before they fill the memory [P6]") {
   two_lanes_with_bob t(shard_bench::in_service());
   t.e1.reads = false;

@@ -72,9 +72,10 @@ struct lane_handlers {
   // before async_attach has completed: go by m.to().
   std::function<outcome(client_handle to, const message_view&)> on_message;
   // A shard has ended it: the client is detached already, tell it. taken_over: the same id attached somewhere
-  // else and won. router_full, router_busy: refused at a limit; that comes after attach, or when a router
-  // that has started anew has no room for who was there. A lost link is no reason. An async_attach that waits
-  // is told instead, with the same code.
+  // else and won. router_full, router_busy: refused at a limit; that comes after attach, or when a client is
+  // registered again and its room is gone, for the router has started anew or the link was lost for longer
+  // than the router's --linger. A lost link alone ends nobody. An async_attach that waits is told instead,
+  // with the same code.
   std::function<void(boost::system::error_code why, client_handle, std::string_view id)> on_kicked;
   // In sync with every shard of every router, or no more. Sending is allowed either way.
   std::function<void(bool ready)> on_ready;
