@@ -59,7 +59,7 @@ struct mqtt_client::impl {
   }
   static void on_disconnect(mosquitto*, void* self, int code, const mosquitto_property* p) {
     auto& m = *static_cast<impl*>(self);
-    const std::string why = reason_string(p);
+    const std::string why = reason_string(p); // libmosquitto 2.0 gives none of a DISCONNECT
     if (code >= first_refusal)
       m.lose("the edge ended the connection: " + disconnect_words(code) +
              (why.empty() ? "" : " (" + why + ")"));

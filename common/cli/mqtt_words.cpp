@@ -34,21 +34,26 @@ constexpr row connects[] = {
     {0x85, "", "refused the client id"},
     {0x87, "", "does not allow this client"},
     {0x88, "", "cannot take clients now: no router shard answers"},
+    {0x89, "", "cannot take this client now: its router is busy with ids that are claimed twice"},
+    {0x97, "", "cannot take one client more: its router is full"},
 };
 constexpr row connects_311[] = {
     {1, "", "does not speak this version of MQTT"},
     {2, "", "refused the client id"},
-    {3, "", "cannot take clients now: no router shard answers, or it was asked for what it does not offer"},
+    {3, "",
+     "cannot take this client now: no router shard answers, its router is full or busy, or it was asked for "
+     "what it does not offer"},
     {5, "", "does not allow this client"},
 };
 constexpr row disconnects[] = {
     {0x00, "", "without a reason"},
+    {0x89, "", "the router is busy with ids that are claimed twice"},
     {0x8b, "", "it shuts down"},
     {0x8d, "", "nothing was heard from us in time"},
     {0x8e, "", "the same id connected elsewhere"},
     {0x93, "", "too many messages at once"},
     {0x95, "", "the message is too large"},
-    {0x97, "", "a limit was passed"},
+    {0x97, "", "the router has as many clients as it may"},
 };
 
 std::string with_code(std::string_view words, int code) {

@@ -67,21 +67,27 @@ json line(const std::vector<server_view>& before, const std::vector<server_view>
   json servers = json::array();
   for (std::size_t i = 0; i < now.size(); ++i) {
     const numbers r = rates(before[i], now[i]);
+    const server_view& v = now[i];
     const auto put = [](maybe n) { return n ? json(*n) : json(nullptr); };
-    servers.push_back({{"admin", now[i].admin},
-                       {"server", now[i].name()},
-                       {"state", now[i].state()},
-                       {"clients", put(number(now[i].stats.body, {"totals", "clients"}))},
+    servers.push_back({{"admin", v.admin},
+                       {"server", v.name()},
+                       {"state", v.state()},
+                       {"clients", put(number(v.stats.body, {"totals", "clients"}))},
                        {"in_per_second", put(r.in)},
                        {"out_per_second", put(r.out)},
                        {"bytes_out_per_second", put(r.bytes_out)},
                        {"refused_per_second", put(r.refused)},
                        {"drops_per_second", put(r.drops)},
+                       {"queue_bytes", put(number(v.stats.body, {"totals", "queue_bytes"}))},
                        {"cpu", put(r.cpu)},
-                       {"p50_us", put(answer_time(now[i], "p50_us"))},
-                       {"p99_us", put(answer_time(now[i], "p99_us"))}});
+                       {"rss_bytes", put(number(v.stats.body, {"process", "rss_bytes"}))},
+                       {"p50_us", put(answer_time(v, "p50_us"))},
+                       {"p99_us", put(answer_time(v, "p99_us"))}});
+    if (!v.why_not_ready.empty()) servers.back()["why"] = v.why_not_ready;
   }
-  return {{"at", ops::utc_text(std::chrono::system_clock::now())}, {"servers", servers}};
+  return {{"at", ops::utc_text(std::chrono::system_clock::now())},
+          {"remarks", remarks(now)},
+          {"servers", servers}};
 }
 
 void show(const std::string& text, bool terminal, bool first) {

@@ -11,9 +11,10 @@ namespace beeline::ops {
 
 po::options_description operation_options(const std::string& admin_preset) {
   po::options_description group("Operation");
-  group.add_options()                                                                       //
-      ("admin", value("HOST:PORT", admin_preset), "HTTP: /stats /metrics /healthz /readyz") //
-      ("log-level", value("LEVEL", "info"), "debug, info, warning or error")                //
+  group.add_options() //
+      ("admin", value("HOST:PORT", admin_preset),
+       "HTTP: /stats /metrics /healthz /readyz; a router: its dashboard at /") //
+      ("log-level", value("LEVEL", "info"), "debug, info, warning or error")   //
       ("log-file", value("FILE"), "write the log there, not to stderr; SIGHUP opens it anew");
   return group;
 }

@@ -1,11 +1,11 @@
 // Line charts of the last five minutes (of one minute while there is no more), as SVG. A line has a colour and a dash
-// of its own, so that nobody needs the colours; a missing answer is a gap.
+// of its own, so that nobody needs the colours. A missing answer is a gap; how long a step is says nothing of that, as
+// a hidden tab asks less often.
 import { clock, drawn, element, onWidth, set, setText } from "./dom.js";
 
 export const KEEP_MS = 300_000;
 const FIRST_MS = 60_000;
 const lineClass = (line, i) => `line ${line.style ?? "line-" + i}`;
-const GAP_MS = 4500;  // the longest step that is drawn as a line
 const LEFT = 58, RIGHT = 10, TOP = 8, BOTTOM = 22, HEIGHT = 170;
 
 // Round numbers from 0 to above `most`; in the unit's own steps, as bytes count in powers of two.
@@ -23,6 +23,10 @@ function ticks(most, base) {
 const powers = (most) =>
   [0, ...Array.from({ length: 1 + Math.ceil(Math.log10(Math.max(10, most))) }, (_, i) => 10 ** i)];
 const steps = (v) => (v < 1 ? v : 1 + Math.log10(v));
+
+// A sample that says: asked, and not answered.
+export const missing = (at) => ({ at, missing: true });
+const value = (line, sample) => (sample.missing ? null : line.value(sample) ?? null);
 
 export class Chart {
   // lines: [{name, value: (sample) => number or null, style}], or a function of the samples that gives them; without a
@@ -49,9 +53,10 @@ export class Chart {
   draw() {
     const wide = Math.max(240, Math.floor(this.node.clientWidth));
     const now = this.samples.at(-1)?.at ?? Date.now();
-    this.drawnLines = typeof this.lines === "function" ? this.lines(this.samples) : this.lines;
+    this.drawnLines = typeof this.lines !== "function" ? this.lines
+      : this.lines(this.samples.filter((s) => !s.missing));
     let most = this.least;
-    for (const s of this.samples) for (const l of this.drawnLines) most = Math.max(most, l.value(s) ?? 0);
+    for (const s of this.samples) for (const l of this.drawnLines) most = Math.max(most, value(l, s) ?? 0);
     const empty = this.samples.length > 0 && !this.samples.some((s) => this.#has(s));
     const marks = this.logarithmic ? powers(most) : ticks(most, this.base);
     const height = this.logarithmic ? steps : (v) => v;
@@ -62,14 +67,18 @@ export class Chart {
     this.svg.replaceChildren(...this.#axes(marks, wide, now, back),
       ...this.drawnLines.map((l, i) => drawn("path", { class: lineClass(l, i), d: this.#path(l) })),
       ...(empty ? [drawn("text", { x: LEFT + (wide - LEFT - RIGHT) / 2, y: HEIGHT / 2, class: "nothing middle" },
-                         this.nothing)] : []),
+                         this.#nothingAt(this.samples.at(-1)))] : []),
       this.mark = drawn("path", { class: "cursor", d: "" }));
     this.#showLegend();
     this.#show(this.cursor);
   }
 
   #has(sample) {
-    return this.drawnLines.some((l) => (l.value(sample) ?? null) !== null);
+    return this.drawnLines.some((l) => value(l, sample) !== null);
+  }
+
+  #nothingAt(sample) {
+    return sample.missing ? "no answer" : this.nothing;
   }
 
   #axes(marks, wide, now, back) {
@@ -87,10 +96,9 @@ export class Chart {
   #path(line) {
     let d = "", before = null;
     for (const s of this.samples) {
-      const v = line.value(s);
-      if (v === null || v === undefined) continue;
-      d += `${before !== null && s.at - before <= GAP_MS ? "L" : "M"}${this.x(s.at).toFixed(1)} ${this.y(v).toFixed(1)}`;
-      before = s.at;
+      const v = value(line, s);
+      if (v !== null) d += `${before === null ? "M" : "L"}${this.x(s.at).toFixed(1)} ${this.y(v).toFixed(1)}`;
+      before = v;
     }
     return d;
   }
@@ -130,9 +138,9 @@ export class Chart {
     const shown = sample ?? this.samples.at(-1);
     if (this.mark) set(this.mark, { d: sample ? `M${this.x(sample.at)} ${TOP}V${HEIGHT - BOTTOM}` : "" });
     if (!shown || !this.drawnLines) return;
-    const values = this.drawnLines.map((l) => `${l.name} ${this.format(l.value(shown))}`);
+    const values = this.drawnLines.map((l) => `${l.name} ${this.format(value(l, shown))}`);
     setText(this.readout, `${sample ? clock(new Date(sample.at)) : "now"}: ` +
-      (this.#has(shown) ? values.join(", ") : this.nothing));
+      (this.#has(shown) ? values.join(", ") : this.#nothingAt(shown)));
     set(this.svg, { "aria-label": `${this.title}. ${this.readout.textContent}` });
   }
 }

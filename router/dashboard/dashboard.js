@@ -1,5 +1,5 @@
 // The router's dashboard: asks /stats and /edges once a second, /drops every other time, and shows what they say.
-import { Chart, KEEP_MS } from "./charts.js";
+import { Chart, KEEP_MS, missing } from "./charts.js";
 import { Edges } from "./edges.js";
 import { linesByKind, perSecond } from "./kinds.js";
 import { Page, Panel } from "./panels.js";
@@ -74,15 +74,21 @@ let before = null; // counters of the answer before
 // Nothing happened: no value, which is not 0.
 const lately = ({ last_10s: l }) => (l.count ? { p50: l.p50_us, p99: l.p99_us } : { p50: null, p99: null });
 
+function keep(sample) {
+  samples.push(sample);
+  while (samples[0].at < sample.at - KEEP_MS) samples.shift();
+  for (const chart of charts) chart.update(samples);
+}
+
 function sample(now) {
   const t = stats.totals, rates = t.rates["1s"];
   const seconds = before ? (now - before.at) / 1000 : 0;
-  samples.push({ at: now, in: rates.messages_in, out: rates.messages_out, answered: lately(t.latency.publish_to_answer),
+  const made = { at: now, in: rates.messages_in, out: rates.messages_out, answered: lately(t.latency.publish_to_answer),
                  roundTrip: lately(t.latency.link_round_trip), slowest: t.links ? t.link_round_trip_us : null,
                  clients: t.clients, queue: t.queue_bytes, drops: perSecond(t.drops, before?.drops, seconds),
-                 answers: perSecond(t.answers, before?.answers, seconds) });
+                 answers: perSecond(t.answers, before?.answers, seconds) };
   before = { at: now, drops: t.drops, answers: t.answers };
-  while (samples[0].at < now - KEEP_MS) samples.shift();
+  return made;
 }
 
 function showNumbers() {
@@ -107,9 +113,8 @@ function showStats(told, now) {
     before = null;
   }
   stats = told;
-  sample(now);
   showNumbers();
-  for (const chart of charts) chart.update(samples);
+  keep(sample(now));
 }
 
 function showEdges() {
@@ -141,6 +146,7 @@ async function turn() {
   const results = await Promise.allSettled(asked.map((p) => p.ask()));
   const now = Date.now();
   asked.forEach((p, i) => p.take(results[i], now));
+  if (pages.stats.problem !== null) keep(missing(now)); // asked in every turn
   const answered = asked.some((p) => p.problem === null);
   if (answered) {
     answers(now);

@@ -2,12 +2,13 @@
 const TIMEOUT_MS = 1500;
 const EVERY_MS = 1000, HIDDEN_MS = 5000, BACKOFF_MAX_MS = 4000;
 
+const deadline = () => AbortSignal.timeout(TIMEOUT_MS);
+
 // Throws an Error whose message can be shown.
-export async function ask(path) {
+export async function ask(path, signal = deadline()) {
   let answer, body;
   try {
-    answer = await fetch(path, { cache: "no-store", credentials: "omit", redirect: "error",
-                                 signal: AbortSignal.timeout(TIMEOUT_MS) });
+    answer = await fetch(path, { cache: "no-store", credentials: "omit", redirect: "error", signal });
     body = await answer.json();
   } catch (e) {
     throw new Error(e.name === "TimeoutError" ? `no answer in ${TIMEOUT_MS / 1000} s`
@@ -17,11 +18,13 @@ export async function ask(path) {
   return body;
 }
 
-// A list that is told in pages, whole: `next` of one page is `after` of the following one.
+// A list that is told in pages, whole: `next` of one page is `after` of the following one. All have one deadline, as a
+// turn waits for the slowest of what it asks.
 export async function askAll(path, name) {
-  const all = [];
+  const all = [], signal = deadline();
   for (let after = null;;) {
-    const page = await ask(`${path}?limit=1000` + (after === null ? "" : `&after=${encodeURIComponent(after)}`));
+    const behind = after === null ? "" : `&after=${encodeURIComponent(after)}`;
+    const page = await ask(`${path}?limit=1000${behind}`, signal);
     all.push(...page[name]);
     if (page.next === null || page.next === after) return { [name]: all };
     after = page.next;

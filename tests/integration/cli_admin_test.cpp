@@ -152,6 +152,27 @@ TEST_CASE("top: rates are differences of two looks, and a server started anew ha
   CHECK_THAT(text.out, Contains("  REFUSED/S  DROPS/S  "));
 }
 
+TEST_CASE("top --json tells what its text does: queues, memory, why a server is not ready, remarks") {
+  auto pages = router_pages();
+  json& stats = pages["/stats"]["body"];
+  stats["totals"]["queue_bytes"] = 2048;
+  stats["why_not_ready"] = "shard 0 is warming up";
+  fake_server router(pages), edge(edge_pages("e1"));
+  const json told =
+      cli({"top", "--json", "-n", "1", "-i", "100ms", "--admin", router.address() + "," + edge.address()})
+          .json();
+  const json& r = told["servers"][0];
+  CHECK(r["queue_bytes"] == 2048);
+  CHECK(r["rss_bytes"] == 1048576);
+  CHECK(r["why"] == "shard 0 is warming up");
+  const json& e = told["servers"][1];
+  CHECK(e["queue_bytes"].is_null()); // not told
+  CHECK_FALSE(e.contains("why"));
+  CHECK(told["remarks"] ==
+        json::array({"router 0-2047 at " + router.address() + " is not ready: shard 0 is warming up",
+                     "slots 2048-4095 are served by none of the routers asked"}));
+}
+
 TEST_CASE("clients: pages of all edges until the limit, routers left out") {
   fake_server router(router_pages()), e1(edge_pages("e1")), e2(edge_pages("e2"));
   e1.put("/clients", {{"clients", json::array({client_of("A"), client_of("B")})}, {"next", "t /1"}});

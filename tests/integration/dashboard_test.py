@@ -190,6 +190,31 @@ def charts_have_values(b):
     check(now.startswith("now"), f"without the focus it reads: {now}")
 
 
+def only_missing_answers_are_gaps(b):
+    """The page's own module: steps of a hidden tab are drawn, a missing answer is not, however short the step."""
+    drawn = b.run("""const { Chart, missing } = await import("/dashboard/charts.js");
+        const lines = [{ name: "x", value: (s) => s.deep.x }];
+        const told = (at, x) => ({ at, deep: { x } });
+        const shape = (samples, of = lines) => {
+          const chart = new Chart({ title: "t", format: String, nothing: "nothing", lines: of });
+          document.body.append(chart.node);
+          chart.update(samples);
+          const d = chart.svg.querySelector(".line")?.getAttribute("d") ?? "";
+          chart.node.remove();
+          return [d.replace(/[^ML]/g, ""), chart.readout.textContent, chart.svg.querySelector(".nothing")?.textContent];
+        };
+        return { hidden: shape([0, 5000, 10000, 70000].map((at) => told(at, 1))),
+                 gap: shape([told(0, 1), told(1000, 2), missing(2000), told(3000, 1), told(4000, 3)]),
+                 silent: shape([told(0, 1), told(1000, 2), missing(2000)]),
+                 never: shape([missing(0)]),
+                 idle: shape([told(0, 1), told(1000, null), told(2000, 1), told(3000, 1)]),
+                 made: shape([told(0, 1), missing(1000), told(2000, 1), told(3000, 1)],
+                             (all) => all.every((s) => s.deep.x) ? lines : []) };""")
+    check(drawn == {"hidden": ["MLLL", "now: x 1", None], "gap": ["MLML", "now: x 3", None],
+                    "silent": ["ML", "now: no answer", None], "never": ["", "now: no answer", "no answer"],
+                    "idle": ["MML", "now: x 1", None], "made": ["MML", "now: x 1", None]}, f"drawn: {drawn}")
+
+
 def tells_of_a_killed_edge(w, b):
     # Of the whole picture: it is drawn anew when its width changes.
     b.run("""window.killed = {};
@@ -224,6 +249,8 @@ def tells_of_a_silent_router(w, b):
                      ".includes('not answering since')", "that the router is not answering")
         silent = time.monotonic() - began
         check(b.run(f"return {OLD}.every((old) => old)"), "a panel does not say that it is old")
+        now = b.run("return document.querySelector('.chart .readout').textContent")
+        check(now == "now: no answer", f"of a silent router a chart says {now}")
         time.sleep(max(0, began + STOPPED_SECONDS - time.monotonic()))
     finally:
         os.kill(w.router.process.pid, signal.SIGCONT)
@@ -231,6 +258,8 @@ def tells_of_a_silent_router(w, b):
     b.eventually("return document.querySelectorAll('#picture .edge[data-state=in-sync]').length === 2",
                  "both edges in sync again")
     b.eventually(f"return !{OLD}.some((old) => old)", "that nothing is old any more")
+    b.eventually("return document.querySelector('.chart .line').getAttribute('d').split('M').length >= 3",
+                 "a gap in the chart of messages")
     return silent
 
 
@@ -289,6 +318,25 @@ def turns_the_pages_of_a_long_list(b):
     check(b.run("return document.querySelectorAll('#picture .edge[data-state=in-sync]').length") == 2,
           "the picture has not both edges")
     b.run("delete failing.edges")
+
+
+def a_slow_list_holds_up_nothing_else(b):
+    """Each page of /edges comes in time, and always one more follows."""
+    b.run("""window.turned = 0;
+        failing.edges = async (url, { signal }) => {
+          await new Promise((done) => setTimeout(done, 400));
+          signal.throwIfAborted();
+          return Response.json({ edges: [], next: "edge " + ++turned });
+        };""")
+    b.eventually("""return document.querySelector("[data-pages~='edges'] .trouble")?.textContent
+                        .includes("(no answer in 1.5 s)")""", "that /edges is not told in time")
+    check(b.run("return turned") > 1, "no second page was asked for")
+    check(b.run(f"return {STATE}") == "ready", "the router seems not ready")
+    for other in ("stats", "drops"):
+        before = b.run(f"return {GOES_ON[other]}")
+        b.eventually(f"return {GOES_ON[other]} !== arguments[0]", f"/{other} going on beside a slow list", before)
+    b.run("delete failing.edges")
+    b.eventually(f"return !{OLD}.some((old) => old)", "/edges as back")
 
 
 def says_what_is_missing(w, b):
@@ -385,6 +433,7 @@ def main():
             kinds_keep_their_colours(w, b)
             looks_up_clients(b)
             charts_have_values(b)
+            only_missing_answers_are_gaps(b)
             watch(b, a.watch, w.to_nobody)
             b.screenshot(os.path.join(folder, "dashboard.png"), 1400)
             lost = tells_of_a_killed_edge(w, b)
@@ -393,6 +442,7 @@ def main():
             silent = tells_of_a_silent_router(w, b)
             one_failing_page_hides_no_other(b)
             turns_the_pages_of_a_long_list(b)
+            a_slow_list_holds_up_nothing_else(b)
             says_why_it_is_not_ready(b)
             says_what_is_missing(w, b)
             fits_narrow_and_dark(b)

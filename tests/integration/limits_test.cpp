@@ -1,4 +1,5 @@
 // Limits of the router, hit from outside: what happens to who hits them, and to everybody else.
+#include "tests/support/cli.hpp"
 #include "tests/support/cluster.hpp"
 #include "tests/support/raw_mqtt.hpp"
 
@@ -64,6 +65,7 @@ TEST_CASE(
   CHECK(r.json("/stats")["totals"]["claims_refused"] == 1);
   CHECK(e.json("/stats")["totals"]["registrations_refused"] == 1);
   CHECK(e.json("/drops")["drops"][0]["reason"] == "registration_refused");
+  CHECK(cli({"listen", "--id", "C3", "--edge", loopback(e.mqtt())}).complains("its router is full (0x97)"));
   CHECK(second.publish("@/C1", "still here") == 0);
   first.reset();
   CHECK(eventually([&] { return login(e.mqtt(), "C3") == "in"; }));

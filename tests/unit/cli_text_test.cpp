@@ -73,6 +73,15 @@ TEST_CASE("receipts in words") {
   CHECK(connect_words(2, 3) == "refused the client id (0x02)");
 }
 
+TEST_CASE("a router that is full or busy, in words, whenever a client is told") {
+  CHECK(connect_words(0x97, 5) == "cannot take one client more: its router is full (0x97)");
+  CHECK(connect_words(0x89, 5) ==
+        "cannot take this client now: its router is busy with ids that are claimed twice (0x89)");
+  CHECK(connect_words(3, 3).find("its router is full or busy") != std::string::npos);
+  CHECK(disconnect_words(0x97) == "the router has as many clients as it may (0x97)");
+  CHECK(disconnect_words(0x89) == "the router is busy with ids that are claimed twice (0x89)");
+}
+
 TEST_CASE("the load generator's codec: packets cut anywhere are awaited, malformed ones are noticed") {
   std::string bytes;
   const std::string payload(300, 'x');
