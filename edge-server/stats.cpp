@@ -106,6 +106,7 @@ constexpr ops::stat<link::link_stats> per_link_rows[] = {
     {"shard_link_bytes_in", "Bytes of frames that came over one link", &link::link_stats::bytes_in},
     {"shard_link_frames_out", "Frames queued for one link", &link::link_stats::frames_out},
     {"shard_link_bytes_out", "Bytes that one link took", &link::link_stats::bytes_out},
+    {"shard_link_writes", "Writes in which one link took them", &link::link_stats::writes},
     {"shard_link_messages_in", "Messages that came over one link", &link::link_stats::messages_in},
     {"shard_link_messages_out", "Messages queued for one link, first copies",
      &link::link_stats::messages_out},
@@ -182,6 +183,7 @@ void tell_link(json_text& out, const link::link_stats& s) {
   out.value("state", link::link_state_names[s.state.get()]);
   for (const ops::stat<link::link_stats>& r : per_link_rows)
     out.value(r.name.substr(prefix_bytes), (s.*r.value).get());
+  ops::tell_mean(out, "bytes_per_write", s.bytes_out.get(), s.writes.get());
   out.end();
 }
 

@@ -33,8 +33,8 @@ void edges(router& r, const router_stats& s, ops::idle_worker& pages, const ops:
   const edges_query wanted = read_edges_query(q.query);
   ops::respond_gathered(
       r.control(), pages, r.threads(), respond,
-      [after = wanted.after](shard& x, time_point) { return x.lanes(after); },
-      [&s, wanted](const std::vector<std::vector<shard::lane_info>>& all) {
+      [wanted](shard& x, time_point) { return x.lanes(wanted.after, wanted.limit); },
+      [&s, wanted](const std::vector<shard::lanes_told>& all) {
         return edges_page(all, wanted, s.link_rates());
       });
 }

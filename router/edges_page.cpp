@@ -25,16 +25,17 @@ struct number {
   std::string_view name;
   std::uint64_t info::*value;
 };
-constexpr number sums[] = {{"clients", &info::clients},           {"messages_in", &info::messages_in},
-                           {"messages_out", &info::messages_out}, {"bytes_in", &info::bytes_in},
-                           {"bytes_out", &info::bytes_out},       {"queue_bytes", &info::output_bytes},
-                           {"resends", &info::resent_in},         {"answers_in", &info::answers_in}};
+constexpr number sums[] = {
+    {"clients", &info::clients},   {"messages_in", &info::messages_in}, {"messages_out", &info::messages_out},
+    {"bytes_in", &info::bytes_in}, {"bytes_out", &info::bytes_out},     {"queue_bytes", &info::output_bytes},
+    {"resends", &info::resent_in}, {"answers_in", &info::answers_in},   {"writes", &info::writes}};
 constexpr number greatest[] = {{"queue_bytes_high_water", &info::queue_high_water},
                                {"round_trip_us", &info::round_trip_us}};
 
 void tell_numbers(json_text& out, const info& x, const traffic_rates& r) {
   for (const number& n : sums) out.value(n.name, x.*n.value);
   for (const number& n : greatest) out.value(n.name, x.*n.value);
+  ops::tell_mean(out, "bytes_per_write", x.written_bytes, x.writes);
   const auto tenths = [&](std::string_view name, double v) { out.value(name, std::round(v * 10) / 10); };
   out.object("rates");
   out.object("10s");
@@ -61,6 +62,7 @@ void tell_edge(json_text& out, lanes_of_edge lanes, const link_window& rates) {
   for (const told_lane& l : lanes) {
     for (const number& n : sums) all.*n.value += l.lane->*n.value;
     for (const number& n : greatest) all.*n.value = std::max(all.*n.value, l.lane->*n.value);
+    all.written_bytes += l.lane->written_bytes;
     all_rates += rates.of(l.shard, l.lane->link);
   }
   out.object();
@@ -70,6 +72,19 @@ void tell_edge(json_text& out, lanes_of_edge lanes, const link_window& rates) {
   for (const told_lane& l : lanes) tell_link(out, l, rates);
   out.end();
   out.end();
+}
+
+// What is told of edges of which every shard has said all, by name.
+std::vector<told_lane> merge(const std::vector<shard::lanes_told>& shards) {
+  const std::string* end = nullptr; // the last edge up to which every shard has told
+  for (const shard::lanes_told& s : shards)
+    if (s.more && (!end || s.lanes.back().edge < *end)) end = &s.lanes.back().edge;
+  std::vector<told_lane> all;
+  for (std::size_t k = 0; k < shards.size(); ++k)
+    for (const info& l : shards[k].lanes)
+      if (!end || l.edge <= *end) all.push_back({&l, k});
+  std::ranges::sort(all, {}, &told_lane::place);
+  return all;
 }
 
 } // namespace
@@ -87,12 +102,10 @@ edges_query read_edges_query(const ops::query_map& query) {
   return out;
 }
 
-ops::http_response edges_page(const std::vector<std::vector<info>>& shards, const edges_query& query,
+ops::http_response edges_page(const std::vector<shard::lanes_told>& shards, const edges_query& query,
                               const link_window& rates) {
-  std::vector<told_lane> all;
-  for (std::size_t k = 0; k < shards.size(); ++k)
-    for (const info& l : shards[k]) all.push_back({&l, k});
-  std::ranges::sort(all, {}, &told_lane::place);
+  const std::vector<told_lane> all = merge(shards);
+  const bool more = std::ranges::any_of(shards, &shard::lanes_told::more);
   json_text out;
   out.object();
   out.array("edges");
@@ -110,7 +123,7 @@ ops::http_response edges_page(const std::vector<std::vector<info>>& shards, cons
     rest = rest.subspan(lanes.size());
   }
   out.end();
-  if (rest.empty()) out.null("next");
+  if (rest.empty() && !more) out.null("next");
   else out.value("next", *last);
   out.end();
   return ops::json_page(std::move(out));

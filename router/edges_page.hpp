@@ -20,8 +20,10 @@ struct edges_query {
 };
 edges_query read_edges_query(const ops::query_map& query); // throws http_error
 
-// `shards`: what each says of the lanes of edges behind `after`.
-ops::http_response edges_page(const std::vector<std::vector<shard::lane_info>>& shards,
-                              const edges_query& query, const link_window& rates);
+// `shards`: what each says of the lanes of edges behind `after`, `limit` edges and edges_page_links links of
+// each. Where one stopped, what others say of edges behind it is left for the next page: it may have links
+// of them too.
+ops::http_response edges_page(const std::vector<shard::lanes_told>& shards, const edges_query& query,
+                              const link_window& rates);
 
 } // namespace beeline::router

@@ -5,11 +5,12 @@
 //
 // A link that came up within that time counts from 0, one that is gone has no rate. Links are named by their
 // member index, which names no other for limits::index_quarantine. Windows that are longer than the program
-// has run take what there is.
+// has run take what there is; samples from before a stall, more than a second older than the window, are
+// dropped.
 //
 // Sampled by the control loop, read by the thread that makes pages: samples do not change once they are kept.
-// Memory is bounded: 40 bytes for a link and sample, that is 1.8 MB for a shard with all the links it may
-// have.
+// Memory is bounded by --links-max: 40 bytes for a link and sample, 440 bytes a link in all; 1.8 MB for a
+// shard with all the links that the default, 4,096, lets in.
 #pragma once
 #include "common/base/limits.hpp"
 #include "common/base/time.hpp"

@@ -2,6 +2,7 @@
 #include "router/shard.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace beeline::router {
 shard::shard(shard_config config, chunk_pool& pool, time_point now)
@@ -246,30 +247,54 @@ void shard::lift_clock(std::uint64_t seen, time_point now) {
 
 // --- questions --------------------------------------------------------------------------------------------
 
-std::vector<shard::lane_info> shard::lanes(std::string_view after) const {
-  std::vector<lane_info> all;
-  for (const auto& [id, l] : lanes_) {
-    if (l->edge <= after) continue;
-    lane_info x;
-    x.edge = l->edge;
-    x.lane = l->number;
-    for (member_index i : l->former) x.clients += members_[i].entries;
-    if (l->current == no_member) {
-      x.state = "lingering";
-    } else {
-      const peer& p = *members_[l->current].p;
-      x.clients += members_[l->current].entries;
-      x.state = members_[l->current].st == index_state::in_sync ? "in sync" : "syncing";
-      static_cast<traffic&>(x) = p;
-      x.link = l->current;
-      x.output_bytes = p.c->output_bytes();
-      x.round_trip_us = p.round_trip_us;
-      x.queue_high_water = p.queue_high_water;
-      x.resent_in = p.resent_in, x.answers_in = p.answers_in;
-    }
-    all.push_back(std::move(x));
+// An edge with more than `links_max` lanes is told whole when it is the first.
+shard::lanes_told shard::lanes(std::string_view after, std::size_t edges_max, std::size_t links_max) const {
+  std::vector<const lane*> behind;
+  behind.reserve(lanes_.size());
+  for (const auto& [id, l] : lanes_)
+    if (l->edge > after) behind.push_back(l.get());
+  const auto place = [](const lane* l) { return std::tie(l->edge, l->number, l->id); };
+  auto end = behind.end();
+  if (behind.size() > links_max) { // the edge of the first lane that is too many: it and later ones wait
+    end = behind.begin() + static_cast<std::ptrdiff_t>(links_max);
+    std::ranges::nth_element(behind, end, {}, place);
+    const std::string& cut = (*end)->edge;
+    end = std::partition(behind.begin(), behind.end(), [&](const lane* l) { return l->edge < cut; });
+    if (end == behind.begin())
+      end = std::partition(behind.begin(), behind.end(), [&](const lane* l) { return l->edge == cut; });
   }
-  return all;
+  std::ranges::sort(behind.begin(), end, {}, place);
+  lanes_told told;
+  std::size_t edges = 0;
+  for (auto at = behind.begin(); at != end; ++at) {
+    const bool next_edge = at == behind.begin() || (*at)->edge != (*std::prev(at))->edge;
+    if (next_edge && ++edges > edges_max) break;
+    told.lanes.push_back(info_of(**at));
+  }
+  told.more = told.lanes.size() < behind.size();
+  return told;
+}
+
+shard::lane_info shard::info_of(const lane& l) const {
+  lane_info x;
+  x.edge = l.edge;
+  x.lane = l.number;
+  for (member_index i : l.former) x.clients += members_[i].entries;
+  if (l.current == no_member) {
+    x.state = "lingering";
+    return x;
+  }
+  const peer& p = *members_[l.current].p;
+  x.clients += members_[l.current].entries;
+  x.state = members_[l.current].st == index_state::in_sync ? "in sync" : "syncing";
+  static_cast<traffic&>(x) = p;
+  x.link = l.current;
+  x.output_bytes = p.c->output_bytes();
+  x.round_trip_us = p.round_trip_us;
+  x.queue_high_water = p.queue_high_water;
+  x.resent_in = p.resent_in, x.answers_in = p.answers_in;
+  x.written_bytes = p.c->sent, x.writes = p.c->writes;
+  return x;
 }
 
 std::vector<shard::link_total> shard::link_totals() const {

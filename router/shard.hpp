@@ -13,7 +13,8 @@
 // Invariant: the indexes that name a lane are its `current` and its `former`, and no others.
 // Nothing walks all indexes. A message, an answer and a new index walk nothing, a claim its contest if there
 // is one; lane_gone and on_in_sync that lane's former indexes, all contests and, to tell them, the links;
-// let_in, lanes(), link_totals(), lane_of and on_time the lanes and links that there are.
+// let_in, lanes() (which copies only what it is asked for), link_totals(), lane_of and on_time the lanes and
+// links that there are.
 //
 // Sans-I/O: see conn.hpp for the calls of the shell. Owner: the shard's thread, for everything but
 // the counters. The table stores no ids; ids are kept only where two claims meet (contest).
@@ -117,8 +118,15 @@ public:
     member_index link = no_member; // no_member: it has none now
     std::uint64_t clients = 0, output_bytes = 0, round_trip_us = 0, queue_high_water = 0, resent_in = 0,
                   answers_in = 0;
+    std::uint64_t written_bytes = 0, writes = 0; // to the socket: everything, since it is there
   };
-  std::vector<lane_info> lanes(std::string_view after = {}) const; // of edges whose names stand behind it
+  // Lanes by their edges' names, of the edges that come first behind `after`, each edge whole.
+  struct lanes_told {
+    std::vector<lane_info> lanes;
+    bool more = false; // there are edges behind the last of these
+  };
+  lanes_told lanes(std::string_view after = {}, std::size_t edges_max = limits::edges_page_max,
+                   std::size_t links_max = limits::edges_page_links) const;
   struct link_total : traffic {
     member_index link = no_member;
   };
@@ -180,11 +188,12 @@ private:
     std::uint64_t entries = 0;
   };
 
-  // shard.cpp: frames, warm-up
+  // shard.cpp: frames, warm-up, questions
   bool on_frame(peer& p, wire::frame& f, time_point now);
   bool on_members_seen(const_bytes payload);
   void check_warm_up(time_point now);
   bool all_in_sync() const;
+  lane_info info_of(const lane& l) const;
   void lift_clock(std::uint64_t seen, time_point now);
   void say_in_service(bool complete, time_point now);
   std::uint64_t shard_time(time_point now) const noexcept { return to_us(now) + lift_; }

@@ -28,7 +28,8 @@ struct conn {
   void* shell = nullptr;             // the shell's own
   conn* prev_dirty = nullptr;
   conn* next_dirty = nullptr;
-  std::uint64_t sent = 0;           // bytes the network took, ever
+  std::uint64_t sent = 0;           // bytes the network took, ever ...
+  std::uint64_t writes = 0;         // ... in so many writes
   std::uint32_t owner = 0xffffffff; // the core's own: index of a session or link
   std::int32_t move_to = -1;        // hand the socket, with what on_bytes did not consume, to this lane
   kind_t kind;
@@ -46,6 +47,7 @@ struct conn {
   void consume(std::size_t n) noexcept {
     link ? link->consume(n) : out.consume(n);
     sent += n;
+    writes += n > 0;
   }
 };
 

@@ -146,8 +146,8 @@ private:
     conn* c = nullptr;
     lane_handshake handshake;
     time_point next_dial{}, last_heard{}, last_frame{}, last_heartbeat{}, progress_at{}, up_at{};
-    std::uint64_t progress = 0;   // conn.sent at progress_at
-    std::uint64_t sent_noted = 0; // conn.sent when it was last counted
+    std::uint64_t progress = 0;                     // conn.sent at progress_at
+    std::uint64_t sent_noted = 0, writes_noted = 0; // of the conn, when they were last counted
     std::uint64_t frames_noted = 0;
     backoff retry{limits::reconnect_min, limits::reconnect_max};
     unsigned failures = 0; // in a row

@@ -56,6 +56,8 @@ template <class Host> void endpoint<Host>::note_link(shard_link& l) {
   if (!l.c) return;
   s.bytes_out.add(l.c->sent - l.sent_noted);
   l.sent_noted = l.c->sent;
+  s.writes.add(l.c->writes - l.writes_noted);
+  l.writes_noted = l.c->writes;
   s.frames_out.add(l.c->link->frames() - l.frames_noted);
   l.frames_noted = l.c->link->frames();
 }

@@ -57,6 +57,7 @@ template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
   l.c = &c;
   l.up_at = l.last_heard = l.last_frame = l.progress_at = now;
   l.progress = l.sent_noted = c.sent;
+  l.writes_noted = c.writes;
   l.frames_noted = c.link->frames();
   l.stats->connects.add();
   l.last_heartbeat = time_point{};

@@ -1,5 +1,7 @@
 #include "common/link/handshake.hpp"
 
+#include "common/base/utf8.hpp"
+
 namespace beeline::link {
 namespace {
 std::vector<std::byte> keep(const_bytes b) { return {b.begin(), b.end()}; }
@@ -91,6 +93,8 @@ bool shard_handshake::on_frame(const wire::frame& f, const cluster_secret& secre
   if (state_ == state::want_auth && f.type == wire::frame_type::auth) {
     wire::auth m;
     if (!m.get(f.payload())) return fail(wire::error_code::malformed, "malformed auth");
+    if (!valid_utf8(m.edge_name)) // it goes into pages and logs
+      return fail(wire::error_code::malformed, "the edge name is not UTF-8");
     if (!equal(m.proof, secret.prove("lane", {hello_, challenge_, without_proof(f.payload())})))
       return fail(wire::error_code::bad_secret, "the cluster secret is not the same on both sides");
     auth_ = keep(f.payload());

@@ -28,7 +28,8 @@ struct link_stats {
   counter queue_bytes, queue_high_water; // unsent; at the end of turns
   counter round_trip_us;                 // newest
   counter frames_in, bytes_in;           // everything
-  counter frames_out, bytes_out;         // everything; frames as they are queued, bytes as they go
+  counter frames_out, bytes_out;         // everything; frames as they are queued, bytes as they go ...
+  counter writes;                        // ... in so many writes
   counter messages_in, messages_out;     // messages_out: first copies and QoS 0
   counter resends;                       // further copies
   counter connects, losses;

@@ -41,8 +41,9 @@ using timer_type = asio::basic_waitable_timer<std::chrono::steady_clock,
 // The way back to the admin thread; outlives the server in the hands of responders.
 struct mailbox {
   std::mutex lock;
-  asio::io_context* io; // null once the server has stopped
-  explicit mailbox(asio::io_context& i) : io(&i) {}
+  asio::io_context* io;     // null once the server has stopped
+  admin_counters& counters; // for what is posted, in the admin thread
+  mailbox(asio::io_context& i, admin_counters& c) : io(&i), counters(c) {}
   template <class F> void post(F f) {
     const std::lock_guard guard(lock);
     if (io) asio::post(*io, std::move(f));
@@ -205,6 +206,8 @@ struct http_responder::target {
 
 void http_responder::operator()(http_response response) const {
   target_->mail->post([t = target_, r = std::move(response)]() mutable {
+    // Wherever the page was made, and also when nobody waits for it any more.
+    if (r.status == 500) t->mail->counters.handler_failures.add();
     if (auto c = t->to.lock()) c->answer(t->number, std::move(r));
   });
 }
@@ -232,8 +235,10 @@ void connection::call(const http_route& r, http_request request) {
   } catch (const std::exception& e) {
     static log_site site("admin handler");
     log_limited(site, log_level::error, "admin handler of {} failed: {}", r.path, e.what());
+    state_.counters.handler_failures.add();
     answer(number_, json_failure(500, "internal error, see the log"));
   } catch (...) {
+    state_.counters.handler_failures.add();
     answer(number_, json_failure(500, "internal error"));
   }
 }
@@ -242,7 +247,6 @@ void connection::answer(std::uint64_t number, http_response response) {
   if (!waiting_ || number != number_) return; // late, or the second one
   waiting_ = false;
   answer_timer_.cancel();
-  if (response.status == 500) state_.counters.handler_failures.add(); // wherever the page was made
   write(response);
 }
 
@@ -309,7 +313,7 @@ struct admin_server::impl {
     for (const auto& r : routes) CHECK_INVARIANT(r.path.starts_with('/') && r.handler);
     state.routes = std::move(routes);
     state.limits = limits;
-    state.mail = std::make_shared<mailbox>(io);
+    state.mail = std::make_shared<mailbox>(io, state.counters);
   }
   void accept();
   void welcome(socket_type socket);

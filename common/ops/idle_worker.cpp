@@ -29,6 +29,9 @@ struct idle_worker::impl {
       } catch (const std::exception& e) {
         static log_site site("idle worker");
         log_limited(site, log_level::error, "work that may wait failed: {}", e.what());
+      } catch (...) {
+        static log_site site("idle worker");
+        log_limited(site, log_level::error, "work that may wait failed with an unknown exception");
       }
     }
   }
@@ -48,7 +51,9 @@ void respond_later(idle_worker& pages, http_responder respond, std::function<htt
   pages.post([respond = std::move(respond), make = std::move(make)] {
     try {
       respond(make());
-    } catch (const std::exception&) {
+    } catch (const http_error& e) {
+      respond(json_failure(e.status(), e.what()));
+    } catch (...) {
       respond(json_failure(500, "internal error, see the log"));
       throw; // to the log
     }

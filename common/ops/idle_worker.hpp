@@ -1,9 +1,11 @@
 // A thread for work that may wait: it runs when no other thread wants the processor (SCHED_IDLE), and
-// gives way at once when one does. Admin pages are made here: /stats takes some 30 µs, and sixty of them a
-// second are enough to move the p99 of messages when lanes and shards have to wait for their end.
+// gives way at once when one does. Admin pages are made here: /stats takes some 40 µs (docs/performance.md),
+// and sixty of them a second are enough to move the p99 of messages when lanes and shards have to wait for
+// their end.
 //
-// On a machine that is full the work comes late: with as many busy threads as processors within some
-// 100 ms. What must answer then (/healthz, /readyz) does not come here.
+// On a machine that is full the work comes late, the later the more processor time it takes: with as many
+// busy threads as processors /stats within some 40 ms mostly, at worst 300. What must answer then (/healthz,
+// /readyz) does not come here.
 //
 // post(): any thread. What is posted after the end began is dropped. Work that throws is dropped too.
 #pragma once
@@ -29,7 +31,8 @@ private:
   std::unique_ptr<impl> impl_;
 };
 
-// Answers with what `make` gives, from that thread; with 500 when it throws.
+// Answers with what `make` gives, from that thread; an http_error as it says, with 500 when it throws
+// anything else.
 void respond_later(idle_worker& pages, http_responder respond, std::function<http_response()> make);
 
 } // namespace beeline::ops

@@ -221,14 +221,15 @@ void add_io(stats_part& p, const net::io_counters& io) {
   p.family("socket_closes", "Sockets closed, by reason", "reason", close_reason_names, io.closed);
 }
 
+void tell_mean(json_text& out, std::string_view name, std::uint64_t sum, std::uint64_t of) {
+  if (of > 0) out.value(name, tenths(static_cast<double>(sum) / static_cast<double>(of)));
+  else out.null(name);
+}
+
 void tell_per_write(json_text& out, const stats_part& part, std::uint64_t messages) {
-  const auto writes = static_cast<double>(part.value_of("socket_writes"));
-  const auto each = [&](std::string_view name, std::uint64_t n) {
-    if (writes > 0) out.value(name, tenths(static_cast<double>(n) / writes));
-    else out.null(name);
-  };
-  each("bytes_per_write", part.value_of("socket_bytes_out"));
-  each("messages_per_write", messages);
+  const std::uint64_t writes = part.value_of("socket_writes");
+  tell_mean(out, "bytes_per_write", part.value_of("socket_bytes_out"), writes);
+  tell_mean(out, "messages_per_write", messages, writes);
 }
 
 namespace {

@@ -113,6 +113,7 @@ private:
 
 // What every program has in common.
 // Bytes and messages that went out with one write: how well batching does. Null before the first write.
+void tell_mean(json_text& out, std::string_view name, std::uint64_t sum, std::uint64_t of); // null: of none
 void tell_per_write(json_text& out, const stats_part& part, std::uint64_t messages_written);
 void add_io(stats_part& part, const net::io_counters& io);
 void tell_program(json_text& out, std::string_view program); // program, version, build, uptime, process

@@ -217,6 +217,8 @@ def check_numbers(w):
     check(sum(x["messages_in"] for x in per_link) == sum(t["messages_in"] for t in totals), "messages in by link")
     links = [x for e in get(w.router, "/edges")["edges"] for x in e["links"]]
     check(sum(x["messages_out"] for x in links) == sum(router["messages_out"].values()), "messages by the router's links")
+    for x in per_link + links:
+        check(x["writes"] > 0 and x["bytes_per_write"] > 0, f"writes of a link: {x}")
 
     # Rates: all that was sent is within the last minute, once the newest second has been sampled.
     eventually(lambda: sum(get(e, "/stats")["totals"]["rates"]["60s"]["publishes"] for e in w.edges) * 60 > sent / 2,

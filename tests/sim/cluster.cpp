@@ -134,7 +134,7 @@ void cluster::sample(shard_place& s) {
   s.sampled = w_.now;
   const auto k = static_cast<std::uint32_t>(s.router * set_.shards + s.number);
   std::vector<bool> yes(set_.edges * 2, false);
-  for (const auto& l : s.n->core()->lanes()) {
+  for (const auto& l : s.n->core()->lanes().lanes) {
     const auto lane = static_cast<std::uint32_t>(l.edge[1] - '0') * 2 + l.lane;
     if (l.state == "in sync") yes[lane] = true;
     else if (l.state == "syncing") h_.syncing(lane, k);

@@ -72,7 +72,7 @@ std::string cluster::why_not_at_rest() {
     if (!p->up || p->paused_until > w_.now) return p->name + " does not run";
   for (auto& s : shards_) {
     if (s->n->core()->warming_up()) return text("shard %u of r%u warms up", s->number, s->router);
-    const auto known = s->n->core()->lanes();
+    const auto known = s->n->core()->lanes().lanes;
     const auto synced =
         std::count_if(known.begin(), known.end(), [](const auto& l) { return l.state == "in sync"; });
     if (static_cast<std::size_t>(synced) != lanes_.size() || known.size() != lanes_.size())

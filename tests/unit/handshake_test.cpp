@@ -90,6 +90,21 @@ TEST_CASE("handshake: a lane with another secret is refused, in words, before it
   CHECK(shard.out.empty());
 }
 
+TEST_CASE("handshake: an edge whose name is not UTF-8 is refused, in words") {
+  for (const std::string name : {"edge\xff", "\xc3", "\xed\xa0\x80", "edge-\xc3\xa4"}) {
+    CAPTURE(name);
+    lane_side lane;
+    shard_side shard;
+    lane.who.edge_name = name;
+    REQUIRE(shard.hears(lane.says()));
+    REQUIRE(lane.hears(shard.says()));
+    CHECK(shard.hears(lane.says()) == (name == "edge-\xc3\xa4"));
+    if (name == "edge-\xc3\xa4") continue;
+    CHECK(shard.machine.why().code == wire::error_code::malformed);
+    CHECK(shard.machine.why().text == "the edge name is not UTF-8");
+  }
+}
+
 TEST_CASE("handshake: a shard that cannot prove the secret is refused") {
   lane_side lane;
   shard_side shard;

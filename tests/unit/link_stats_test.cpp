@@ -126,6 +126,8 @@ TEST_CASE("endpoint: its links with state, traffic, queue and round trip") {
   CHECK(s->frames_in.get() == bench.lane.counters.frames_in.get());
   CHECK(s->bytes_in.get() > s->frames_in.get());
   CHECK(s->bytes_out.get() > 0);
+  CHECK(s->writes.get() >= 2); // hello, auth, and what followed
+  CHECK(s->writes.get() <= s->frames_out.get());
   CHECK(s->frames_out.get() == 2 + shard.hears(true).size()); // hello and auth; in-sync and heartbeats
   wire::heartbeat beat;
   beat.sent_at = 1;

@@ -320,8 +320,16 @@ TEST_CASE("a page that another thread makes is answered when it is made, and wit
         [&](const http_request&, http_responder respond) {
           respond_later(pages, respond, [] { return http_response{200, "text/plain", "made"}; });
         }},
-       {"/fails", [&](const http_request&, http_responder respond) {
+       {"/fails",
+        [&](const http_request&, http_responder respond) {
           respond_later(pages, respond, []() -> http_response { throw std::runtime_error("canary"); });
+        }},
+       {"/number",
+        [&](const http_request&, http_responder respond) {
+          respond_later(pages, respond, []() -> http_response { throw 1; });
+        }},
+       {"/refuses", [&](const http_request&, http_responder respond) {
+          respond_later(pages, respond, []() -> http_response { throw http_error(404, "no such thing"); });
         }}});
   server.start();
   raw_client c(server);
@@ -330,6 +338,21 @@ TEST_CASE("a page that another thread makes is answered when it is made, and wit
   CHECK_THAT(page, StartsWith("HTTP/1.1 500 "));
   CHECK_THAT(page, !Contains("canary"));
   CHECK_THAT(c.get("/made"), Contains("made"));
-  CHECK(server.counters().handler_failures.get() == 1);
+  CHECK_THAT(c.get("/number"), StartsWith("HTTP/1.1 500 "));
+  CHECK_THAT(c.get("/refuses"), StartsWith("HTTP/1.1 404 ") && Contains("no such thing"));
+  CHECK(server.counters().handler_failures.get() == 2);
   server.stop();
+}
+
+TEST_CASE("a page that fails after its 504, or when nobody waits any more, is counted all the same") {
+  admin_limits limits;
+  limits.answer_max = 50ms;
+  fixture f(limits);
+  {
+    raw_client c(f.server);
+    CHECK_THAT(c.get("/slow"), StartsWith("HTTP/1.1 504 "));
+  }
+  const std::lock_guard guard(f.lock);
+  f.held.at(0)(json_failure(500, "late"));
+  CHECK(test::eventually([&] { return f.server.counters().handler_failures.get() == 1; }));
 }

@@ -59,7 +59,7 @@ TEST_CASE("shard_index: an index that is used again knows nothing of the lane th
     CHECK_FALSE(t.bench.shard.where("c" + std::to_string(i), t.bench.now).online);
   e4.registers({7, 1}, "c7");
   CHECK(t.bench.shard.where("c7", t.bench.now).edge == "e4");
-  CHECK(t.bench.shard.lanes().back().clients == 1);
+  CHECK(t.bench.shard.lanes().lanes.back().clients == 1);
 }
 
 TEST_CASE("shard_index: when all are in use a new lane is refused in words and counted, the others stay") {
@@ -75,7 +75,7 @@ TEST_CASE("shard_index: when all are in use a new lane is refused in words and c
     CHECK(t.closes(close_reason::connection_limit) == static_cast<std::uint64_t>(i));
   }
   CHECK(t.bench.shard.counters.members.get() == 3); // what was refused leaves nothing behind
-  CHECK(t.bench.shard.lanes().size() == 3);
+  CHECK(t.bench.shard.lanes().lanes.size() == 3);
   CHECK((t.e1.c && t.e2.c && e3.c));
 }
 
@@ -124,7 +124,7 @@ TEST_CASE("shard_index: a lane that is never in sync does not use them up for th
 
 TEST_CASE("shard_index: a lane's clients count once while it registers them over a new link") {
   small_shard t;
-  const auto clients = [&] { return t.bench.shard.lanes().back().clients; };
+  const auto clients = [&] { return t.bench.shard.lanes().lanes.back().clients; };
   for (std::uint32_t i = 0; i < 5; ++i) t.e2.registers({i, 1}, "c" + std::to_string(i));
   CHECK(clients() == 5);
   t.e2.drops();
