@@ -43,6 +43,7 @@ int run(int argc, const char* const* argv) {
     say("ready");
   });
   control.every(limits::pulse_interval, [&edge] { edge.beat(); });
+  control.every(limits::page_patience, [&pages] { pages.run_overdue(); });
   stats.sample(); // what rates begin with
   control.every(limits::rates_interval, [&stats] { stats.sample(); });
   control.every(limits::log_suppressed_interval, [] { ops::log_all_suppressed(); });

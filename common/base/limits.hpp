@@ -127,12 +127,13 @@ inline constexpr unsigned resends_max = 48; // retry / not here / busy for one m
 inline constexpr auto keep_alive_max = 600s;
 
 // --- operations -------------------------------------------------------------------------------------
-inline constexpr std::size_t admin_connections_max = 64;        // HTTP connections, then 503
-inline constexpr std::size_t admin_header_bytes_max = 8 * KiB;  // of one request, then 431
-inline constexpr std::size_t admin_body_bytes_max = 64 * KiB;   // of one request, then 413
-inline constexpr std::size_t admin_query_parameters_max = 32;   // of one request, then 400
-inline constexpr auto admin_idle_max = 10s;                     // one whole request, or one whole answer
-inline constexpr auto admin_answer_max = 3s;                    // another thread's answer, then 504
+inline constexpr std::size_t admin_connections_max = 64;       // HTTP connections, then 503
+inline constexpr std::size_t admin_header_bytes_max = 8 * KiB; // of one request, then 431
+inline constexpr std::size_t admin_body_bytes_max = 64 * KiB;  // of one request, then 413
+inline constexpr std::size_t admin_query_parameters_max = 32;  // of one request, then 400
+inline constexpr auto admin_idle_max = 10s;                    // one whole request, or one whole answer
+inline constexpr auto admin_answer_max = 3s;                   // another thread's answer, then 504
+inline constexpr auto page_patience = 250ms; // for the thread that gives way; then the control loop makes it
 inline constexpr std::size_t admin_refusals_max = 16;           // connections that are being told 503
 inline constexpr auto admin_drain_max = 1s;                     // for a peer to read our last words ...
 inline constexpr std::size_t admin_drain_bytes_max = 256 * KiB; // ... while it still sends so much

@@ -3,11 +3,14 @@
 // and sixty of them a second are enough to move the p99 of messages when lanes and shards have to wait for
 // their end.
 //
-// On a machine that is full the work comes late, the later the more processor time it takes: with as many
-// busy threads as processors /stats within some 40 ms mostly, at worst 300. What must answer then (/healthz,
-// /readyz) does not come here.
+// On a machine that is full the work comes late, the later the more processor time it takes. When it has
+// waited for limits::page_patience, the control loop does it instead, which asks for that four times a
+// second: so whoever watches is answered also when every processor is busy. What must answer at once then
+// (/healthz, /readyz) does not come here.
 //
-// post(): any thread. What is posted after the end began is dropped. Work that throws is dropped too.
+// post(): any thread. Work may be run twice then, by both threads at once: it must change nothing that others
+// see but what bears it, as a responder does. What is posted after the end began is dropped. Work that throws
+// is dropped too.
 #pragma once
 #include "common/ops/admin_http.hpp"
 
@@ -24,9 +27,11 @@ public:
   idle_worker& operator=(const idle_worker&) = delete;
 
   void post(std::function<void()> work);
-  void stop(); // ends the work under way first; what waits is dropped
+  void run_overdue(); // what has waited too long, in this thread: one, the control loop's
+  void stop();        // ends the work under way first; what waits is dropped
 
 private:
+  struct job;
   struct impl;
   std::unique_ptr<impl> impl_;
 };

@@ -1,4 +1,5 @@
 // The thread for work that may wait.
+#include "common/base/limits.hpp"
 #include "common/ops/idle_worker.hpp"
 #include "tests/support/idle_scheduling.hpp"
 
@@ -31,6 +32,30 @@ TEST_CASE("idle worker: what throws is logged, and the next is done") {
   w.post([] { throw 1; }); // whatever it is
   w.post([&] { next.set_value(); });
   CHECK(next.get_future().wait_for(20s) == std::future_status::ready);
+}
+
+TEST_CASE("idle worker: what the thread does not get done in time is done by whoever asks for it") {
+  idle_worker w;
+  const auto here = std::this_thread::get_id();
+  std::promise<void> begun, go_on, last;
+  std::atomic<int> stuck_here = 0, waiting_here = 0, waiting_there = 0;
+  w.post([&] { // the thread has begun it, and gets no further
+    if (std::this_thread::get_id() == here) ++stuck_here;
+    else begun.set_value(), go_on.get_future().wait();
+  });
+  w.post([&] { ++(std::this_thread::get_id() == here ? waiting_here : waiting_there); });
+  begun.get_future().wait();
+  w.run_overdue();
+  CHECK(stuck_here == 0);
+  std::this_thread::sleep_for(beeline::limits::page_patience);
+  w.run_overdue();
+  w.run_overdue();
+  CHECK(stuck_here == 1);
+  CHECK(waiting_here == 1);
+  go_on.set_value();
+  w.post([&] { last.set_value(); });
+  CHECK(last.get_future().wait_for(20s) == std::future_status::ready);
+  CHECK(waiting_there == 0); // it is done already
 }
 
 TEST_CASE("idle worker: stop ends the work under way, and drops what waits or comes later") {
