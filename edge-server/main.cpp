@@ -1,4 +1,5 @@
 // beeline-edge: start-up, and the order in which things end.
+#include "common/net/event_loop.hpp"
 #include "common/ops/build_info.hpp"
 #include "common/ops/start_error.hpp"
 #include "edge-server/admin.hpp"
@@ -43,7 +44,7 @@ int run(int argc, const char* const* argv) {
     say("ready");
   });
   control.every(limits::pulse_interval, [&edge] { edge.beat(); });
-  control.every(limits::page_patience, [&pages] { pages.run_overdue(); });
+  control.every(limits::page_patience, [&pages] { pages.run_overdue(net::steady_now()); });
   stats.sample(); // what rates begin with
   control.every(limits::rates_interval, [&stats] { stats.sample(); });
   control.every(limits::log_suppressed_interval, [] { ops::log_all_suppressed(); });

@@ -1,7 +1,6 @@
 #include "common/ops/idle_worker.hpp"
 
 #include "common/base/limits.hpp"
-#include "common/base/time.hpp"
 #include "common/net/event_loop.hpp"
 #include "common/ops/logging.hpp"
 
@@ -21,8 +20,24 @@ namespace asio = boost::asio;
 struct idle_worker::job {
   std::function<void()> work;
   time_point posted;
-  std::atomic<bool> done = false;
+  enum { waiting, begun, done }; // begun: by the thread
+  std::atomic<int> state = waiting;
 
+  bool take(int next) {
+    int expected = waiting;
+    return state.compare_exchange_strong(expected, next);
+  }
+  void run_in_thread() {
+    if (!take(begun)) return;
+    run();
+    state = done;
+  }
+  // What the thread has begun is run again beside it; what it has not is nobody else's any more.
+  void run_instead() {
+    const bool ours = take(done);
+    run();
+    if (ours) work = nullptr; // what a page was made of; the thread may take long to drop it
+  }
   void run() {
     try {
       work();
@@ -33,7 +48,6 @@ struct idle_worker::job {
       static log_site site("idle worker");
       log_limited(site, log_level::error, "work that may wait failed with an unknown exception");
     }
-    done = true;
   }
 };
 
@@ -41,7 +55,7 @@ struct idle_worker::impl {
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard{io.get_executor()};
   std::thread thread;
-  std::mutex mutex; // the thread does not take it: it may be put off with it in its hands
+  std::mutex mutex; // of `posted`; the thread does not take it: it may be put off with it in its hands
   std::deque<std::shared_ptr<job>> posted;
 
   void run() {
@@ -51,10 +65,13 @@ struct idle_worker::impl {
       log_info("admin pages are made with the priority of messages: SCHED_IDLE is refused (error {})", e);
     io.run();
   }
-  // The first that was posted before `then` and is not done; no other job is left before it.
+  void forget_done() { // with the mutex: what a page was made of is not kept
+    while (!posted.empty() && posted.front()->state == job::done) posted.pop_front();
+  }
+  // The first that was posted by `then` and is not done.
   std::shared_ptr<job> take_overdue(time_point then) {
     const std::lock_guard lock(mutex);
-    while (!posted.empty() && posted.front()->done) posted.pop_front();
+    forget_done();
     if (posted.empty() || posted.front()->posted > then) return nullptr;
     auto first = std::move(posted.front());
     posted.pop_front();
@@ -81,16 +98,15 @@ void idle_worker::post(std::function<void()> work) {
   {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->io.stopped()) return;
+    impl_->forget_done();
     impl_->posted.push_back(j);
   }
-  asio::post(impl_->io, [j] {
-    if (!j->done) j->run();
-  });
+  asio::post(impl_->io, [j] { j->run_in_thread(); });
 }
 
-void idle_worker::run_overdue() {
-  const time_point then = net::steady_now() - limits::page_patience;
-  while (const auto j = impl_->take_overdue(then)) j->run();
+void idle_worker::run_overdue(time_point now) {
+  const time_point then = now - limits::page_patience;
+  while (const auto j = impl_->take_overdue(then)) j->run_instead();
 }
 
 void respond_later(idle_worker& pages, http_responder respond, std::function<http_response()> make) {

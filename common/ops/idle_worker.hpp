@@ -5,13 +5,15 @@
 //
 // On a machine that is full the work comes late, the later the more processor time it takes. When it has
 // waited for limits::page_patience, the control loop does it instead, which asks for that four times a
-// second: so whoever watches is answered also when every processor is busy. What must answer at once then
-// (/healthz, /readyz) does not come here.
+// second: so whoever watches is mostly answered also when every processor is busy. (Mostly: an answer takes
+// locks, and the thread can be put off with one in its hands.) What must answer at once then (/healthz,
+// /readyz) does not come here.
 //
 // post(): any thread. Work may be run twice then, by both threads at once: it must change nothing that others
 // see but what bears it, as a responder does. What is posted after the end began is dropped. Work that throws
 // is dropped too.
 #pragma once
+#include "common/base/time.hpp"
 #include "common/ops/admin_http.hpp"
 
 #include <functional>
@@ -27,8 +29,8 @@ public:
   idle_worker& operator=(const idle_worker&) = delete;
 
   void post(std::function<void()> work);
-  void run_overdue(); // what has waited too long, in this thread: one, the control loop's
-  void stop();        // ends the work under way first; what waits is dropped
+  void run_overdue(time_point now); // what has waited too long, in this thread: one, the control loop's
+  void stop();                      // ends the work under way first; what waits is dropped
 
 private:
   struct job;

@@ -1,5 +1,6 @@
 // The thread for work that may wait.
 #include "common/base/limits.hpp"
+#include "common/net/event_loop.hpp"
 #include "common/ops/idle_worker.hpp"
 #include "tests/support/idle_scheduling.hpp"
 
@@ -43,15 +44,18 @@ TEST_CASE("idle worker: what the thread does not get done in time is done by who
     if (std::this_thread::get_id() == here) ++stuck_here;
     else begun.set_value(), go_on.get_future().wait();
   });
-  w.post([&] { ++(std::this_thread::get_id() == here ? waiting_here : waiting_there); });
+  auto page = std::make_shared<int>();
+  const std::weak_ptr<int> kept = page;
+  w.post(
+      [&, of = std::move(page)] { ++(std::this_thread::get_id() == here ? waiting_here : waiting_there); });
   begun.get_future().wait();
-  w.run_overdue();
+  const auto posted = beeline::net::steady_now(); // all of them, by now
+  w.run_overdue(posted - 1s);
   CHECK(stuck_here == 0);
-  std::this_thread::sleep_for(beeline::limits::page_patience);
-  w.run_overdue();
-  w.run_overdue();
+  for (int k = 0; k < 2; ++k) w.run_overdue(posted + beeline::limits::page_patience);
   CHECK(stuck_here == 1);
   CHECK(waiting_here == 1);
+  CHECK(kept.expired()); // though the thread has not come to it
   go_on.set_value();
   w.post([&] { last.set_value(); });
   CHECK(last.get_future().wait_for(20s) == std::future_status::ready);

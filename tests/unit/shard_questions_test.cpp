@@ -6,6 +6,18 @@
 using namespace beeline;
 using namespace beeline::test;
 
+namespace {
+void send_to_bob(two_lanes& t, std::uint64_t many) {
+  for (std::uint64_t k = 1; k <= many; ++k) {
+    test_message m;
+    m.to = "bob";
+    m.number = k;
+    m.payload = std::string(1'000, 'x');
+    t.e1.sends(m);
+  }
+}
+} // namespace
+
 TEST_CASE("shard: a client that two sessions claim is told as contested until it is settled") {
   two_joined_lanes t;
   for (scripted_lane* l : {&t.e1, &t.e2}) l->hash_bits = 64;
@@ -22,13 +34,7 @@ TEST_CASE("shard: a client that two sessions claim is told as contested until it
 TEST_CASE("shard: the most that waited for a link stays known when it has drained") {
   two_lanes_with_bob t;
   t.e2.reads = false;
-  for (std::uint64_t k = 1; k <= 10; ++k) {
-    test_message m;
-    m.to = "bob";
-    m.number = k;
-    m.payload = std::string(1'000, 'x');
-    t.e1.sends(m);
-  }
+  send_to_bob(t, 10);
   const auto most = t.bench.shard.counters.queue_high_water.get();
   CHECK(most > 10'000);
   CHECK(t.bench.shard.counters.output_bytes_high_water.get() >= most);
@@ -150,13 +156,7 @@ TEST_CASE("shard: what went into a link's socket is told, and in how many writes
   const auto link_of_bob = [&] { return t.bench.shard.lanes("e1").lanes.at(0); };
   const auto before = link_of_bob();
   CHECK(before.writes > 0); // welcome and what follows it
-  for (std::uint64_t k = 1; k <= 3; ++k) {
-    test_message m;
-    m.to = "bob";
-    m.number = k;
-    m.payload = std::string(1'000, 'x');
-    t.e1.sends(m);
-  }
+  send_to_bob(t, 3);
   const auto after = link_of_bob();
   CHECK(after.writes == before.writes + 3);
   CHECK(after.written_bytes - before.written_bytes == after.bytes_out - before.bytes_out);
