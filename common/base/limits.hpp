@@ -156,6 +156,8 @@ inline constexpr auto link_rates_window =
     10s; // of a link's rates: short, as each of thousands keeps its samples
 inline constexpr auto pulse_interval = 250ms; // between questions whether a lane or shard still turns
 inline constexpr auto pulse_silence_max = 1s; // without an answer: it is stalled, /healthz says 503
+inline constexpr auto signal_repeat_max =
+    100ms; // after SIGTERM or SIGINT: another one is the same wish, said twice; nobody's finger is as quick
 inline constexpr std::uint64_t descriptors_spare = 64;     // for what is neither a client nor a link
 inline constexpr std::size_t host_name_bytes_max = 253;    // of DNS
 inline constexpr std::size_t quoted_bytes_max = 120;       // of an operator's wrong word in an error message

@@ -17,7 +17,7 @@ void declare_admin(po::options_description& o) {
 
 std::vector<admin_server> admin_servers(const ops::option_values& options) {
   const duration patience = options.time("timeout", std::chrono::milliseconds(10), std::chrono::minutes(10));
-  auto given = options.addresses("admin");
+  auto given = options.http_addresses("admin");
   if (given.empty()) given.push_back({"127.0.0.1", 7480});
   std::vector<admin_server> all;
   for (auto& a : given) all.emplace_back(std::move(a), patience);
@@ -26,7 +26,7 @@ std::vector<admin_server> admin_servers(const ops::option_values& options) {
 
 page admin_server::get(const std::string& target) const {
   http_reply r = http_get(where_, target, patience_);
-  if (r.status == 0) return {0, nullptr, r.problem};
+  if (r.status == 0) return {0, nullptr, r.problem, true};
   page p{r.status, json::parse(r.body, nullptr, false), {}};
   if (!p.body.is_object()) p.body = nullptr;
   if (r.status == 200 && p.body.is_object()) return p;

@@ -23,6 +23,7 @@ struct page {
   unsigned status = 0; // 0: not reachable, or not an answer of ours
   json body;           // with status 200 an object
   std::string problem; // in words, empty with status 200
+  bool silent = false; // nothing that is HTTP came
   bool ok() const noexcept { return status == 200; }
 };
 

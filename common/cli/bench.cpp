@@ -2,7 +2,9 @@
 #include "common/cli/admin.hpp"
 #include "common/cli/bench/load_run.hpp"
 #include "common/cli/mqtt_words.hpp"
+#include "common/net/event_loop.hpp"
 #include "common/net/random.hpp"
+#include "common/ops/end_wish.hpp"
 #include "common/ops/program_options.hpp"
 
 #include <cmath>
@@ -15,6 +17,14 @@ namespace beeline::cli {
 namespace {
 
 volatile std::sig_atomic_t interrupts = 0;
+ops::end_wish asked_to_end;
+
+void interrupt(int) { // a signal handler
+  const time_point now = net::steady_now();
+  if (asked_to_end.is_repeat(now)) return;
+  asked_to_end.begin(now);
+  interrupts = interrupts + 1;
+}
 
 std::string random_prefix() { // two runs with one prefix would take over each other's clients
   return fmt::format("load-{:08x}", net::random_number() & 0xffffffff);
@@ -104,7 +114,7 @@ int run(const arguments& a) {
     throw ops::start_error("bench: --clients " + std::to_string(s.clients) +
                                " needs more open files than the limit of " + std::to_string(files),
                            ops::exit_fault);
-  for (const int number : {SIGINT, SIGTERM}) std::signal(number, [](int) { interrupts = interrupts + 1; });
+  for (const int number : {SIGINT, SIGTERM}) std::signal(number, interrupt);
   std::vector<load::edge_target> edges;
   for (const auto& where : a.options.addresses("edge")) edges.push_back(load::resolve(where));
   const load::result r = load::run(s, edges, interrupts).go();

@@ -24,6 +24,7 @@ po::options_description options_of(const command& c) {
 struct split {
   std::vector<std::string> options; // with their values
   std::vector<std::string> words;
+  bool unknown_option = false;
 };
 
 split split_words(const command& c, const std::vector<std::string>& given) {
@@ -39,6 +40,7 @@ split split_words(const command& c, const std::vector<std::string>& given) {
     if (o.string_key == "help") throw ops::exit_now{help_of(c)};
     auto& to = o.position_key >= 0 ? out.words : out.options;
     to.insert(to.end(), o.original_tokens.begin(), o.original_tokens.end());
+    out.unknown_option |= o.unregistered;
     if (o.unregistered && o.original_tokens[0].starts_with("--config"))
       usage_error(c, "unknown option '--config'; the tool reads no file");
   }
@@ -73,9 +75,16 @@ arguments parse_arguments(const command& c, const std::vector<std::string>& give
   if (admin && options.find_nothrow("admin", false)) environment.push_back(variable.c_str());
   environment.push_back(nullptr);
   const std::string program = "beeline " + std::string(c.name);
-  arguments a{ops::parse_options({program, std::string(c.summary), {options}}, static_cast<int>(argv.size()),
-                                 argv.data(), environment.data()),
-              std::move(s.words)};
+  arguments a;
+  try {
+    a.options = ops::parse_options({program, std::string(c.summary), {options}},
+                                   static_cast<int>(argv.size()), argv.data(), environment.data());
+  } catch (const ops::start_error& e) {
+    if (!s.unknown_option || c.words_max == 0) throw;
+    throw ops::start_error(std::string(e.what()) + "; a word that begins with '-' goes after --",
+                           ops::exit_usage);
+  }
+  a.words = std::move(s.words);
   if (a.words.size() < c.words_min || a.words.size() > c.words_max) {
     const std::string wants = c.words.empty() ? "takes no words" : "takes " + std::string(c.words);
     usage_error(c, "beeline " + std::string(c.name) + " " + wants);

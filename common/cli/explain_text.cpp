@@ -36,11 +36,18 @@ std::string session(const json& e) {
   return out;
 }
 
+// As the edge names it, but where that could be read as if the link were up and had nothing to do.
+std::string link_words(const std::string& state) {
+  if (state == "idle") return "not connected, and dialled again in a moment";
+  if (state == "dialling") return "not connected: it is being dialled";
+  return state;
+}
+
 std::string at_edge(const json& e) {
   std::string out = "Edge " + text_or(e, {"edge"}) + " at " + text(e, {"admin"});
   out += truth(e, {"here"}) ? session(e) : " does not have it.";
   if (const std::string link = text(e, {"link_state"}); !link.empty())
-    out += " Its link to the slot's shard is " + link + ".";
+    out += " Its link to the slot's shard is " + link_words(link) + ".";
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "common/cli/http_client.hpp"
 
 #include "common/base/limits.hpp"
+#include "common/base/peer_guess.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -58,15 +59,25 @@ public:
   http_reply run(const endpoints& places, clock::time_point end) {
     stream_.expires_at(end);
     stream_.async_connect(places, [this](error_code failed, const tcp::endpoint&) {
+      connected_ = !failed;
       if (!ended(failed)) write();
     });
     io_.run();
-    if (failed_ == beast::error::timeout) return {0, {}, "no answer in time"};
-    if (failed_) return {0, {}, failed_.message()};
-    return {parser_.get().result_int(), std::move(parser_.get().body()), {}};
+    if (failed_ == beast::error::timeout) return {0, {}, "no answer in time", connected_, {}};
+    if (failed_) return no_answer();
+    return {parser_.get().result_int(), std::move(parser_.get().body()), {}, true, {}};
   }
 
 private:
+  http_reply no_answer() const {
+    if (!connected_ || parser_.is_header_done()) return {0, {}, failed_.message(), connected_, {}};
+    const auto unread = buffer_.data();
+    const std::string first(static_cast<const char*>(unread.data()), unread.size());
+    const std::string_view guess = guess_peer(first);
+    const std::string what =
+        guess.empty() ? "does not speak HTTP (" + failed_.message() + ")" : std::string(guess);
+    return {0, {}, "it " + what + "; give the --admin address of a router or edge", true, first};
+  }
   bool ended(error_code e) {
     failed_ = e;
     return bool(e);
@@ -84,6 +95,7 @@ private:
   http::response_parser<http::string_body> parser_;
   beast::flat_buffer buffer_;
   error_code failed_;
+  bool connected_ = false;
 };
 
 } // namespace
@@ -107,7 +119,7 @@ http_reply http_get(const ops::host_port& where, const std::string& target,
                     std::chrono::microseconds patience, const resolver& resolve) {
   const auto end = clock::now() + patience;
   const resolved found = addresses_of(where.host, end, resolve);
-  if (!found.problem.empty()) return {0, {}, found.problem};
+  if (!found.problem.empty()) return {0, {}, found.problem, false, {}};
   endpoints places;
   for (const std::string& a : found.addresses) {
     error_code wrong;

@@ -15,6 +15,8 @@ struct http_reply {
   unsigned status = 0; // 0: there was no answer, and `problem` says why
   std::string body;
   std::string problem;
+  bool connected = false;  // somebody is there, whatever it speaks
+  std::string first_bytes; // of what is no HTTP
 };
 
 // What a name stands for: numeric addresses, or why there are none. Called in a thread of its own, which is

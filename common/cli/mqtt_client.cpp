@@ -1,5 +1,6 @@
 #include "common/cli/mqtt_client.hpp"
 
+#include "common/cli/http_client.hpp"
 #include "common/cli/mqtt_words.hpp"
 #include "common/net/random.hpp"
 #include "common/ops/start_error.hpp"
@@ -18,6 +19,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 constexpr int keep_alive_seconds = 30, first_refusal = 0x80;
+constexpr duration stranger_patience = std::chrono::seconds(1);
 constexpr duration turn_max = std::chrono::milliseconds(100); // so that a signal is seen
 
 std::string reason_string(const mosquitto_property* properties) {
@@ -30,6 +32,16 @@ std::string reason_string(const mosquitto_property* properties) {
 
 std::string error_text(int rc) {
   return rc == MOSQ_ERR_ERRNO ? std::strerror(errno) : mosquitto_strerror(rc);
+}
+
+// libmosquitto does not tell what came instead of a CONNACK: what the peer says to a request of HTTP does.
+// `strange`: something else may have come.
+std::string why_not_greeted(const ops::host_port& edge, const std::string& why, bool strange) {
+  const std::string name = ops::to_string(edge);
+  const http_reply other = strange ? http_get(edge, "/", stranger_patience) : http_reply{};
+  if (other.connected) return name + " " + stranger_words(other.status ? "HTTP/" : other.first_bytes);
+  return "the edge at " + name + " is not reachable: " + why +
+         "; give the MQTT address of an edge with --edge";
 }
 
 } // namespace
@@ -60,7 +72,8 @@ struct mqtt_client::impl {
   static void on_disconnect(mosquitto*, void* self, int code, const mosquitto_property* p) {
     auto& m = *static_cast<impl*>(self);
     const std::string why = reason_string(p); // libmosquitto 2.0 gives none of a DISCONNECT
-    if (code >= first_refusal)
+    m.refused = code >= first_refusal;
+    if (m.refused)
       m.lose("the edge ended the connection: " + disconnect_words(code) +
              (why.empty() ? "" : " (" + why + ")"));
     else m.lose("the connection is lost");
@@ -92,6 +105,7 @@ struct mqtt_client::impl {
   std::optional<receipt> outcome;
   std::deque<incoming> arrived;
   std::string lost;
+  bool refused = false; // by a DISCONNECT
 };
 
 mqtt_client::mqtt_client(const ops::host_port& edge, const std::string& id, int version, duration patience)
@@ -111,9 +125,7 @@ mqtt_client::mqtt_client(const ops::host_port& edge, const std::string& id, int 
   const receipt r = m.take_outcome(patience);
   const std::string name = "the edge at " + ops::to_string(edge);
   if (r.lost)
-    throw ops::start_error(name + " is not reachable: " + r.reason +
-                               "; give the MQTT address of an edge with --edge",
-                           ops::exit_fault);
+    throw ops::start_error(why_not_greeted(edge, r.reason, !m.lost.empty() && !m.refused), ops::exit_fault);
   if (r.code)
     throw ops::start_error(name + " " + connect_words(r.code, version) +
                                (r.reason.empty() ? "" : ": " + r.reason),

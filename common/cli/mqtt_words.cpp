@@ -1,5 +1,7 @@
 #include "common/cli/mqtt_words.hpp"
 
+#include "common/base/peer_guess.hpp"
+
 #include <fmt/format.h>
 #include <span>
 
@@ -78,6 +80,14 @@ std::string connect_words(int code, int version) {
   const std::span<const row> rows = version == 5 ? std::span<const row>(connects) : connects_311;
   const auto words = find(rows, code, &row::words);
   return words.empty() ? "refused the connection, " + with_code(words, code) : with_code(words, code);
+}
+
+std::string stranger_words(std::string_view first_bytes) {
+  if (const std::string_view guess = guess_peer(first_bytes); !guess.empty())
+    return std::string(guess) + "; give the MQTT address of an edge with --edge";
+  const std::string what =
+      first_bytes.empty() ? "gave no CONNACK and closed the connection" : "does not speak MQTT";
+  return what + "; is it the --mqtt address of an edge?";
 }
 
 std::string disconnect_words(int code) { return with_code(find(disconnects, code, &row::words), code); }

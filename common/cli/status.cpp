@@ -46,6 +46,12 @@ std::vector<link_row> links(const std::vector<server_view>& views) {
   return rows;
 }
 
+// Of a link that is not up long enough to have heard an echo, servers tell 0.
+maybe round_trip(const json& link) {
+  const maybe us = number(link, {"round_trip_us"});
+  return us == 0.0 ? maybe() : us;
+}
+
 std::string lanes_table(const std::vector<server_view>& views) {
   table t({"EDGE", ">LANE", "ROUTER", ">SHARD", "STATE", ">CLIENTS", ">FROM IT", ">TO IT", ">QUEUE",
            ">ROUND TRIP"});
@@ -53,7 +59,7 @@ std::string lanes_table(const std::vector<server_view>& views) {
     t.row({edge, count_text(number(l, {"lane"})), router, count_text(number(l, {"shard"})),
            text_or(l, {"state"}), count_text(number(l, {"clients"})), count_text(number(l, {"messages_in"})),
            count_text(number(l, {"messages_out"})), bytes_text(number(l, {"queue_bytes"})),
-           microseconds_text(number(l, {"round_trip_us"}))});
+           microseconds_text(round_trip(l))});
   return t.empty() ? std::string() : "\n" + t.text();
 }
 

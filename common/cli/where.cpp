@@ -22,15 +22,30 @@ page ask(const admin_server& s, const std::string& id) {
   return p;
 }
 
+std::string name_of(const std::vector<admin_server>& servers, std::size_t i) {
+  return (servers.size() == 1 ? "the router at " : "the server at ") +
+         servers[i].name(); // of several: which?
+}
+
+// `silent`: did not answer at all; `others`: another router's slot, an edge, or no Beeline server.
+[[noreturn]] void nobody_knows(const std::vector<std::string>& silent,
+                               const std::vector<std::string>& others) {
+  std::string text = "where: " + joined(silent);
+  if (silent.empty()) text += "no server asked knows; give the router's address with --admin";
+  if (!others.empty()) text += " (" + joined(others) + ")";
+  throw ops::start_error(text, ops::exit_fault);
+}
+
 int run(const arguments& a) {
   const std::string& id = a.words[0];
   const auto servers = admin_servers(a.options);
   auto answers = ask_all(servers, [&](const admin_server& s) { return ask(s, id); });
-  std::vector<std::string> problems; // of another router's slot, an edge, or away
+  std::vector<std::string> silent, others;
   for (std::size_t i = 0; i < servers.size(); ++i) {
     page& p = answers[i];
     if (!p.ok()) {
-      problems.push_back(servers[i].name() + ": " + p.problem);
+      if (p.silent) silent.push_back(name_of(servers, i) + " did not answer: " + p.problem);
+      else others.push_back(servers[i].name() + ": " + p.problem);
       continue;
     }
     p.body["admin"] = servers[i].name();
@@ -40,9 +55,7 @@ int run(const arguments& a) {
   }
   for (const page& p : answers)
     if (p.status == 400) throw ops::start_error("where: " + p.problem, ops::exit_usage);
-  throw ops::start_error("where: no server asked knows; give the router's address with --admin (" +
-                             joined(problems) + ")",
-                         ops::exit_fault);
+  nobody_knows(silent, others);
 }
 
 } // namespace

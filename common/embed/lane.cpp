@@ -1,4 +1,5 @@
 // The shell of an embedded lane: its turns on the program's io_context.
+#include "common/base/host_port.hpp"
 #include "common/base/utf8.hpp"
 #include "common/embed/lane_core.hpp"
 #include "common/embed/lane_service.hpp"
@@ -9,7 +10,6 @@
 
 #include <beeline/lane.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <charconv>
 #include <optional>
 #include <stdexcept>
 
@@ -23,18 +23,10 @@ using boost::system::error_code;
 namespace {
 
 endpoint_config::router parse_router(const std::string& text) {
-  const auto fail = [&](const char* why) {
-    throw std::invalid_argument("router address '" + text + "': " + why + "; write HOST:PORT");
-  };
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) fail("no host and port");
-  std::string host = text.substr(0, colon);
-  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  std::uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  const auto r = std::from_chars(text.data() + colon + 1, end, port);
-  if (r.ec != std::errc{} || r.ptr != end || port == 0) fail("the port is a number from 1 to 65535");
-  return {host, port};
+  host_port at;
+  if (const std::string problem = read_host_port(text, port_zero::refused, at); !problem.empty())
+    throw std::invalid_argument("router address '" + text + "': " + problem);
+  return {at.host, at.port};
 }
 
 endpoint_config config_of(const lane_options& o) {

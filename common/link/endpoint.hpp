@@ -209,6 +209,9 @@ private:
   shard_link* reporting_link(const router& r) noexcept;
   void send_reports();
   void lose(std::uint16_t k, close_reason why, time_point now, bool flush = false);
+  void end_with_error(std::uint16_t k, wire::error_code code, close_reason why, std::string_view text,
+                      time_point now);
+  void note_refusal(shard_link& l, std::string text);
   void fail(std::uint16_t k, wire::error_code code, close_reason why, std::string_view text, time_point now);
   void become_idle(shard_link& l, time_point now);
   void release_origin(shard_link& l, std::uint32_t record);

@@ -69,7 +69,17 @@ template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
 
 template <class Host> void endpoint<Host>::on_down(conn& c, close_reason why, time_point now) {
   if (c.owner == none || links_[c.owner].c != &c) return; // we closed it
-  lose(static_cast<std::uint16_t>(c.owner), why, now);
+  const auto k = static_cast<std::uint16_t>(c.owner);
+  if (links_[k].st == state::handshake && why == close_reason::peer_closed)
+    note_refusal(links_[k], stranger_words({}));
+  lose(k, why, now);
+}
+
+// Said at the first two tries and then once a minute or so: what stands at a wrong address stays there.
+template <class Host> void endpoint<Host>::note_refusal(shard_link& l, std::string text) {
+  l.trouble = std::move(text);
+  if (l.failures % 60 <= 1)
+    host_.on_event(event_level::error, "link to router " + label(l) + ": " + l.trouble);
 }
 
 // The link is lost, or given up by us: everything it stood for is undone at once, whenever the
@@ -111,10 +121,16 @@ void endpoint<Host>::fail(std::uint16_t k, wire::error_code code, close_reason w
   shard_link& l = links_[k];
   l.trouble = text;
   host_.on_event(event_level::error, "link to router " + label(l) + ": " + std::string(text));
+  end_with_error(k, code, why, text, now);
+}
+
+template <class Host>
+void endpoint<Host>::end_with_error(std::uint16_t k, wire::error_code code, close_reason why,
+                                    std::string_view text, time_point now) {
   wire::error e;
   e.code = code;
   e.text = text;
-  wire::send(writer_, l.urgent(), e);
+  wire::send(writer_, links_[k].urgent(), e);
   lose(k, why, now, true);
 }
 
@@ -180,6 +196,12 @@ template <class Host> std::size_t endpoint<Host>::on_bytes(conn& c, mutable_byte
     const auto r = wire::next_frame(
         in.subspan(at), greeting ? limits::handshake_frame_bytes_max : limits::frame_bytes_max, f);
     if (r == wire::parse::need_more) return at;
+    if (r == wire::parse::malformed && greeting) {
+      note_refusal(l, stranger_words(as_text(in)));
+      end_with_error(k, wire::error_code::malformed, close_reason::link_bad_frame,
+                     "malformed or damaged frame", now);
+      break;
+    }
     if (r == wire::parse::malformed) {
       fail(k, wire::error_code::malformed, close_reason::link_bad_frame, "malformed or damaged frame", now);
       break;
@@ -260,9 +282,7 @@ template <class Host>
 bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_point now) {
   shard_link& l = links_[k];
   if (!l.handshake.on_frame(f, config_.secret, config_.who, to_us(now), l.shard_time, writer_, l.urgent())) {
-    l.trouble = l.handshake.why();
-    if (l.failures % 60 <= 1)
-      host_.on_event(event_level::error, "link to router " + label(l) + ": " + l.trouble);
+    note_refusal(l, l.handshake.why());
     lose(k, close_reason::link_refused, now, true);
     return true;
   }

@@ -1,5 +1,6 @@
 #include "common/link/handshake.hpp"
 
+#include "common/base/peer_guess.hpp"
 #include "common/base/utf8.hpp"
 
 namespace beeline::link {
@@ -62,6 +63,14 @@ bool lane_handshake::on_frame(const wire::frame& f, const cluster_secret& secret
     return true;
   }
   return fail("frame '" + std::string(wire::name_of(f.type)) + "' during the handshake");
+}
+
+std::string stranger_words(std::string_view first_bytes) {
+  if (const std::string_view guess = guess_peer(first_bytes); !guess.empty())
+    return "the other end " + std::string(guess) + "; give a router's --listen address";
+  const std::string what =
+      first_bytes.empty() ? "closed the connection at our hello" : "sent what is no frame";
+  return "the other end " + what + "; is it a router's --listen address?";
 }
 
 bool shard_handshake::on_frame(const wire::frame& f, const cluster_secret& secret, const wire::nonce& nonce,

@@ -53,6 +53,9 @@ private:
   std::string why_;
 };
 
+// Of a peer that answers the hello with these bytes, and with no frame: "the other end speaks HTTP, ...".
+std::string stranger_words(std::string_view first_bytes);
+
 class shard_handshake {
 public:
   enum class state { want_hello, want_auth, proved, failed };

@@ -2,15 +2,15 @@
 
 #include "common/base/check.hpp"
 #include "common/ops/logging.hpp"
+#include "common/ops/mail_queue.hpp"
 #include "common/ops/start_error.hpp"
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -18,8 +18,8 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <mutex>
 #include <optional>
 #include <pthread.h>
 #include <thread>
@@ -38,28 +38,24 @@ using acceptor_type = asio::basic_socket_acceptor<tcp, executor>;
 using timer_type = asio::basic_waitable_timer<std::chrono::steady_clock,
                                               asio::wait_traits<std::chrono::steady_clock>, executor>;
 
-// The way back to the admin thread; outlives the server in the hands of responders.
-struct mailbox {
-  std::mutex lock;
-  asio::io_context* io;     // null once the server has stopped
-  admin_counters& counters; // for what is posted, in the admin thread
-  mailbox(asio::io_context& i, admin_counters& c) : io(&i), counters(c) {}
-  template <class F> void post(F f) {
-    const std::lock_guard guard(lock);
-    if (io) asio::post(*io, std::move(f));
-  }
-  void close() {
-    const std::lock_guard guard(lock);
-    io = nullptr;
-  }
+class connection;
+
+// An answer on its way back to the admin thread.
+struct letter {
+  std::weak_ptr<connection> to; // locked on the admin thread only
+  std::uint64_t number;         // of the request
+  http_response response;
+  bool late;
 };
+// It outlives the server in the hands of responders. Without a lock: who makes pages may be put off for long.
+using mailbox = mail_queue<letter>;
 
 // What all connections share. Outlives them.
 struct server_state {
   std::vector<http_route> routes;
   admin_limits limits;
   admin_counters counters;
-  std::shared_ptr<mailbox> mail;
+  std::shared_ptr<mailbox> mail = std::make_shared<mailbox>();
   std::size_t open = 0, refusing = 0; // connections
 };
 
@@ -200,16 +196,12 @@ void connection::route(const std::string& target) {
 
 struct http_responder::target {
   std::shared_ptr<mailbox> mail;
-  std::weak_ptr<connection> to; // locked on the admin thread only
+  std::weak_ptr<connection> to;
   std::uint64_t number;
 };
 
-void http_responder::operator()(http_response response) const {
-  target_->mail->post([t = target_, r = std::move(response)]() mutable {
-    // Wherever the page was made, and also when nobody waits for it any more.
-    if (r.status == 500) t->mail->counters.handler_failures.add();
-    if (auto c = t->to.lock()) c->answer(t->number, std::move(r));
-  });
+void http_responder::operator()(http_response response, bool late) const {
+  target_->mail->push({target_->to, target_->number, std::move(response), late});
 }
 
 http_response json_failure(unsigned status, std::string_view message) {
@@ -304,25 +296,34 @@ acceptor_type listen(asio::io_context& io, std::string_view option, const host_p
   return acceptor;
 }
 
+// Asio closes what it waits for.
+int descriptor_of(const mailbox& mail) {
+  const int copy = ::fcntl(mail.descriptor(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  return copy;
+}
+
 } // namespace
 
 struct admin_server::impl {
   impl(std::string_view option, const host_port& where, std::vector<http_route> routes,
        const admin_limits& limits)
-      : acceptor(listen(io, option, where)), pause(io) {
+      : acceptor(listen(io, option, where)), pause(io), mail_came(io, descriptor_of(*state.mail)) {
     for (const auto& r : routes) CHECK_INVARIANT(r.path.starts_with('/') && r.handler);
     state.routes = std::move(routes);
     state.limits = limits;
-    state.mail = std::make_shared<mailbox>(io, state.counters);
   }
   void accept();
   void welcome(socket_type socket);
+  void await_mail();
+  void deliver(letter l);
   void run();
 
   server_state state; // before io: connections, which end with io, refer to it
   asio::io_context io{1};
   acceptor_type acceptor;
   timer_type pause;
+  asio::posix::basic_stream_descriptor<executor> mail_came;
   std::thread thread;
 };
 
@@ -351,6 +352,24 @@ void admin_server::impl::welcome(socket_type socket) try {
   state.counters.connections_refused.add();
 }
 
+void admin_server::impl::await_mail() {
+  mail_came.async_wait(asio::posix::descriptor_base::wait_read, [this](const error_code& ec) {
+    if (ec) return;
+    auto mail = state.mail->take();
+    await_mail();
+    while (!mail.empty()) deliver(mail.pop());
+  });
+}
+
+void admin_server::impl::deliver(letter l) try {
+  // Wherever the page was made, and also when nobody waits for it any more.
+  if (l.response.status == 500) state.counters.handler_failures.add();
+  if (l.late) state.counters.pages_late.add();
+  if (const auto c = l.to.lock()) c->answer(l.number, std::move(l.response));
+} catch (const std::bad_alloc&) { // its connection ends, the next answer is delivered all the same
+  state.counters.handler_failures.add();
+}
+
 void admin_server::impl::run() {
   ::pthread_setname_np(::pthread_self(), "admin");
   for (;;) {
@@ -373,11 +392,11 @@ admin_server::~admin_server() { stop(); }
 void admin_server::start() {
   CHECK_INVARIANT(!impl_->thread.joinable());
   impl_->accept();
+  impl_->await_mail();
   impl_->thread = std::thread([this] { impl_->run(); });
 }
 
 void admin_server::stop() {
-  impl_->state.mail->close(); // first: no responder may reach an io_context that is going
   impl_->io.stop();
   if (impl_->thread.joinable()) impl_->thread.join();
 }

@@ -44,7 +44,8 @@ http_response json_failure(unsigned status, std::string_view message); // {"erro
 // The right to answer one request. Copyable.
 class http_responder {
 public:
-  void operator()(http_response response) const;
+  // `late`: in place of a thread that had no time for it, for the counter. Takes no lock.
+  void operator()(http_response response, bool late = false) const;
 
   struct target; // the server's own
   explicit http_responder(std::shared_ptr<target> t) : target_(std::move(t)) {}
@@ -78,6 +79,7 @@ struct admin_counters {
   beeline::counter accept_failures;     // out of descriptors, mostly
   beeline::counter answers_missing;     // 504: no responder call in time
   beeline::counter handler_failures;    // 500: an exception, in a handler or in the thread that makes pages
+  beeline::counter pages_late;          // made by the control loop, as the thread for it had no time
   beeline::counter timeouts;            // closed: idle, or a request or answer took too long
 };
 

@@ -1,5 +1,7 @@
 #include "common/ops/control_loop.hpp"
 
+#include "common/net/event_loop.hpp"
+#include "common/ops/end_wish.hpp"
 #include "common/ops/logging.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -13,6 +15,17 @@
 namespace beeline::ops {
 namespace asio = boost::asio;
 using boost::system::error_code;
+
+namespace {
+end_wish asked_to_end; // of the process, as its signals are
+
+// A signal handler. The one that is no repeat ends the process, as if it had never been handled.
+void end_at_once(int which) {
+  if (asked_to_end.is_repeat(net::steady_now())) return;
+  std::signal(which, SIG_DFL);
+  std::raise(which);
+}
+} // namespace
 
 struct control_loop::impl {
   struct ticker {
@@ -37,7 +50,8 @@ struct control_loop::impl {
   void end() {
     error_code ignored;
     endings.cancel(ignored);
-    endings.clear(ignored); // back to the system's way: the next one ends the process
+    asked_to_end.begin(net::steady_now());
+    for (const int which : {SIGTERM, SIGINT}) std::signal(which, end_at_once); // until `endings` has gone
     io.stop();
   }
   void await_reopen() {

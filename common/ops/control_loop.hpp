@@ -1,7 +1,8 @@
 // The main thread of a program once it has started: signals, slow timers, and work that must not be
 // done by a shard or lane, such as bringing together what several were asked.
 //
-//   SIGTERM, SIGINT   run() returns; from then on a second one ends the process at once
+//   SIGTERM, SIGINT   run() returns; from then on a second one ends the process at once, unless it comes
+//                     within limits::signal_repeat_max of the first (end_wish.hpp)
 //   SIGHUP            the log file is opened anew
 //   SIGPIPE           ignored
 //

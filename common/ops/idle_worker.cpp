@@ -3,11 +3,9 @@
 #include "common/base/limits.hpp"
 #include "common/net/event_loop.hpp"
 #include "common/ops/logging.hpp"
+#include "common/ops/mail_queue.hpp"
 
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <deque>
 #include <mutex>
 #include <pthread.h>
@@ -15,10 +13,9 @@
 #include <thread>
 
 namespace beeline::ops {
-namespace asio = boost::asio;
 
 struct idle_worker::job {
-  std::function<void()> work;
+  std::function<void(bool late)> work;
   time_point posted;
   enum { waiting, begun, done }; // begun: by the thread
   std::atomic<int> state = waiting;
@@ -29,18 +26,18 @@ struct idle_worker::job {
   }
   void run_in_thread() {
     if (!take(begun)) return;
-    run();
+    run(false);
     state = done;
   }
   // What the thread has begun is run again beside it; what it has not is nobody else's any more.
   void run_instead() {
     const bool ours = take(done);
-    run();
+    run(true);
     if (ours) work = nullptr; // what a page was made of; the thread may take long to drop it
   }
-  void run() {
+  void run(bool late) {
     try {
-      work();
+      work(late);
     } catch (const std::exception& e) {
       static log_site site("idle worker");
       log_limited(site, log_level::error, "work that may wait failed: {}", e.what());
@@ -52,8 +49,8 @@ struct idle_worker::job {
 };
 
 struct idle_worker::impl {
-  asio::io_context io{1};
-  asio::executor_work_guard<asio::io_context::executor_type> guard{io.get_executor()};
+  mail_queue<std::shared_ptr<job>> to_thread; // null: only wakes it
+  std::atomic<bool> stopped = false;
   std::thread thread;
   std::mutex mutex; // of `posted`; the thread does not take it: it may be put off with it in its hands
   std::deque<std::shared_ptr<job>> posted;
@@ -63,7 +60,11 @@ struct idle_worker::impl {
     const sched_param none{};
     if (const int e = ::pthread_setschedparam(::pthread_self(), SCHED_IDLE, &none))
       log_info("admin pages are made with the priority of messages: SCHED_IDLE is refused (error {})", e);
-    io.run();
+    while (!stopped) {
+      to_thread.wait();
+      for (auto mail = to_thread.take(); !mail.empty();)
+        if (const auto j = mail.pop(); j && !stopped) j->run_in_thread();
+    }
   }
   void forget_done() { // with the mutex: what a page was made of is not kept
     while (!posted.empty() && posted.front()->state == job::done) posted.pop_front();
@@ -85,23 +86,24 @@ idle_worker::idle_worker() : impl_(std::make_unique<impl>()) {
 idle_worker::~idle_worker() { stop(); }
 
 void idle_worker::stop() {
-  impl_->io.stop();
+  impl_->stopped = true;
+  impl_->to_thread.push(nullptr);
   if (impl_->thread.joinable()) impl_->thread.join();
   const std::lock_guard lock(impl_->mutex);
   impl_->posted.clear();
 }
 
-void idle_worker::post(std::function<void()> work) {
+void idle_worker::post(std::function<void(bool late)> work) {
   auto j = std::make_shared<job>();
   j->work = std::move(work);
   j->posted = net::steady_now();
   {
     const std::lock_guard lock(impl_->mutex);
-    if (impl_->io.stopped()) return;
+    if (impl_->stopped) return;
     impl_->forget_done();
     impl_->posted.push_back(j);
   }
-  asio::post(impl_->io, [j] { j->run_in_thread(); });
+  impl_->to_thread.push(std::move(j));
 }
 
 void idle_worker::run_overdue(time_point now) {
@@ -110,13 +112,13 @@ void idle_worker::run_overdue(time_point now) {
 }
 
 void respond_later(idle_worker& pages, http_responder respond, std::function<http_response()> make) {
-  pages.post([respond = std::move(respond), make = std::move(make)] {
+  pages.post([respond = std::move(respond), make = std::move(make)](bool late) {
     try {
-      respond(make());
+      respond(make(), late);
     } catch (const http_error& e) {
-      respond(json_failure(e.status(), e.what()));
+      respond(json_failure(e.status(), e.what()), late);
     } catch (...) {
-      respond(json_failure(500, "internal error, see the log"));
+      respond(json_failure(500, "internal error, see the log"), late);
       throw; // to the log
     }
   });

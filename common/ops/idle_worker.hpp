@@ -5,8 +5,9 @@
 //
 // On a machine that is full the work comes late, the later the more processor time it takes. When it has
 // waited for limits::page_patience, the control loop does it instead, which asks for that four times a
-// second: so whoever watches is mostly answered also when every processor is busy. (Mostly: an answer takes
-// locks, and the thread can be put off with one in its hands.) What must answer at once then (/healthz,
+// second: so whoever watches is mostly answered also when every processor is busy. Work comes and answers go
+// without a lock (mail_queue.hpp), as the thread can be put off with one in its hands. (Mostly: to make a
+// page it takes those of malloc and of samples, for moments.) What must answer at once then (/healthz,
 // /readyz) does not come here.
 //
 // post(): any thread. Work may be run twice then, by both threads at once: it must change nothing that others
@@ -28,7 +29,7 @@ public:
   idle_worker(const idle_worker&) = delete;
   idle_worker& operator=(const idle_worker&) = delete;
 
-  void post(std::function<void()> work);
+  void post(std::function<void(bool late)> work); // `late`: it is run by run_overdue
   void run_overdue(time_point now); // what has waited too long, in this thread: one, the control loop's
   void stop();                      // ends the work under way first; what waits is dropped
 

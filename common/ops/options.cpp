@@ -242,10 +242,19 @@ std::vector<std::string> option_values::list(const std::string& name) const {
 host_port option_values::address(const std::string& name, port_zero zero) const {
   return parse_host_port(origin(name), needed(name), zero);
 }
+host_port option_values::http_address(const std::string& name) const {
+  return parse_http_address(origin(name), needed(name));
+}
 std::vector<host_port> option_values::addresses(const std::string& name) const {
+  return addresses_by(parse_host_port, name);
+}
+std::vector<host_port> option_values::http_addresses(const std::string& name) const {
+  return addresses_by(parse_http_address, name);
+}
+std::vector<host_port> option_values::addresses_by(address_parser parse, const std::string& name) const {
   std::vector<host_port> out;
   for (const auto& text : list(name)) {
-    auto a = parse_host_port(origin(name), text, port_zero::refused);
+    auto a = parse(origin(name), text, port_zero::refused);
     if (std::find(out.begin(), out.end(), a) != out.end())
       usage_error(origin(name) + " " + quoted(text) + ": given twice; remove one");
     out.push_back(std::move(a));

@@ -45,7 +45,9 @@ public:
   std::string text(const std::string& name) const;              // "" when absent
   std::vector<std::string> list(const std::string& name) const; // of values(): split at commas
   host_port address(const std::string& name, port_zero zero = port_zero::allowed) const;
+  host_port http_address(const std::string& name) const;           // may be "http://HOST:PORT/"
   std::vector<host_port> addresses(const std::string& name) const; // of values(); no port 0
+  std::vector<host_port> http_addresses(const std::string& name) const;
   slot_range slots(const std::string& name) const;
   std::uint64_t size(const std::string& name, std::uint64_t min, std::uint64_t max) const;
   std::uint64_t count(const std::string& name, std::uint64_t min, std::uint64_t max) const;
@@ -56,6 +58,8 @@ public:
 
 private:
   friend option_values parse_options(const option_set&, int, const char* const*, const char* const*);
+  using address_parser = host_port (*)(std::string_view what, std::string_view text, port_zero zero);
+  std::vector<host_port> addresses_by(address_parser parse, const std::string& name) const;
   std::string needed(const std::string& name) const;
   po::variables_map map_;
   std::map<std::string, std::string> origins_;

@@ -23,34 +23,11 @@ std::optional<std::uint64_t> take_number(std::string_view& text) noexcept {
   return n;
 }
 
-bool host_char(char c) noexcept {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' ||
-         c == '_';
-}
-bool ipv6_char(char c) noexcept { return host_char(c) || c == ':' || c == '%'; }
-
-// Splits off the host; `text` keeps what follows it, from the colon on.
-std::string_view take_host(std::string_view what, std::string_view& text) {
-  const std::string_view whole = text;
-  if (text.starts_with('[')) {
-    const auto close = text.find(']');
-    if (close == text.npos) bad(what, whole, "the ']' is missing; write it like [::1]:1883");
-    const auto host = text.substr(1, close - 1);
-    text.remove_prefix(close + 1);
-    if (host.find(':') == host.npos || !std::all_of(host.begin(), host.end(), ipv6_char))
-      bad(what, whole, "only an IPv6 address stands in brackets, like [::1]:1883");
-    return host;
-  }
-  const auto colon = text.find(':');
-  if (colon == text.npos) bad(what, whole, "the port is missing; write HOST:PORT, like 127.0.0.1:1883");
-  const auto host = text.substr(0, colon);
-  text.remove_prefix(colon);
-  if (host.empty() && text.find(':', 1) == text.npos)
-    bad(what, whole, "the host is missing; write 0.0.0.0" + std::string(text) + " for all addresses");
-  if (text.find(':', 1) != text.npos) bad(what, whole, "put an IPv6 address in brackets, like [::1]:1883");
-  if (!std::all_of(host.begin(), host.end(), host_char))
-    bad(what, whole, "that is no host name or address; write HOST:PORT, like 127.0.0.1:1883");
-  return host;
+// `text` is what was given, for the message.
+host_port parse_bare(std::string_view what, std::string_view text, std::string_view bare, port_zero zero) {
+  host_port at;
+  if (const std::string problem = read_host_port(bare, zero, at); !problem.empty()) bad(what, text, problem);
+  return at;
 }
 
 } // namespace
@@ -83,17 +60,19 @@ std::optional<std::int64_t> to_integer(std::string_view text, std::int64_t min, 
 }
 
 host_port parse_host_port(std::string_view what, std::string_view text, port_zero zero) {
-  std::string_view rest = text;
-  const auto host = take_host(what, rest);
-  if (host.size() > limits::host_name_bytes_max) bad(what, text, "the host name is too long");
-  if (!rest.starts_with(':')) bad(what, text, "the port is missing; write HOST:PORT, like [::1]:1883");
-  const bool any = zero == port_zero::allowed;
-  const auto port = to_integer(rest.substr(1), any ? 0 : 1, 65535);
-  if (!port || rest[1] == '-')
-    bad(what, text,
-        any ? "the port must be a number from 0 (any free port) to 65535"
-            : "the port must be a number from 1 to 65535");
-  return {std::string(host), static_cast<std::uint16_t>(*port)};
+  return parse_bare(what, text, text, zero);
+}
+
+host_port parse_http_address(std::string_view what, std::string_view text, port_zero zero) {
+  constexpr std::string_view scheme = "http://";
+  std::string_view bare = text;
+  if (bare.starts_with(scheme)) {
+    bare.remove_prefix(scheme.size());
+    if (bare.ends_with('/')) bare.remove_suffix(1);
+    if (bare.find('/') != bare.npos && bare.find(',') == bare.npos)
+      bad(what, text, "no page is wanted here; write HOST:PORT or http://HOST:PORT");
+  }
+  return parse_bare(what, text, bare, zero);
 }
 
 slot_range parse_slots(std::string_view what, std::string_view text) {

@@ -4,6 +4,7 @@
 // "BEELINE_MQTT", "edge.conf:3: mqtt"), and throws start_error (exit code 2) when the text is not
 // exactly such a value. Nothing is rounded, clipped or guessed. No state, any thread.
 #pragma once
+#include "common/base/host_port.hpp"
 #include "common/base/time.hpp"
 
 #include <cstdint>
@@ -14,11 +15,8 @@
 
 namespace beeline::ops {
 
-struct host_port {
-  std::string host; // a name or an address, without brackets
-  std::uint16_t port = 0;
-  friend bool operator==(const host_port&, const host_port&) = default;
-};
+using beeline::host_port;
+using beeline::port_zero;
 std::string to_string(const host_port& a); // brackets around IPv6 addresses
 
 struct slot_range { // both ends belong to it
@@ -29,10 +27,12 @@ struct slot_range { // both ends belong to it
 // A whole decimal number and nothing else: no sign but '-', no blanks, no overflow (CAT-10).
 std::optional<std::int64_t> to_integer(std::string_view text, std::int64_t min, std::int64_t max) noexcept;
 
-enum class port_zero : bool { refused, allowed }; // 0 = any free port; makes sense for listeners only
-
 // "0.0.0.0:1883", "[::1]:1883", "localhost:7001"
 host_port parse_host_port(std::string_view what, std::string_view text, port_zero zero = port_zero::allowed);
+// The same of an admin server; also as the programs print it: "http://127.0.0.1:7480", with or without a last
+// '/'
+host_port parse_http_address(std::string_view what, std::string_view text,
+                             port_zero zero = port_zero::allowed);
 // "0-2047", within 0-4095
 slot_range parse_slots(std::string_view what, std::string_view text);
 // "8MiB", "64KiB", "1GiB", "4096"

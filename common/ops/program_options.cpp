@@ -28,7 +28,7 @@ po::options_description secret_options() {
 
 program_config read_program_config(const option_values& given) {
   program_config c;
-  c.admin = given.address("admin");
+  c.admin = given.http_address("admin");
   c.least = parse_log_level(given.origin("log-level"), given.text("log-level"));
   c.log_file = given.text("log-file");
   if (given.has("cluster-secret-file")) c.secret = given.secret("cluster-secret-file");

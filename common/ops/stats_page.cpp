@@ -241,6 +241,8 @@ stats_part part_of(const admin_counters& c) {
   p.counter("admin_accept_failures", "HTTP connections that could not be accepted", c.accept_failures);
   p.counter("admin_answers_missing", "HTTP requests that no thread answered in time", c.answers_missing);
   p.counter("admin_handler_failures", "HTTP requests that failed inside", c.handler_failures);
+  p.counter("admin_pages_late", "HTTP pages that the main thread made, as the thread for pages had no time",
+            c.pages_late);
   p.counter("admin_timeouts", "HTTP connections closed for taking too long", c.timeouts);
   return p;
 }

@@ -120,7 +120,7 @@ function showStats(told, now) {
 function showEdges() {
   picture.update(edges.list(), stats?.shards ?? []);
   rows(byId("edges"), edges.list().map((e) => [e.name, stateText(e), String(e.lanes().length), count(e.clients),
-    rate(e.fromRate), rate(e.toRate), bytes(e.told.queue_bytes), micros(e.told.round_trip_us)]));
+    rate(e.fromRate), rate(e.toRate), bytes(e.told.queue_bytes), micros(e.told.round_trip_us || null)])); // 0: not measured yet
 }
 
 function showDrops(page) {

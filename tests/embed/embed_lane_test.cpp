@@ -43,8 +43,16 @@ TEST_CASE("embed_lane: wrong options are refused in words") {
   CHECK(says(complaint([](options o, handlers) { o.number = 1; }), "number"));
   CHECK(says(complaint([](options o, handlers) { o.lanes = 0; }), "number"));
   CHECK(says(complaint([](options o, handlers) { o.routers.clear(); }), "routers"));
-  for (const char* bad : {"host", ":1", "host:", "host:0", "host:65536", "host:1x"})
-    CHECK(says(complaint([&](options o, handlers) { o.routers = {bad}; }), "HOST:PORT"));
+  const auto router = [](const char* text) {
+    return complaint([&](options o, handlers) { o.routers = {text}; });
+  };
+  // The words of the programs for the same mistakes.
+  CHECK(router("host") == "router address 'host': the port is missing; write HOST:PORT, like 127.0.0.1:1883");
+  CHECK(says(router(":1"), "the host is missing"));
+  CHECK(says(router("::1:1"), "in brackets"));
+  CHECK(says(router("a:1,b:1"), "not a list"));
+  for (const char* bad : {"host:", "host:0", "host:65536", "host:1x"})
+    CHECK(says(router(bad), "the port must be a number from 1 to 65535"));
   CHECK(complaint([](options o, handlers) { o.routers = {"[::1]:7400"}; }) == "none");
   CHECK(says(complaint([](options, handlers h) { h.on_message = nullptr; }), "on_message"));
 }

@@ -136,6 +136,10 @@ def check_first_program(prefix, work, flags, libraries):
     finally:
         router.kill()
         router.wait()
+    said_nothing = subprocess.run([binary], capture_output=True, text=True, env=dict(os.environ, LD_LIBRARY_PATH=libraries),
+                                  timeout=30, check=False)
+    check((said_nothing.returncode, said_nothing.stderr) == (2, f"usage: {binary} HOST:PORT\n"),
+          f"first program without an address: {said_nothing}")
     check(said.splitlines() == ["bob hears from alice: hello", "alice is told: accepted"], f"first program: {said}")
 
 

@@ -113,6 +113,23 @@ TEST_CASE("bench: an interrupt ends it with a judgement of what there is") {
   CHECK(r.complains("interrupted after "));
 }
 
+TEST_CASE("bench: an interrupt that comes twice at once is one, and what is owed is waited for") {
+  world w;
+  auto load = w.start({"--messages", "1000000", "--rate", "1000"}, 100);
+  w.e2.os().signal(SIGSTOP); // what is sent to its clients stays owed
+  const auto sent = [&] { return w.e1.json("/stats")["totals"]["messages_in"].get<std::uint64_t>(); };
+  const auto before = sent();
+  REQUIRE(eventually([&] { return sent() >= before + 100; }));
+  const auto begin = std::chrono::steady_clock::now();
+  load->signal(SIGTERM);
+  load->signal(SIGTERM);
+  const cli_result r = finish(*load);
+  CHECK(std::chrono::steady_clock::now() - begin >= 2s);
+  w.e2.os().signal(SIGCONT);
+  CHECK(r.code == 1);
+  CHECK(r.complains("interrupted after "));
+}
+
 TEST_CASE("bench: who cannot connect is told where and why") {
   world w;
   const cli_result port = cli({"bench", "--edge", "127.0.0.1:1", "--prefix", "p"});

@@ -54,6 +54,23 @@ TEST_CASE("the tool's arguments: help, mistakes and the environment") {
   // Of the environment only BEELINE_ADMIN counts: what is meant for the servers does not stop the tool.
   CHECK(cli({"status"}, {"BEELINE_ADMIN=" + router.address(), "BEELINE_LANES=4"}).code == 0);
   CHECK(cli({"status", "--admin", router.address()}, {"BEELINE_ADMIN=127.0.0.1:1"}).code == 0);
+  // As the programs print it.
+  CHECK(cli({"status", "--admin", "http://" + router.address() + "/"})
+            .says("  " + router.address() + "  ready"));
+  CHECK(cli({"status"}, {"BEELINE_ADMIN=http://" + router.address()}).code == 0);
+  CHECK(cli({"status", "--admin", "ftp://a:1"}).complains("no URL is wanted here"));
+}
+
+TEST_CASE("an option that a command does not know may be meant as text, and it says where text goes") {
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"send", "C2", "-x"}, {"send", "C2", "--hello"}, {"where", "-x"}}) {
+    CAPTURE(wrong);
+    const cli_result r = cli(wrong);
+    CHECK(r.code == 2);
+    CHECK(r.complains("unknown option '" + wrong.back() + "'"));
+    CHECK(r.complains("a word that begins with '-' goes after --"));
+  }
+  CHECK_FALSE(cli({"status", "-x"}).complains("goes after --")); // it takes no words
 }
 
 TEST_CASE("status: servers, lanes and what is wrong; exit code 1 when something is not ready") {
@@ -76,6 +93,10 @@ TEST_CASE("status: servers, lanes and what is wrong; exit code 1 when something 
   CHECK(j["servers"][1]["refused"] == 8);
   CHECK(j["servers"][0]["stats"]["totals"]["clients"] == 7);
   CHECK(j["servers"][0]["edges"][0]["edge"] == "e1");
+  auto pages = router_pages();
+  pages["/edges"]["body"]["edges"][0]["links"][0]["round_trip_us"] = 0; // none was measured yet
+  fake_server fresh(pages);
+  CHECK_THAT(cli({"status", "--admin", fresh.address()}).out, Contains("30     29  2.0 KiB           -\n"));
   CHECK(cli({"status", "--admin", router.address()}).code == 1); // here nobody shows that others serve them
 
   router.put("/readyz", {{"ready", false}, {"why", "shard 0 is warming up"}}, 503);
@@ -221,6 +242,12 @@ TEST_CASE("where: asks on until a router serves the slot; 3 when the client is n
   CHECK(cli({"where", "a b", "--admin", both}).code == 3);
   high.put("/clients/a%20b", {{"error", "a client id has 1 to 128 bytes"}}, 400);
   CHECK(cli({"where", "a b", "--admin", high.address()}).code == 2);
+  CHECK(cli({"where", "a b", "--admin", "127.0.0.1:1"}).err ==
+        "beeline: where: the router at 127.0.0.1:1 did not answer: Connection refused\n");
+  const cli_result some = cli({"where", "a b", "--admin", "127.0.0.1:1," + low.address()});
+  CHECK(some.code == 1);
+  CHECK(some.complains("the server at 127.0.0.1:1 did not answer: Connection refused (" + low.address() +
+                       ": served by another router)"));
 }
 
 TEST_CASE("explain: router and edges in one text, with what does not fit together") {
@@ -270,6 +297,12 @@ TEST_CASE("explain: router and edges in one text, with what does not fit togethe
   CHECK_THAT(odd.out, Contains("Edge e1 has a session of the id, but the router says edge e2."));
   CHECK_THAT(odd.out, Contains("The router says edge e2, which has no such session."));
   CHECK(cli({"explain", "C2", "--json", "--admin", all}).json()["edges"].size() == 2);
+
+  json cut = away;
+  cut["link_state"] = "idle"; // the link's name for it: there is none
+  e2.put("/explain/C2", cut);
+  CHECK_THAT(cli({"explain", "C2", "--admin", all}).out,
+             Contains("Its link to the slot's shard is not connected, and dialled again in a moment."));
 
   router.put("/explain/C2", {{"id", "C2"}, {"slot", 77}, {"shard", 1}, {"online", false}});
   CHECK(cli({"explain", "C2", "--admin", router.address()}).code == 3);

@@ -88,6 +88,26 @@ TEST_CASE("send tells what the receipt says, and its exit code says whether it w
   CHECK_THAT(gone.err, Contains("is not reachable"));
 }
 
+TEST_CASE("a wrong port is told by what answers there") {
+  world w;
+  const auto says = [](const arguments& a, const std::string& words) {
+    const cli_result r = cli(a);
+    INFO(r.out + r.err);
+    CHECK(r.code == 1);
+    CHECK((r.complains(words) || r.says(words)));
+  };
+  const std::string admin = loopback(w.e1.admin()), link = w.router.address(), mqtt = loopback(w.e1.mqtt());
+  for (const arguments& client : {arguments{"send", "C2", "x"}, {"listen", "--id", "C2"}, {"bench"}}) {
+    says(client + arguments{"--edge", admin}, "speaks HTTP, as an --admin port does; give the MQTT address");
+    says(client + arguments{"--edge", link}, "speaks the link protocol, as a router's --listen port does");
+  }
+  for (const arguments& asker : {arguments{"status"}, {"where", "C2"}}) {
+    says(asker + arguments{"--admin", link}, "it speaks the link protocol, as a router's --listen port does");
+    says(asker + arguments{"--admin", mqtt},
+         "it does not speak HTTP (end of stream); give the --admin address");
+  }
+}
+
 TEST_CASE("listen ends with 3 when too little came in time, and with 1 when another takes the id") {
   world w;
   CHECK(finish(*w.listen({"--id", "C2", "--count", "1", "--timeout", "200ms"})).code == 3);

@@ -90,6 +90,13 @@ TEST_CASE("wrong options: one line that says what to do, exit code 2") {
   CHECK_THAT(f.message, StartsWith("beeline-") && Contains(words));
 }
 
+TEST_CASE("a list of admin addresses in the environment, as the tool takes it, is told as what it is") {
+  process p(edge_program, {"--router", "127.0.0.1:1"}, {"BEELINE_ADMIN=127.0.0.1:1,127.0.0.1:2"});
+  CHECK(p.wait() == 2);
+  CHECK_THAT(p.err(),
+             Contains("BEELINE_ADMIN '127.0.0.1:1,127.0.0.1:2': one address is wanted here, not a list"));
+}
+
 TEST_CASE("options come from the environment and a file as well, unknown names are errors there too") {
   const temporary_folder folder;
   const auto file = folder.write("router.conf", "listen = 127.0.0.1:0\nshards = 3\nadmin = 127.0.0.1:0\n");
@@ -177,6 +184,16 @@ TEST_CASE("SIGTERM and SIGINT end the programs cleanly, SIGHUP opens the log ane
   CHECK(e.os().stop(SIGINT) == 0);
   CHECK(r.json("/edges")["edges"].empty()); // it said good-bye: no lingering
   CHECK(r.os().stop(SIGTERM) == 0);
+}
+
+TEST_CASE("a signal that comes twice at once, as from coreutils' timeout, does not skip the good-bye") {
+  router_process r({"--shards", "1"});
+  edge_process e("e1", {r.address()});
+  REQUIRE(e.mqtt() != 0);
+  e.os().signal(SIGTERM);
+  e.os().signal(SIGTERM);
+  CHECK(e.os().wait() == 0);
+  CHECK(r.json("/edges")["edges"].empty()); // no lingering
 }
 
 TEST_CASE("the router's pages") {

@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -146,6 +147,44 @@ class ClusterTest(unittest.TestCase):
         self.assertEqual(len(started), 1)
         self.holds("down")
         self.assertFalse(runs(started[0]))
+
+    def test_the_example_of_the_help_works(self):
+        self.holds("up", "--port-base", "0")
+        text = self.holds("up", "--help").partition("examples:\n")[2]
+        lines = [line for line in text.splitlines() if "build/release/beeline " in line]
+        self.assertEqual(len(lines), 3, text)
+        script = "\n".join(lines + ["wait"]).replace("build/release/", PROGRAMS + "/")
+        for number in (0, 1):
+            self.assertIn(f"127.0.0.1:{1883 + number}", script)
+            script = script.replace(f"127.0.0.1:{1883 + number}", self.state()[f"edge{number}"]["mqtt"])
+        usual = {k: v for k, v in os.environ.items() if not k.startswith("BEELINE_")}
+        done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=60, check=False,
+                              env=usual | {"BEELINE_ADMIN": self.state()["router0"]["admin"]})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(": hello\n", done.stdout)
+
+    def test_a_build_is_told_only_when_it_takes_work_or_fails(self):
+        root = os.path.join(self.temporary.name, "root")
+        os.makedirs(os.path.join(root, "scripts"))
+        os.makedirs(os.path.join(root, "build/release"))
+        shutil.copy(os.path.join(ROOT, "scripts/cluster"), os.path.join(root, "scripts"))
+        os.symlink(os.path.join(ROOT, "scripts/lib"), os.path.join(root, "scripts/lib"))
+        built = os.path.join(root, "scripts/build")
+        asked = [os.path.join(root, "scripts/cluster"), "status", "--dir", self.folder]
+        nothing = "[0/2] Re-checking globbed directories...\nninja: no work to do.\n"
+        last = "scripts/build: release built in 1 s\n"
+        work = "[1/2] Building CXX object x.o\n"
+        for lines, code, told in ((nothing + last, 0, ""), (work + last, 0, work + last),
+                                  (work + "FAILED: x.o\n", 1, work + "FAILED: x.o\n"),
+                                  ("scripts/build: ninja is not installed\n", 1, "scripts/build: ninja is not installed\n")):
+            with open(built, "w", encoding="utf-8") as f:
+                f.write(f"#!/bin/sh\ncat <<'END'\n{lines}END\nexit {code}\n")
+            os.chmod(built, 0o755)
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 1)  # no cluster is up
+            self.assertEqual(done.stdout, "")
+            said = "" if code else "scripts/cluster: no cluster is up; scripts/cluster up starts one\n"
+            self.assertEqual(done.stderr, told + said)
 
     def test_mistakes(self):
         for words in (["up", "--edges", "x"], ["up", "--wrong"], ["kill"], ["up", "--routers", "16", "--shards", "16"]):

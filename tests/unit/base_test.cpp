@@ -5,6 +5,7 @@
 #include "common/base/crc32c.hpp"
 #include "common/base/ids.hpp"
 #include "common/base/limits.hpp"
+#include "common/base/peer_guess.hpp"
 #include "common/base/rng.hpp"
 #include "common/base/siphash.hpp"
 
@@ -16,6 +17,19 @@
 #include <vector>
 
 using namespace beeline;
+
+TEST_CASE("what a peer speaks is guessed by its first bytes, and not when they fit nothing") {
+  using namespace std::string_view_literals;
+  CHECK(guess_peer("HTTP/1.1 400 Bad Request\r\n").starts_with("speaks HTTP"));
+  CHECK(guess_peer("\x20\x02\x00\x05"sv).starts_with("speaks MQTT")); // CONNACK: 3.1.1, not authorised
+  CHECK(guess_peer("\x20\x0e\x00\x00\x0b"sv).starts_with("speaks MQTT"));
+  CHECK(guess_peer("\x10\x10\x00\x04MQTT\x05"sv).starts_with("speaks MQTT"));
+  for (const unsigned char length : {8, 0x20, 0x25, 0xff}) // an error frame
+    CHECK(guess_peer(std::string{static_cast<char>(length), 0, 0, 5, 1, 2}).starts_with("speaks the link"));
+  for (const auto bytes : {""sv, "H"sv, "\x20\x02"sv, "SSH-2.0"sv, "\x16\x03\x01\x02\x00\x01\x00"sv,
+                           "\xff\xff\xff\x05"sv, "\x25\x00\x00\x09"sv, "220 mail"sv})
+    CHECK(guess_peer(bytes).empty());
+}
 
 TEST_CASE("siphash gives the vectors of its authors", "[siphash]") {
   const siphash_key key{0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull};

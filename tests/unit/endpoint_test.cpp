@@ -58,6 +58,30 @@ TEST_CASE("endpoint: shakes hands, says it is in sync, and is ready") {
   CHECK(bench.lane.problem().empty());
 }
 
+TEST_CASE("endpoint: a peer that is no router is told as what it is, and not at each try") {
+  endpoint_bench bench;
+  scripted_shard wrong(bench, 1900);
+  const std::string guess = GENERATE("HTTP/1.1 400 Bad Request\r\n", "");
+  const std::string words = guess.empty()
+                                ? "closed the connection at our hello; is it a router's --listen address?"
+                                : "the other end speaks HTTP, as an --admin port does";
+  for (int second = 0; second < 30; ++second) {
+    bench.wait(1s);
+    REQUIRE(wrong.c);
+    if (guess.empty()) wrong.closes();
+    else wrong.says(byte_vector(as_bytes(guess).begin(), as_bytes(guess).end()));
+    REQUIRE_FALSE(wrong.c);
+    CHECK_THAT(std::string(bench.lane.problem()), Catch::Contains(words));
+  }
+  CHECK(wrong.dials >= 30);
+  CHECK(bench.host.log.size() == 2);
+  for (const std::string& line : bench.host.log) CHECK_THAT(line, Catch::Contains(words));
+  wrong.rest.clear(), wrong.hears();
+  bench.wait(1s);
+  wrong.welcomes(); // a router has taken its place
+  CHECK(bench.lane.ready());
+}
+
 TEST_CASE("endpoint: clients that were there before the link are registered in batches, then it is in sync") {
   endpoint_bench bench;
   for (int i = 0; i < 5000; ++i) bench.attach("client-" + std::to_string(i));

@@ -1,6 +1,7 @@
 // The admin server, spoken to over real sockets on a free port by a client that sends raw bytes.
 #include "common/ops/admin_http.hpp"
 
+#include "common/net/event_loop.hpp"
 #include "common/ops/idle_worker.hpp"
 #include "common/ops/start_error.hpp"
 #include "tests/support/process.hpp"
@@ -341,6 +342,33 @@ TEST_CASE("a page that another thread makes is answered when it is made, and wit
   CHECK_THAT(c.get("/number"), StartsWith("HTTP/1.1 500 "));
   CHECK_THAT(c.get("/refuses"), StartsWith("HTTP/1.1 404 ") && Contains("no such thing"));
   CHECK(server.counters().handler_failures.get() == 2);
+  server.stop();
+}
+
+TEST_CASE("a page that the control loop makes is answered, also while the thread for pages stands still, and "
+          "counted") {
+  idle_worker pages;
+  std::promise<void> begun, go_on;
+  const auto here = std::this_thread::get_id();
+  admin_server server("--admin", {"127.0.0.1", 0},
+                      {{"/page", [&](const http_request&, http_responder respond) {
+                          respond_later(pages, respond, [&] {
+                            if (std::this_thread::get_id() != here)
+                              begun.set_value(), go_on.get_future().wait();
+                            return http_response{200, "text/plain", "made"};
+                          });
+                        }}});
+  server.start();
+  raw_client c(server);
+  c.send("GET /page HTTP/1.1\r\n\r\n");
+  begun.get_future().wait();
+  CHECK(server.counters().pages_late.get() == 0);
+  pages.run_overdue(net::steady_now() + limits::page_patience);
+  CHECK_THAT(c.until("made"), StartsWith("HTTP/1.1 200 "));
+  CHECK(server.counters().pages_late.get() == 1);
+  go_on.set_value();
+  pages.stop(); // its answer came too late, and is no late page
+  CHECK(server.counters().pages_late.get() == 1);
   server.stop();
 }
 

@@ -1,5 +1,8 @@
 // The control loop, questions to several threads, and the pulse of a thread.
+#include "common/base/limits.hpp"
+#include "common/net/event_loop.hpp"
 #include "common/net/random.hpp"
+#include "common/ops/end_wish.hpp"
 #include "common/ops/gather.hpp"
 #include "common/ops/pulse.hpp"
 #include "tests/support/http_get.hpp"
@@ -9,6 +12,8 @@
 #include <csignal>
 #include <future>
 #include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace net_test;
 using beeline::ops::control_loop;
@@ -39,6 +44,34 @@ TEST_CASE("control loop: SIGTERM ends it, SIGHUP does not, and what fails in it 
   control_loop loop;
   loop.post([] { throw std::runtime_error("port taken"); });
   CHECK_THROWS_WITH(loop.run(), "port taken");
+}
+
+TEST_CASE(
+    "control loop: a signal again within moments is the same wish, a later one ends the process at once") {
+  const auto begin = std::chrono::steady_clock::now();
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    control_loop loop;
+    loop.post([] { std::raise(SIGTERM); });
+    loop.run();
+    for (;;) std::raise(SIGTERM);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGTERM);
+  CHECK(std::chrono::steady_clock::now() - begin >= beeline::limits::signal_repeat_max);
+}
+
+TEST_CASE("an end that was wished is the same wish for a while only") {
+  ops::end_wish w;
+  const time_point t = net::steady_now();
+  CHECK_FALSE(w.is_repeat(t)); // the first
+  w.begin(t);
+  CHECK(w.is_repeat(t));
+  CHECK(w.is_repeat(t + beeline::limits::signal_repeat_max - 1us));
+  CHECK_FALSE(w.is_repeat(t + beeline::limits::signal_repeat_max));
 }
 
 TEST_CASE("gather: every thread answers, the answers come together in the control loop") {

@@ -45,6 +45,22 @@ TEST_CASE("a wrong host:port is refused with a hint") {
                     "a b:1", "http://a:1", "", ":", "[]:1", "a\n:1"})
     CHECK(bad_address(text) != "nothing thrown");
   CHECK(bad_address("a\n:1").find('\n') == std::string::npos);
+  CHECK(bad_address("127.0.0.1:1,127.0.0.1:2") ==
+        "--mqtt '127.0.0.1:1,127.0.0.1:2': one address is wanted here, not a list; write HOST:PORT");
+  CHECK_THAT(bad_address("http://127.0.0.1:1/"), Contains("no URL is wanted here"));
+}
+
+TEST_CASE("an admin address may be written as the programs print it") {
+  for (auto text : {"127.0.0.1:7480", "http://127.0.0.1:7480", "http://127.0.0.1:7480/"})
+    CHECK(parse_http_address("--admin", text) == host_port{"127.0.0.1", 7480});
+  CHECK(parse_http_address("--admin", "http://[::1]:1") == host_port{"::1", 1});
+  const auto bad = [](const char* text) { return message_of([&] { parse_http_address("--admin", text); }); };
+  CHECK(bad("http://a:1/stats") ==
+        "--admin 'http://a:1/stats': no page is wanted here; write HOST:PORT or http://HOST:PORT");
+  CHECK_THAT(bad("https://a:1/"), Contains("no URL"));
+  CHECK_THAT(bad("http://a"), Contains("'http://a': the port is missing"));
+  CHECK_THAT(bad("http://a:1/,http://b:1/"), Contains("not a list"));
+  CHECK_THAT(bad("a:1/"), Contains("from 0 (any free port) to 65535"));
 }
 
 TEST_CASE("slots are a range within 0-4095") {

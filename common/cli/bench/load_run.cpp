@@ -30,6 +30,9 @@ time_point steady_now() {
       std::chrono::duration_cast<duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
+// Every CONNACK has four bytes and more; its first is its type alone, its second its length.
+bool is_no_connack(std::string_view in) noexcept { return in.size() >= 4 && (in[0] != '\x20' || in[1] == 0); }
+
 std::vector<std::string> topics_of(const settings& s) {
   std::vector<std::string> out;
   for (std::uint32_t i = 0; i < s.clients; ++i) out.push_back("@/" + s.prefix + "-" + std::to_string(i));
@@ -297,9 +300,11 @@ void run::on_readable(client& c) {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) {
     const int error = c.send_error ? c.send_error : n < 0 ? errno : 0;
+    if (c.at == stage::greeting && !error) return lost(c, "it " + cli::stranger_words(c.in));
     return lost(c, error ? std::strerror(error) : "the edge closed the connection");
   }
   c.in.append(buffer, static_cast<std::size_t>(n));
+  if (c.at == stage::greeting && is_no_connack(c.in)) return lost(c, "it " + cli::stranger_words(c.in));
   std::size_t at = 0;
   while (c.fd >= 0) {
     const auto p = next_packet(std::string_view(c.in).substr(at));
