@@ -25,6 +25,8 @@ ops::option_set options() {
        "from the TCP connection to the whole CONNECT") //
       ("keep-alive-max", value("TIME", ops::duration_text(limits::keep_alive_max)),
        "longest keep-alive; MQTT 5 clients are told") //
+      ("receipt-timeout", value("TIME", ops::duration_text(limits::receipt_timeout)),
+       "for the recipient's own PUBACK, where a publish asks for it (ack: received)") //
       ("v311-refused", value("WHAT", "puback"),
        "a refused publish of a 3.1.1 client: puback (says nothing) or disconnect");
   limits_group.add_options() //
@@ -86,6 +88,7 @@ void read_limits(edge_config& c, const ops::option_values& given) {
   c.client_output_max = given.size("max-client-output", 16 * KiB, 1 * GiB);
   c.memory_max = given.size("max-memory", 16 * MiB, 1024 * GiB);
   c.connect_max = given.time("connect-timeout", std::chrono::milliseconds(100), std::chrono::minutes(10));
+  c.receipt_timeout = given.time("receipt-timeout", std::chrono::milliseconds(100), std::chrono::hours(1));
   c.keep_alive_max = given.time("keep-alive-max", std::chrono::seconds(1), std::chrono::seconds(65'535));
 }
 

@@ -17,7 +17,7 @@ struct edge_config {
   std::uint16_t inflight_max = 0;
   std::size_t inflight_bytes_max = 0, pending_max = 0, pending_bytes_max = 0, client_output_max = 0,
               memory_max = 0;
-  duration connect_max{}, keep_alive_max{};
+  duration connect_max{}, keep_alive_max{}, receipt_timeout{};
   bool v311_refused_disconnects = false;
 };
 

@@ -63,6 +63,7 @@ lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
   l.memory_max = c.memory_max;
   l.connect_max = c.connect_max;
   l.keep_alive_max = c.keep_alive_max;
+  l.link.receipt_timeout = c.receipt_timeout;
   l.v311_refused_disconnects = c.v311_refused_disconnects;
   return l;
 }

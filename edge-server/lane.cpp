@@ -71,6 +71,8 @@ void lane::end_session(session& s, close_reason why) {
     endpoint_.detach(s.client, last_time_);
   }
   s.st = session::state::closed;
+  for (const auto& [packet_id, receipt] : s.in_flight) settle(receipt, wire::receipt::session_ended);
+  s.in_flight.clear();
   drop_pending(s);
   s.c->want_read = true; // what still comes is thrown away
 }
@@ -221,7 +223,7 @@ void lane::check_session(session& s, time_point now) {
   if (s.st == registering && now - s.since >= config_.registered_max)
     return refuse_registration(s, close_reason::not_registered, reason::server_unavailable,
                                "no router shard answers for this client id");
-  if (s.st == live) pump_pending(s, now); // what has expired makes room
+  if (s.st == live) expire_pending(s, now), pump_pending(s, now);
   if (s.st == live && s.keep_alive && !s.reading_paused &&
       now - s.last_heard > std::chrono::milliseconds(1500) * s.keep_alive)
     close_session(s, close_reason::keep_alive_timeout, reason::keep_alive_timeout);

@@ -53,6 +53,10 @@ struct lane_counters {
   counter drops[drop_reason_count];
 };
 
+struct lane_plants { // planted bugs, for the simulator
+  bool window_off_by_one = false;
+};
+
 class lane {
 public:
   lane(lane_config config, chunk_pool& pool, time_point now);
@@ -78,8 +82,10 @@ public:
   // --- host of the endpoint ---
   void on_registered(handle h, time_point now);
   void on_kicked(handle h, close_reason why, time_point now);
-  answer deliver(handle h, const wire::message_view& m, time_point now);
+  answer deliver(handle h, const wire::message_view& m, std::uint32_t receipt, time_point now);
   void on_outcome(const link::outbox::outcome& o, time_point now);
+  void on_taken(const link::outbox::outcome& o, time_point now);
+  void on_receipt(handle sender, std::uint64_t token, link::receipt_told what, time_point now);
   void on_link_drained(std::uint16_t link, time_point now);
   void on_ready(bool ready, time_point now);
   void on_event(link::event_level level, std::string_view line);
@@ -117,6 +123,7 @@ public:
   template <class F> void for_each_session(F&& f);
 
   lane_counters counters;
+  lane_plants plant;
 
 private:
   // lane.cpp: connections, time
@@ -149,16 +156,24 @@ private:
   void on_subscribe(session& s, const mqtt::packet& p);
   void on_unsubscribe(session& s, const mqtt::packet& p);
   void on_disconnect(session& s, const mqtt::packet& p);
+  session* publisher(handle h);
+  bool time_to_live(const mqtt::publish_packet& p, std::uint32_t& ttl_ms) const;
   void put_puback(session& s, std::uint16_t packet_id, mqtt::reason r, std::string_view text);
 
   // lane_delivery.cpp: messages to clients
   void write_publish(session& s, const wire::message_view& m, std::uint8_t qos, time_point now,
-                     time_point expires);
+                     time_point expires, std::uint32_t receipt = none);
   void pump_pending(session& s, time_point now);
+  void expire_pending(session& s, time_point now);
+  void end_expired(session& s, const pending_message& w, time_point now);
+  void forget_pending(session& s, const pending_message& w);
+  void settle(std::uint32_t receipt, wire::receipt what) {
+    if (receipt != none) endpoint_.settle_receipt(receipt, what, last_time_);
+  }
   void drop_pending(session& s);
   bool can_write(const session& s) const noexcept {
-    return s.in_flight.size() < s.receive_maximum && s.c->out.size() < config_.client_output_max &&
-           (!receiving_full_ || s.c->out.empty());
+    return s.in_flight.size() < s.receive_maximum + std::size_t{plant.window_off_by_one} &&
+           s.c->out.size() < config_.client_output_max && (!receiving_full_ || s.c->out.empty());
   }
   void count_drop(drop_reason r) { counters.drops[static_cast<std::size_t>(r)].add(); }
   void drop(const wire::message_view& m, drop_reason r, time_point now) {

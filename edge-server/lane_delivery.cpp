@@ -19,7 +19,7 @@ mqtt::publish_message publish_of(const wire::message_view& m, const_bytes& prope
 }
 } // namespace
 
-answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
+answer lane::deliver(handle h, const wire::message_view& m, std::uint32_t receipt, time_point now) {
   const std::uint32_t i = session_of(h);
   const std::uint8_t qos = m.qos1();
   if (i == none || sessions_[i].st != session::state::live) {
@@ -49,7 +49,7 @@ answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
     return answer::accepted;
   }
   if ((!s.pending || s.pending->empty()) && can_write(s)) {
-    write_publish(s, m, 1, now, expires);
+    write_publish(s, m, 1, now, expires, receipt);
     return answer::accepted;
   }
   const std::size_t waiting = s.pending ? s.pending->size() : 0; // alone, a message may be of any size
@@ -62,10 +62,11 @@ answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
     return answer::full;
   }
   if (!s.pending) s.pending = std::make_unique<std::deque<pending_message>>();
-  pending_message w{blocks_.take(m.size()), static_cast<std::uint32_t>(m.size()), expires};
+  pending_message w{blocks_.take(m.size()), static_cast<std::uint32_t>(m.size()), expires, receipt};
   std::memcpy(w.block, m.bytes().data(), m.size());
   s.pending->push_back(w);
   s.pending_bytes += m.size();
+  s.pending_expiring += expires != never;
   counters.pending.add();
   counters.pending_high_water.see(counters.pending.get());
   counters.pending_bytes.add(m.size());
@@ -73,7 +74,7 @@ answer lane::deliver(handle h, const wire::message_view& m, time_point now) {
 }
 
 void lane::write_publish(session& s, const wire::message_view& m, std::uint8_t qos, time_point now,
-                         time_point expires) {
+                         time_point expires, std::uint32_t receipt) {
   const_bytes properties;
   mqtt::publish_message p = publish_of(m, properties);
   p.qos = qos;
@@ -84,7 +85,7 @@ void lane::write_publish(session& s, const wire::message_view& m, std::uint8_t q
     do {
       p.packet_id = s.next_packet_id++;
     } while (p.packet_id == 0 || s.in_flight.contains(p.packet_id));
-    s.in_flight.insert(p.packet_id);
+    s.in_flight.emplace(p.packet_id, receipt);
   }
   mqtt::encode_publish(s.c->out, p, s.version);
   dirty_.mark(*s.c);
@@ -92,20 +93,45 @@ void lane::write_publish(session& s, const wire::message_view& m, std::uint8_t q
   counters.delivery_bytes.add(p.payload.size());
 }
 
+// Its sender hears of it if it waits for a receipt.
+void lane::end_expired(session& s, const pending_message& w, time_point now) {
+  drop(wire::message_view({w.block, w.size}), drop_reason::expired, now);
+  settle(w.receipt, wire::receipt::expired);
+  forget_pending(s, w);
+}
+
+// What has expired leaves the queue wherever it stands: it takes the room of what has not. Walks the queue.
+void lane::expire_pending(session& s, time_point now) {
+  if (s.pending_expiring == 0) return;
+  std::erase_if(*s.pending, [&](const pending_message& w) {
+    if (w.expires > now) return false;
+    end_expired(s, w, now);
+    return true;
+  });
+  if (s.pending->empty()) s.pending.reset();
+}
+
 void lane::pump_pending(session& s, time_point now) {
   if (!s.pending) return;
   while (!s.pending->empty() && can_write(s)) {
     const pending_message w = s.pending->front();
     s.pending->pop_front();
-    const wire::message_view m({w.block, w.size});
-    if (w.expires <= now) drop(m, drop_reason::expired, now);
-    else write_publish(s, m, 1, now, w.expires);
-    s.pending_bytes -= w.size;
-    counters.pending.sub();
-    counters.pending_bytes.sub(w.size);
-    blocks_.give(w.block, w.size);
+    if (w.expires <= now) {
+      end_expired(s, w, now);
+      continue;
+    }
+    write_publish(s, wire::message_view({w.block, w.size}), 1, now, w.expires, w.receipt);
+    forget_pending(s, w);
   }
   if (s.pending->empty()) s.pending.reset();
+}
+
+void lane::forget_pending(session& s, const pending_message& w) {
+  s.pending_bytes -= w.size;
+  s.pending_expiring -= w.expires != never;
+  counters.pending.sub();
+  counters.pending_bytes.sub(w.size);
+  blocks_.give(w.block, w.size);
 }
 
 // What an ended session had accepted and not yet sent is lost with it, and counted.
@@ -113,12 +139,10 @@ void lane::drop_pending(session& s) {
   if (!s.pending) return;
   for (const pending_message& w : *s.pending) {
     drop(wire::message_view({w.block, w.size}), drop_reason::recipient_gone, last_time_);
-    counters.pending.sub();
-    counters.pending_bytes.sub(w.size);
-    blocks_.give(w.block, w.size);
+    settle(w.receipt, wire::receipt::session_ended);
+    forget_pending(s, w);
   }
   s.pending.reset();
-  s.pending_bytes = 0;
 }
 
 } // namespace beeline::edge

@@ -5,6 +5,7 @@
 #include "common/link/endpoint.ipp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace beeline::edge {
 
@@ -57,6 +58,21 @@ told told_of(answer a, answer cause) {
             : cause == answer::later_lane ? "given up: no link to the recipient's router"
                                           : "given up: a queue on the way stayed full"};
   }
+}
+// Of a message that was accepted, and whose sender wants to know of its recipient's own PUBACK.
+told told_of(link::receipt_told r) {
+  using enum link::receipt_told;
+  constexpr reason other = reason::implementation_specific_error;
+  switch (r) {
+  case received: return {reason::success, {}};
+  case session_ended: return {other, "taken, but the recipient's session ended before it acknowledged"};
+  case expired: return {other, "taken, but it expired before the recipient could be sent it"};
+  case rejected: return {other, "taken, and the recipient acknowledged it with an error"};
+  case timeout: return {other, "taken, but the recipient has not acknowledged it in time"};
+  case owner_lost: return {other, "taken, but the recipient's server was lost before it acknowledged"};
+  case not_promised: return {other, "taken, but its server gives no receipts now"};
+  }
+  return {other, {}};
 }
 } // namespace
 
@@ -139,7 +155,7 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
   if (r == reason::success && m.qos == 2) r = reason::qos_not_supported;
   if (r == reason::success && m.retain && s.version == protocol_version::v5) r = reason::retain_not_supported;
   if (r == reason::success && m.qos == 1 && s.version == protocol_version::v5 &&
-      s.unanswered >= config_.inflight_max)
+      s.unanswered + s.awaiting >= config_.inflight_max)
     r = reason::receive_maximum_exceeded;
   if (r != reason::success) {
     if (close_reason_of(r) != close_reason::unsupported) counters.malformed.add();
@@ -164,9 +180,13 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
   out.sender = sender;
   out.properties = m.properties.forward();
   out.payload = m.payload;
-  if (m.properties.message_expiry)
-    out.ttl_ms = static_cast<std::uint32_t>(
-        std::clamp<std::uint64_t>(std::uint64_t{*m.properties.message_expiry} * 1000, 1, ~std::uint32_t{0}));
+  if (!time_to_live(m, out.ttl_ms))
+    return refuse_publish(s, m, out.destination, reason::payload_format_invalid, drop_reason::bad_property,
+                          "deadline-ms has to be a number from 1 to 2147483647");
+  out.receipt = m.qos == 1 && m.properties.ack == "received";
+  if (out.receipt && endpoint_.receipts_full())
+    return refuse_publish(s, m, out.destination, reason::quota_exceeded, drop_reason::memory_limit,
+                          "too many receipts are waited for");
   if (m.qos == 1) {
     ++s.unanswered;
     s.unanswered_bytes += wire::message_bytes(out, true);
@@ -184,11 +204,54 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
   update_reading(s);
 }
 
+// The shorter of Message Expiry Interval and the user property deadline-ms; 0: for ever, or so long that no
+// queue here lasts it out. False: deadline-ms is no number.
+bool lane::time_to_live(const mqtt::publish_packet& p, std::uint32_t& ttl_ms) const {
+  std::uint64_t ms = wire::ttl_ms_max + 1ull;
+  if (p.properties.message_expiry) ms = std::max<std::uint64_t>(*p.properties.message_expiry * 1000ull, 1);
+  if (p.properties.deadline_ms) {
+    const std::string_view text = *p.properties.deadline_ms;
+    std::uint32_t own = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), own);
+    if (error != std::errc{} || end != text.data() + text.size() || own == 0 || own > wire::ttl_ms_max)
+      return false;
+    ms = std::min<std::uint64_t>(ms, own);
+  }
+  ttl_ms = ms > wire::ttl_ms_max ? 0 : static_cast<std::uint32_t>(ms);
+  return true;
+}
+
+session* lane::publisher(handle h) {
+  const std::uint32_t i = session_of(h);
+  if (i == none || sessions_[i].st != session::state::live || sessions_[i].client != h) return nullptr;
+  return &sessions_[i];
+}
+
+// Accepted, and the sender waits on for its recipient: that takes its packet id, but no room here, and does
+// not keep its socket from being read. (Else two clients that wait for each other would never be heard.)
+void lane::on_taken(const link::outbox::outcome& o, time_point) {
+  session* s = publisher(o.sender);
+  if (!s) return;
+  --s->unanswered;
+  ++s->awaiting;
+  s->unanswered_bytes -= o.bytes;
+  update_reading(*s);
+}
+
+void lane::on_receipt(handle sender, std::uint64_t token, link::receipt_told what, time_point) {
+  session* s = publisher(sender);
+  if (!s) return;
+  --s->awaiting;
+  const auto [code, text] = told_of(what);
+  counters.outcomes[ix(code == reason::success ? answer::accepted : answer::unknown)].add();
+  put_puback(*s, static_cast<std::uint16_t>(token), code, text);
+  update_reading(*s);
+}
+
 void lane::on_outcome(const link::outbox::outcome& o, time_point) {
-  const std::uint32_t i = session_of(o.sender);
-  if (i == none) return;
-  session& s = sessions_[i];
-  if (s.st != session::state::live || s.client != o.sender) return;
+  session* const to = publisher(o.sender);
+  if (!to) return;
+  session& s = *to;
   --s.unanswered;
   s.unanswered_bytes -= o.bytes;
   counters.outcomes[ix(o.what)].add();
@@ -210,7 +273,10 @@ void lane::on_puback(session& s, const mqtt::packet& p, time_point now) {
     counters.malformed.add();
     return close_session(s, close_reason_of(r), r);
   }
-  if (s.in_flight.erase(a.packet_id) == 0) return counters.pubacks_unknown.add();
+  const auto sent = s.in_flight.find(a.packet_id);
+  if (sent == s.in_flight.end()) return counters.pubacks_unknown.add();
+  settle(sent->second, mqtt::is_error(a.code) ? wire::receipt::rejected : wire::receipt::received);
+  s.in_flight.erase(sent);
   counters.pubacks_in.add();
   pump_pending(s, now);
 }

@@ -7,7 +7,7 @@
 #include "common/base/time.hpp"
 #include "edge-server/mqtt/protocol.hpp"
 
-#include <boost/unordered/unordered_flat_set.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <memory>
 #include <string>
@@ -20,6 +20,7 @@ struct pending_message {
   std::byte* block = nullptr;
   std::uint32_t size = 0;
   time_point expires = never;
+  std::uint32_t receipt = none; // that its sender waits for
 };
 
 struct session {
@@ -45,10 +46,12 @@ struct session {
   // As publisher: QoS 1 messages without an answer.
   std::uint32_t unanswered = 0;
   std::size_t unanswered_bytes = 0;
+  std::uint32_t awaiting = 0; // accepted, and the recipient's receipt is waited for: no PUBACK yet either
   // As recipient: packet ids without PUBACK, and messages that wait for room.
-  boost::unordered_flat_set<std::uint16_t> in_flight;
+  boost::unordered_flat_map<std::uint16_t, std::uint32_t> in_flight; // to the receipt that is owed, or none
   std::unique_ptr<std::deque<pending_message>> pending;
   std::size_t pending_bytes = 0;
+  std::size_t pending_expiring = 0; // of these, how many expire some day
 
   std::unique_ptr<std::vector<std::string>> aliases; // topic by alias - 1
   std::vector<std::string> filters;                  // granted subscriptions

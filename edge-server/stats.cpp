@@ -81,9 +81,25 @@ constexpr ops::stat<link::outbox_counters> outbox_rows[] = {
      &link::outbox_counters::bytes_sent},
     {"messages_resent", "QoS 1 messages sent again", &link::outbox_counters::resent},
     {"safety_resends", "Of these, by the slow safety timer", &link::outbox_counters::safety_resends},
+    {"answered", "QoS 1 publishes whose senders were told the outcome", &link::outbox_counters::answered},
+    {"answered_late", "Of these, more than 1 s after the publish", &link::outbox_counters::answered_late},
     {"late_answers", "Answers to messages that had theirs", &link::outbox_counters::late_answers},
     {"outcomes_unheard", "QoS 1 messages not taken, or perhaps not, whose sender had left",
      &link::outbox_counters::outcomes_unheard},
+};
+
+constexpr ops::stat<link::receipt_counters> receipt_rows[] = {
+    {"receipts_awaited", "Messages accepted whose senders wait for the recipient",
+     &link::receipt_counters::awaited, gauge},
+    {"receipts_owed", "Messages whose receipt our clients owe, or whose origin has not heard it",
+     &link::receipt_counters::owed, gauge},
+    {"receipt_timeouts", "Senders told that no receipt came in time", &link::receipt_counters::timeouts},
+    {"receipt_owners_lost", "Senders told that the recipient's server was lost before its receipt",
+     &link::receipt_counters::owners_lost},
+    {"receipts_refused", "Receipts asked for that were above a limit", &link::receipt_counters::refused},
+    {"receipts_unheard", "Receipts whose sender's session had ended", &link::receipt_counters::unheard},
+    {"receipts_said_again", "Receipts said again over a new link", &link::receipt_counters::said_again},
+    {"receipts_forgotten", "Receipts that no origin has heard", &link::receipt_counters::forgotten},
 };
 
 constexpr ops::stat<link::inbox_counters> inbox_rows[] = {
@@ -128,10 +144,14 @@ void tell_links(ops::stats_part& p, const link::endpoint_counters& c) {
   p.family("link_closes", "Links closed, by reason", "reason", close_reason_names, c.closes);
 }
 
-void tell_windows(ops::stats_part& p, const link::outbox_counters& o, const link::inbox_counters& i) {
+void tell_windows(ops::stats_part& p, const link::endpoint<lane>& e) {
+  const link::outbox_counters& o = e.outgoing.counters;
   p.table(o, outbox_rows);
   p.family("answers", "Answers received, by kind", "kind", answer_names, o.answers);
-  p.table(i, inbox_rows);
+  p.table(e.incoming.counters, inbox_rows);
+  p.table(e.receipt_counts, receipt_rows);
+  p.family("receipts", "What senders were told of the recipient itself, by kind", "kind", wire::receipt_names,
+           e.receipt_counts.told);
 }
 
 ops::stats_part tell(const lane_place& place) {
@@ -140,7 +160,7 @@ ops::stats_part tell(const lane_place& place) {
   ops::stats_part p;
   tell_clients(p, l.counters);
   tell_links(p, e.counters);
-  tell_windows(p, e.outgoing.counters, e.incoming.counters);
+  tell_windows(p, e);
   for (const auto* drops : {&l.counters.drops, &e.counters.drops, &e.outgoing.counters.drops})
     p.family("drops", "Messages that went no further, by reason", "reason", drop_reason_names, *drops);
   p.latency("publish_to_answer", "From a QoS 1 PUBLISH to what its client was told",

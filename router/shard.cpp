@@ -43,6 +43,7 @@ void shard::end_turn(time_point now) {
     p.registered.flush(p.urgent());
     p.kicks.flush(p.urgent());
     p.answers.flush(p.urgent());
+    p.receipts.flush(p.urgent());
     dirty_.mark(*p.c);
     if (p.urgent().size() > limits::urgent_bytes_max) lose(p, close_reason::out_of_memory, now);
   }
@@ -141,6 +142,7 @@ bool shard::on_frame(peer& p, wire::frame& f, time_point now) {
   case message_qos0:
   case message_qos1: on_message(p, wire::message_view(f.bytes), now); return true;
   case answers: return on_answers(p, payload);
+  case receipts: return on_receipts(p, payload);
   case heartbeat: return on_heartbeat(p, payload, now);
   case report: return on_report(payload);
   case register_clients: return on_register(p, payload, now);

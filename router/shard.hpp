@@ -24,6 +24,7 @@
 #include "common/base/drop_ring.hpp"
 #include "common/base/histogram.hpp"
 #include "common/base/slab.hpp"
+#include "common/link/clock_offset.hpp"
 #include "common/link/handshake.hpp"
 #include "common/link/slot_table.hpp"
 #include "common/wire/message.hpp"
@@ -68,7 +69,8 @@ struct shard_counters {
   counter refused_by_owner;                      // final answers from owners other than accepted
   counter drops[drop_reason_count];
   counter closes[close_reason_count];
-  counter reports; // of latencies, from lanes
+  counter receipts; // of recipients, passed on
+  counter reports;  // of latencies, from lanes
   counter registrations, unregistrations, takeovers, collisions, claims_refused;
   counter path_lost, linger_expired, warm_ups_incomplete, clock_lifts;
   counter handshakes, handshakes_refused;
@@ -79,7 +81,9 @@ struct shard_counters {
 // Planted bugs: switches of the simulator.
 struct shard_plants {
   bool path_lost_not_sent = false, claims_by_arrival = false, forward_while_warming = false,
-       lower_epoch_unregisters = false, collision_overwrites = false, takeover_keeps_old = false;
+       lower_epoch_unregisters = false, collision_overwrites = false, takeover_keeps_old = false,
+       arrival_wins_while_warming = false, answer_when_forwarded = false, old_link_ends_new = false,
+       rehash_drops = false;
 };
 
 class shard {
@@ -161,15 +165,17 @@ private:
     time_point up_at{}, sync_progress_at{}, last_heard{}, last_frame{}, last_heartbeat{}, progress_at{},
         peer_heard{};
     std::uint64_t progress = 0, peer_sent_at = 0, round_trip_us = 0;
-    std::uint64_t best_round_trip = ~std::uint64_t{0};
-    std::int64_t clock_offset = 0; // lane's clock + this = our steady clock, µs
+    link::clock_offset clock; // of the lane
     std::uint64_t queue_high_water = 0, resent_in = 0, answers_in = 0;
     bool touched = false;
     bool knows_floors = false; // as they were when it was told first; changes follow
     wire::batch_writer answers{wire::frame_type::answers};
+    wire::batch_writer receipts{wire::frame_type::receipts};
     wire::batch_writer registered{wire::frame_type::registered};
     wire::batch_writer kicks{wire::frame_type::kick};
     output_chain& urgent() { return c->link->urgent; }
+    bool has_deadlines() const noexcept { return handshake.version() >= wire::version_with_deadlines; }
+    bool has_receipts() const noexcept { return handshake.version() >= wire::version_with_receipts; }
   };
   struct lane { // known by its id, from its first link until it is gone
     lane_id id{};
@@ -215,6 +221,7 @@ private:
   bool on_report(const_bytes payload);
   void tell_floors();
   void check_peer(peer& p, time_point now);
+  void send_heartbeat(peer& p, time_point now);
   void touch(peer& p) {
     if (p.touched) return;
     p.touched = true;
@@ -224,10 +231,11 @@ private:
 
   // shard_delivery.cpp: messages and answers
   void on_message(peer& p, wire::message_view m, time_point now);
-  void forward(peer& from, peer& to, handle h, wire::message_view m);
+  void forward(peer& from, peer& to, handle h, wire::message_view m, time_point now);
   void answer_message(peer& p, const wire::message_view& m, answer a, drop_reason if_qos0,
                       member_index about = no_member);
   bool on_answers(peer& p, const_bytes payload);
+  bool on_receipts(peer& p, const_bytes payload);
   struct route {
     member_index link = no_member; // no_member: nobody; contested_mark: not known yet
     handle h;

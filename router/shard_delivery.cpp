@@ -23,7 +23,7 @@ shard::route shard::route_of(const wire::message_view& m) const {
   return guess ? route{guess->link, guess->h} : route{};
 }
 
-void shard::on_message(peer& p, wire::message_view m, time_point) {
+void shard::on_message(peer& p, wire::message_view m, time_point now) {
   const bool qos1 = m.qos1();
   counters.messages_in[qos1].add();
   counters.bytes_in[qos1].add(m.size());
@@ -33,6 +33,8 @@ void shard::on_message(peer& p, wire::message_view m, time_point) {
   if (!table_.owns(m.hash())) return answer_message(p, m, answer::moved, drop_reason::moved);
   if (warming_ && !plant.forward_while_warming)
     return answer_message(p, m, answer::later_warm_up, drop_reason::warming_up);
+  if (m.deadline() && p.has_deadlines() && wire::ttl_of(m.deadline(), to_us(now)) == 0)
+    return answer_message(p, m, answer::expired, drop_reason::expired);
   const route to = route_of(m);
   if (to.link == no_member) {
     if (warming_) return answer_message(p, m, answer::later_warm_up, drop_reason::warming_up);
@@ -44,11 +46,15 @@ void shard::on_message(peer& p, wire::message_view m, time_point) {
   const std::size_t queued = owner->c->link->data.size() + m.size();
   if (queued > config_.link_output_max || pool_.bytes_in_use() > config_.outputs_max)
     return answer_message(p, m, answer::busy, drop_reason::link_full);
-  forward(p, *owner, to.h, m);
+  if (plant.answer_when_forwarded && m.qos1()) answer_message(p, m, answer::accepted, drop_reason::nobody);
+  forward(p, *owner, to.h, m, now);
 }
 
-void shard::forward(peer& from, peer& to, handle h, wire::message_view m) {
+void shard::forward(peer& from, peer& to, handle h, wire::message_view m, time_point now) {
   const bool qos1 = m.qos1();
+  if (m.deadline() && from.has_deadlines() != to.has_deadlines()) // each in its own version's words
+    m.set_time_limit(to.has_deadlines() ? wire::deadline_of(m.ttl_ms(), to_us(now))
+                                        : std::max(wire::ttl_of(m.deadline(), to_us(now)), 1u));
   m.route(h, from.index);
   to.c->link->data.append(m.bytes());
   dirty_.mark(*to.c);
@@ -92,9 +98,23 @@ bool shard::on_answers(peer& p, const_bytes payload) {
     if (is_final(r.what) && r.what != answer::accepted) counters.refused_by_owner.add();
     peer* origin = r.lane < members_.size() ? members_[r.lane].p : nullptr;
     if (!origin) return; // its link is gone: it sends again, and the owner repeats its answer
-    r.lane = no_member;
+    r.lane = r.detail ? p.index : no_member; // who gives the receipt
     r.put(origin->answers.next(origin->urgent()));
     touch(*origin);
+  });
+}
+
+// Between two lanes, both ways: each names the other. What cannot be passed on is said again by the owner
+// when the lane has a new link.
+bool shard::on_receipts(peer& p, const_bytes payload) {
+  if (!p.has_receipts()) return false;
+  return wire::for_each_record<wire::receipt_record>(payload, [&](wire::receipt_record& r) {
+    peer* to = r.lane < members_.size() ? members_[r.lane].p : nullptr;
+    if (!to || !to->has_receipts()) return;
+    if (r.what != wire::receipt::heard) counters.receipts.add();
+    r.lane = p.index;
+    r.put(to->receipts.next(to->urgent()));
+    touch(*to);
   });
 }
 

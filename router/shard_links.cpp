@@ -5,12 +5,6 @@
 #include <algorithm>
 
 namespace beeline::router {
-namespace {
-// Unsigned, as what a peer says may be any number.
-std::int64_t clock_offset(time_point now, std::uint64_t lane_clock, std::uint64_t round_trip_us) {
-  return static_cast<std::int64_t>(to_us(now) - lane_clock - round_trip_us / 2);
-}
-} // namespace
 
 // --- links come and go --------------------------------------------------------------------------------
 
@@ -55,6 +49,13 @@ void shard::on_down(conn& c, close_reason why, time_point now) {
   const std::uint32_t i = c.owner;
   peer& p = *peers_[i];
   if (p.c == &c) lose(p, why, now);
+  if (plant.old_link_ends_new)
+    for (auto& [id, l] : lanes_)
+      if (l->edge == p.handshake.who().edge_name && l->number == p.handshake.who().number &&
+          l->current != no_member && members_[l->current].p != &p) {
+        lane_gone(*l, now, true);
+        break;
+      }
   // Only now may its place be used again: nothing refers to it any more.
   c.owner = none;
   std::erase(touched_, &p);
@@ -73,7 +74,7 @@ void shard::lose(peer& p, close_reason why, time_point now, bool flush) {
   dirty_.mark(c);
   counters.closes[static_cast<std::size_t>(why)].add();
   p.c = nullptr;
-  p.answers.drop(), p.registered.drop(), p.kicks.drop();
+  p.answers.drop(), p.receipts.drop(), p.registered.drop(), p.kicks.drop();
   if (p.st != peer_state::linked) return handshake_over(p);
   counters.links.sub();
   lane& l = *p.of;
@@ -109,6 +110,7 @@ void shard::tell_notices(time_point now) {
     const bool knows_lists = p.handshake.version() >= wire::version_with_lists;
     if (!knows_lists && one_by_one.empty()) one_by_one = notices_.frames(p.handshake.version());
     p.answers.flush(p.urgent());
+    p.receipts.flush(p.urgent());
     p.urgent().append(knows_lists ? lists : one_by_one);
     dirty_.mark(*p.c);
   });
@@ -222,8 +224,9 @@ bool shard::let_in(peer& p, time_point now) {
   p.sync_progress_at = now;
   p.of = l;
   p.index = i;
-  p.best_round_trip = to_us(p.handshake.round_trip());
-  p.clock_offset = clock_offset(now, p.handshake.lane_clock(), p.best_round_trip);
+  p.clock.sample(p.handshake.lane_clock(), to_us(p.handshake.round_trip()), now);
+  p.peer_sent_at = p.handshake.lane_clock();
+  p.peer_heard = now;
   wire::welcome w;
   w.index = i;
   w.shard_time = shard_time(now);
@@ -235,6 +238,7 @@ bool shard::let_in(peer& p, time_point now) {
   for (const link::shard_address& a : config_.map)
     wire::slot_range{a.first, a.last, a.port, a.host}.put(map.next(p.urgent()));
   map.flush(p.urgent());
+  send_heartbeat(p, now); // the lane needs our clock before its first message
   put_members(p);
   tell_joined(p);
   dirty_.mark(*p.c);
@@ -296,7 +300,10 @@ void shard::check_peer(peer& p, time_point now) {
   }
   if (p.urgent().size() > limits::urgent_bytes_max) // of notices alone: end_turn looks where answers go
     return lose(p, close_reason::out_of_memory, now);
-  if (now - p.last_heartbeat < limits::heartbeat_interval) return;
+  if (now - p.last_heartbeat >= limits::heartbeat_interval) send_heartbeat(p, now);
+}
+
+void shard::send_heartbeat(peer& p, time_point now) {
   p.last_heartbeat = now;
   wire::heartbeat h;
   h.sent_at = to_us(now);
@@ -318,11 +325,7 @@ bool shard::on_heartbeat(peer& p, const_bytes payload, time_point now) {
   if (h.echo == 0 || to_us(now) < h.echo + h.held_us) return true;
   p.round_trip_us = to_us(now) - h.echo - h.held_us;
   link_round_trip.record_us(p.round_trip_us);
-  p.best_round_trip += p.best_round_trip / 64 + 1; // clocks drift: an old sample counts less and less
-  if (p.round_trip_us <= p.best_round_trip) {      // the best sample says best how the clocks differ
-    p.best_round_trip = p.round_trip_us;
-    p.clock_offset = clock_offset(now, h.sent_at, p.round_trip_us);
-  }
+  p.clock.sample(h.sent_at, p.round_trip_us, now);
   return true;
 }
 

@@ -24,8 +24,16 @@ void shard::set_entry(id_hash h, const presence_entry& e) {
   if (const auto old = table_.find(h)) {
     if (old->link != contested_mark) --members_[old->link].entries;
   }
+  const std::size_t before = table_.memory_bytes();
   table_.insert_or_assign(h, e);
   if (e.link != contested_mark) ++members_[e.link].entries;
+  if (plant.rehash_drops && table_.memory_bytes() > before && table_.size() > 4) {
+    id_hash victim = h;
+    table_.for_each([&](id_hash other, const presence_entry& x) {
+      if (other != h && x.link != contested_mark) victim = other;
+    });
+    erase_entry(victim);
+  }
 }
 
 void shard::erase_entry(id_hash h) {
@@ -52,8 +60,9 @@ void shard::on_claim(peer& p, const wire::registration& r, time_point now) {
   mine.link = p.index;
   mine.h = r.client;
   mine.connected =
-      pack_time(static_cast<std::int64_t>(r.connected_at + static_cast<std::uint64_t>(p.clock_offset)));
-  if (plant.claims_by_arrival) mine.connected = pack_time(static_cast<std::int64_t>(to_us(now)));
+      pack_time(static_cast<std::int64_t>(r.connected_at + static_cast<std::uint64_t>(p.clock.us())));
+  if (plant.claims_by_arrival || (plant.arrival_wins_while_warming && warming_))
+    mine.connected = pack_time(static_cast<std::int64_t>(to_us(now)));
   mine.since = r.since;
   const auto e = table_.find(h);
   const bool free = !e || absent(e->link);

@@ -27,6 +27,7 @@ constexpr ops::stat<shard_counters> shard_rows[] = {
      &shard_counters::resent_out},
     {"messages_refused_by_owner", "Final answers of owners other than accepted",
      &shard_counters::refused_by_owner},
+    {"receipts", "Receipts of recipients passed on", &shard_counters::receipts},
     {"reports", "Reports of latencies from lanes", &shard_counters::reports},
     {"registrations", "Registrations of clients", &shard_counters::registrations},
     {"unregistrations", "Ends of sessions told by lanes", &shard_counters::unregistrations},

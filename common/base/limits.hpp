@@ -57,6 +57,8 @@ inline constexpr std::size_t flow_turn_messages =
     16; // of a flow that waits for its link, before the next has its turn: few change places for each message
 inline constexpr std::size_t link_addresses_max =
     4'096; // of shards, that a lane counts apart; routers announce them, and its list of them only grows
+inline constexpr std::size_t receipts_max =
+    262'144; // of one lane: messages whose senders wait for the recipient; and those its own clients owe
 inline constexpr std::size_t origins_remembered_max = 16'384; // lanes whose accepted identities a lane keeps
 inline constexpr std::size_t claims_contested_max = 262'144;  // client ids claimed twice at one moment
 inline constexpr std::size_t pool_kept_bytes_max = 8 * MiB;   // free blocks of one size that a lane keeps
@@ -125,6 +127,9 @@ inline constexpr auto safety_resend = 10s; // a flow's oldest message without an
 inline constexpr auto resend_pause_max = 250ms;
 inline constexpr unsigned resends_max = 48; // retry / not here / busy for one message, then refused
 inline constexpr auto keep_alive_max = 600s;
+inline constexpr auto answer_goal = 1s;      // what takes longer is counted apart
+inline constexpr auto receipt_timeout = 30s; // a recipient may take so long to acknowledge, then 0x83
+inline constexpr auto receipt_kept = 60s; // that its origin has not heard: that lane is gone, or links anew
 
 // --- operations -------------------------------------------------------------------------------------
 inline constexpr std::size_t admin_connections_max = 64;       // HTTP connections, then 503

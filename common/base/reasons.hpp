@@ -77,6 +77,7 @@ constexpr std::string_view text_of(close_reason r) { return close_reason_texts[s
   X(too_large_for_recipient, "above the recipient's Maximum Packet Size")                                    \
   X(expired, "the message expired on its way")                                                               \
   X(bad_topic, "topic that no rule serves")                                                                  \
+  X(bad_property, "a user property that means something here has no meaning")                                \
   X(bad_body, "body CRC wrong")                                                                              \
   X(sender_gone, "the sender's session ended before the message could be sent")                              \
   X(recipient_gone, "accepted, and the recipient's session ended before it took it")                         \

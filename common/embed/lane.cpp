@@ -42,6 +42,9 @@ endpoint_config config_of(const lane_options& o) {
   e.who.edge_name = o.name;
   e.who.number = o.number;
   e.who.lanes = o.lanes;
+  if (o.receipt_timeout <= o.receipt_timeout.zero())
+    throw std::invalid_argument("lane_options.receipt_timeout: above 0");
+  e.receipt_timeout = o.receipt_timeout;
   for (const std::string& r : o.routers) e.routers.push_back(parse_router(r));
   e.make_nonce = [] { return net::random_bytes<sizeof(wire::nonce)>(); };
   e.random_seed = net::random_number();
@@ -59,19 +62,20 @@ lane_handlers checked(lane_handlers h) {
 struct lane::owned_message {
   std::string to, channel, payload, content_type, response_topic, correlation_data;
   std::vector<std::pair<std::string, std::string>> user;
-  bool is_text;
+  bool is_text, ask_recipient;
   std::chrono::milliseconds deadline;
 
   explicit owned_message(const message& m)
       : to(m.to), channel(m.channel), payload(text_of(m.payload)), content_type(m.properties.content_type),
         response_topic(m.properties.response_topic), correlation_data(text_of(m.properties.correlation_data)),
-        is_text(m.properties.is_text), deadline(m.deadline) {
+        is_text(m.properties.is_text), ask_recipient(m.ask_recipient), deadline(m.deadline) {
     for (const auto& [name, value] : m.properties.user) user.emplace_back(name, value);
   }
   template <class F> void with_view(F f) const {
     std::vector<std::pair<std::string_view, std::string_view>> pairs(user.begin(), user.end());
     message m;
     m.to = to, m.channel = channel, m.payload = bytes_of(payload), m.deadline = deadline;
+    m.ask_recipient = ask_recipient;
     m.properties.content_type = content_type, m.properties.response_topic = response_topic;
     m.properties.correlation_data = bytes_of(correlation_data);
     m.properties.is_text = is_text, m.properties.user = pairs;

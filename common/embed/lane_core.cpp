@@ -43,6 +43,19 @@ errc code_of(close_reason why) {
   }
 }
 
+recipient recipient_of(receipt_told r) {
+  switch (r) {
+  case receipt_told::received: return recipient::acknowledged;
+  case receipt_told::session_ended: return recipient::session_ended;
+  case receipt_told::expired: return recipient::expired;
+  case receipt_told::rejected: return recipient::rejected;
+  case receipt_told::timeout: return recipient::silent;
+  case receipt_told::owner_lost: return recipient::server_lost;
+  case receipt_told::not_promised: return recipient::not_promised;
+  }
+  return recipient::not_promised;
+}
+
 bool put_properties(std::string& to, const properties& p) {
   using enum wire::property_id;
   if (p.is_text) wire::put_flag(to, payload_format, true);
@@ -213,7 +226,8 @@ bool lane_core::prepare(client_handle from, const message& m, bool qos1, error_c
   block_view_ = as_bytes(block_);
   parts_.properties = {&block_view_, block_.empty() ? 0u : 1u};
   parts_.payload = m.payload;
-  parts_.ttl_ms = static_cast<std::uint32_t>(std::min<std::int64_t>(m.deadline.count(), 0xffff'ffff));
+  parts_.ttl_ms = static_cast<std::uint32_t>(std::min<std::int64_t>(m.deadline.count(), wire::ttl_ms_max));
+  parts_.receipt = qos1 && m.ask_recipient;
   if (wire::message_bytes(parts_, qos1) > limits::packet_bytes_max)
     return ec = refuse(errc::message_too_large), false;
   return true;
@@ -242,7 +256,8 @@ void lane_core::send(client_handle from, const message& m, send_done done, time_
   const std::size_t size = wire::message_bytes(parts_, true);
   if (size > unanswered_bytes_max_) return done(refuse(errc::message_too_large), {}); // never room for it
   if (endpoint_.outgoing.counters.bytes.get() + size > unanswered_bytes_max_ ||
-      endpoint_.outgoing.messages() >= limits::window_messages_max) {
+      endpoint_.outgoing.messages() >= limits::window_messages_max ||
+      (m.ask_recipient && endpoint_.receipts_full())) {
     full_ = told_full_ = true; // also below the mark of update_want_more: who is told to wait is called
     return done(refuse(errc::would_block), {});
   }
@@ -275,11 +290,21 @@ void lane_core::on_outcome(const outbox::outcome& o, time_point) {
   complete(token, {}, {static_cast<outcome>(o.what)});
 }
 
-answer lane_core::deliver(handle h, const wire::message_view& m, time_point) {
+// The message was accepted: so says the receipt, and what became of it there.
+void lane_core::on_receipt(handle, std::uint64_t token, receipt_told what, time_point) {
+  if (receipts_[static_cast<std::uint32_t>(token)].client == none) return;
+  ++receipts_by_outcome_[static_cast<std::size_t>(outcome::accepted)];
+  complete(static_cast<std::uint32_t>(token), {}, {outcome::accepted, recipient_of(what)});
+}
+
+// The program's handler is the recipient: what it accepts it has acknowledged.
+answer lane_core::deliver(handle h, const wire::message_view& m, std::uint32_t receipt, time_point now) {
   outcome o = outcome::refused;
   const message_view view(m.bytes().data(), m.bytes().size());
   const auto ask = [&] { o = handlers_.on_message(handle_of(h), view); };
   if (!guarded(ask)) return answer::refused;
+  if (o == outcome::accepted && receipt != none)
+    endpoint_.settle_receipt(receipt, wire::receipt::received, now);
   return o == outcome::accepted || o == outcome::full ? static_cast<answer>(o) : answer::refused;
 }
 
@@ -289,7 +314,7 @@ void lane_core::on_link_drained(std::uint16_t link, time_point) {
 
 void lane_core::update_want_more() {
   const std::size_t waits = endpoint_.outgoing.counters.bytes.get();
-  if (waits > unanswered_bytes_max_ / 2) full_ = told_full_ = true;
+  if (waits > unanswered_bytes_max_ / 2 || endpoint_.receipts_full()) full_ = told_full_ = true;
   else if (waits <= unanswered_bytes_max_ / 4) full_ = false;
 }
 

@@ -45,8 +45,10 @@ public:
   // --- host of the endpoint ---
   void on_registered(handle h, time_point now);
   void on_kicked(handle h, close_reason why, time_point now);
-  answer deliver(handle h, const wire::message_view& m, time_point now);
+  answer deliver(handle h, const wire::message_view& m, std::uint32_t receipt, time_point now);
   void on_outcome(const outbox::outcome& o, time_point now);
+  void on_taken(const outbox::outcome&, time_point) {} // its completion waits on
+  void on_receipt(handle sender, std::uint64_t token, receipt_told what, time_point now);
   void on_link_drained(std::uint16_t link, time_point now);
   void on_ready(bool ready, time_point now);
   void on_event(event_level level, std::string_view line);

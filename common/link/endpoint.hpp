@@ -13,11 +13,16 @@
 //   void on_registered(handle, time_point);           it can be reached now
 //   void on_kicked(handle, close_reason, time_point); its shard ends it: detach it. taken_over, or at a limit
 //                                                     of the shard's registration_refused, registration_busy
-//   answer deliver(handle, const wire::message_view&, time_point);  accepted, full, refused, expired
+//   answer deliver(handle, const wire::message_view&, std::uint32_t receipt, time_point);
+//                                                     accepted, full, refused, expired; of what it accepts
+//                                                     with a `receipt` (not none), settle_receipt() has to
+//                                                     follow
 //   void on_outcome(const outbox::outcome&, time_point);            a QoS 1 send is settled
-//   void on_link_drained(std::uint16_t link, time_point);           after send() said link_full
-//   void on_ready(bool, time_point);                  in sync with every shard, or no more
-//   void on_event(event_level, std::string_view);     one line for the log
+//   void on_taken(const outbox::outcome&, time_point);              ... accepted, and its receipt is waited
+//   for: void on_receipt(handle sender, std::uint64_t token, receipt_told, time_point);       that follows,
+//   once void on_link_drained(std::uint16_t link, time_point);           after send() said link_full void
+//   on_ready(bool, time_point);                  in sync with every shard, or no more void
+//   on_event(event_level, std::string_view);     one line for the log
 //
 // No I/O, no clock. Owner: one lane's thread; all calls from it.
 #pragma once
@@ -30,6 +35,7 @@
 #include "common/link/inbox.hpp"
 #include "common/link/link_stats.hpp"
 #include "common/link/outbox.hpp"
+#include "common/link/receipts.hpp"
 #include "common/link/slot_table.hpp"
 
 #include <deque>
@@ -37,6 +43,17 @@
 #include <memory>
 
 namespace beeline::link {
+
+// What a sender that asked for the recipient's own acknowledgement is told, of a message that was accepted.
+enum class receipt_told : std::uint8_t {
+  received,      // the recipient has acknowledged it
+  session_ended, // the recipient's session ended first
+  expired,       // it expired in the recipient's queue
+  rejected,      // the recipient acknowledged it with an error
+  timeout,       // nothing came in time
+  owner_lost,    // the recipient's server was lost first
+  not_promised   // the recipient's server, or this one, is at a limit or too old for receipts
+};
 
 enum class event_level : std::uint8_t { info, warning, error };
 
@@ -52,6 +69,9 @@ struct endpoint_config {
   std::function<wire::nonce()> make_nonce; // unpredictable; called once a handshake
   std::uint64_t random_seed = 1;           // for the jitter of reconnects
   outbox::settings window;
+  std::size_t sync_output_max = limits::sync_output_max;
+  duration receipt_timeout = limits::receipt_timeout;
+  std::size_t receipts_max = limits::receipts_max; // waited for, and owed, each
   std::size_t link_output_high = limits::link_output_bytes_high,
               link_output_low = limits::link_output_bytes_low;
 };
@@ -73,7 +93,10 @@ struct endpoint_counters {
 };
 
 struct endpoint_plants { // planted bugs, for the simulator
-  bool no_reregistration = false, dial_gives_up = false, heartbeat_once = false, ack_before_deliver = false;
+  bool no_reregistration = false, dial_gives_up = false, heartbeat_once = false, ack_before_deliver = false,
+       heartbeat_only_when_idle = false, sync_misses_new = false, limit_without_answer = false,
+       dedup_without_life = false, kicked_stays_registered = false, receipt_before_ack = false,
+       receipt_lost_with_link = false;
 };
 
 template <class Host> class endpoint {
@@ -92,8 +115,12 @@ public:
   enum class sent { ok, link_full, dropped };
   // QoS 0. `link_full`: it was sent, but the sender should pause until on_link_drained(link).
   sent send_qos0(const wire::message_parts& m, std::uint16_t& link, drop_reason& why);
-  // QoS 1: on_outcome(token) follows, unless the sender's session ends first.
+  // QoS 1: on_outcome(token) follows, or on_taken and on_receipt, unless the sender's session ends first.
   void send_qos1(handle sender, std::uint64_t token, const wire::message_parts& m, time_point now);
+
+  bool receipts_full() const noexcept { return awaited_.size() >= config_.receipts_max; }
+  // What became of a message that was delivered with a receipt; also from within a deliver() that accepts it.
+  void settle_receipt(std::uint32_t receipt, wire::receipt what, time_point now);
 
   // --- shell ---------------------------------------------------------------------------------------
   void begin_turn(time_point now);
@@ -121,6 +148,7 @@ public:
   }
 
   endpoint_counters counters;
+  receipt_counters receipt_counts;
   histogram link_round_trip; // each heartbeat that was answered, on all links
   link_board board;          // each link's counters
   drop_ring drops;           // the newest drops and refusals of this lane
@@ -154,6 +182,7 @@ private:
     std::string trouble;   // the newest reason why it is not up, in words
     std::uint64_t shard_time = 0, forgotten_until = 0;
     std::uint64_t peer_sent_at = 0, round_trip_us = 0;
+    clock_offset clock; // of the shard
     time_point peer_heard{};
     std::uint32_t sync_cursor = 0;
     bool blocked = false; // a sender was told link_full
@@ -165,7 +194,8 @@ private:
     };
     std::deque<left_member> left;       // still named by frames on their way, for a while
     std::vector<std::uint32_t> origins; // member index -> inbox record
-    std::vector<known_member> members;  // as last told: reported to the shard's next life
+    boost::unordered_flat_map<lane_id, member_index> index_of; // of lanes that are linked to the shard
+    std::vector<known_member> members; // as last told: reported to the shard's next life
     // Told by earlier lives of the shard, the last of which did not come into service: a shard that
     // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
     std::vector<known_member> remembered;
@@ -174,8 +204,11 @@ private:
     wire::batch_writer registers{wire::frame_type::register_clients};
     wire::batch_writer unregisters{wire::frame_type::unregister};
     wire::batch_writer answers{wire::frame_type::answers};
+    wire::batch_writer receipts{wire::frame_type::receipts};
     wire::batch_writer identities{wire::frame_type::identity};
     output_chain& urgent() { return c->link->urgent; }
+    bool has_deadlines() const noexcept { return handshake.version() >= wire::version_with_deadlines; }
+    bool has_receipts() const noexcept { return handshake.version() >= wire::version_with_receipts; }
   };
   struct router {
     router_map map;                   // empty: not yet known
@@ -189,9 +222,19 @@ private:
   bool on_slot_map(std::uint16_t k, const_bytes payload, time_point now);
   void adopt_map(std::uint16_t r, router_map map, time_point now);
   void rebuild_slots(time_point now);
-  bool on_members(shard_link& l, const_bytes payload, time_point now);
+  bool on_members(std::uint16_t k, const_bytes payload, time_point now);
   void on_message(std::uint16_t k, const wire::message_view& m, time_point now);
-  void put_answer(std::uint16_t k, const wire::message_view& m, answer a);
+  void put_answer(std::uint16_t k, const wire::message_view& m, answer a, bool receipt_follows = false);
+  void take_message(std::uint16_t k, std::uint32_t record, const wire::message_view& m, bool in_time,
+                    time_point now);
+  bool limit_time(const shard_link& l, wire::message_view m, time_point now);
+  bool on_receipts(std::uint16_t k, const_bytes payload, time_point now);
+  void on_receipt(std::uint16_t k, const wire::receipt_record& r, time_point now);
+  bool say_receipt(std::uint16_t k, const receipts_owed::entry& e);
+  void await_receipt(const outbox::outcome& o, time_point now);
+  void tell_receipt(const receipts_awaited::entry& e, receipt_told what, time_point now);
+  void on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now);
+  void check_receipts(time_point now);
   bool on_registered(std::uint16_t k, const_bytes payload, time_point now);
   bool on_kicks(std::uint16_t k, const_bytes payload, time_point now);
   bool on_floors(shard_link& l, const_bytes payload);
@@ -237,12 +280,15 @@ private:
   slot_table slots_;
   std::vector<router> routers_;
   std::deque<shard_link> links_; // references stay valid
+  receipts_awaited awaited_;
+  receipts_owed owed_{config_.receipts_max};
   wire::frame_writer writer_;
   time_point last_turn_{}, next_check_{}, next_report_{};
   std::string problem_ = "not linked yet";
   std::string map_problem_;
   std::vector<std::uint16_t> touched_; // links with open batches
   std::size_t idle_ = 0, syncing_ = 0; // links in that state
+  bool kicking_ = false;               // for its plant
   bool ready_ = false, leaving_ = false, draining_ = false;
   bool wrong_shard_ = false; // map_problem_ says that an address is another shard's
 };

@@ -73,7 +73,8 @@ template <class Host> handle endpoint<Host>::attach(std::string_view id, time_po
   const handle c = clients_.add(id, h, k, now);
   if (k == slot_table::no_link) return c;
   shard_link& l = links_[k];
-  if (l.st == state::up || (l.st == state::syncing && c.index < l.sync_cursor)) put_registration(k, c.index);
+  if (l.st == state::up || (l.st == state::syncing && c.index < l.sync_cursor && !plant.sync_misses_new))
+    put_registration(k, c.index);
   return c;
 }
 
@@ -83,7 +84,7 @@ template <class Host> void endpoint<Host>::detach(handle h, time_point now) {
   outgoing.sender_gone(h, now);
   if (c->link != slot_table::no_link) {
     shard_link& l = links_[c->link];
-    if (l.st == state::up || l.st == state::syncing) {
+    if ((l.st == state::up || l.st == state::syncing) && !kicking_) {
       // Its registration may still be in this turn's batch: that has to go first.
       if (!c->registered) l.registers.flush(l.urgent());
       wire::unregistration{c->hash, h}.put(l.unregisters.next(l.urgent()));
@@ -121,6 +122,10 @@ auto endpoint<Host>::send_qos0(const wire::message_parts& m, std::uint16_t& link
   shard_link& l = links_[link];
   const std::size_t size = wire::message_bytes(m, false);
   output_chain& data = l.c->link->data;
+  wire::message_parts timed = m;
+  timed.deadline = !l.has_deadlines() || !m.ttl_ms ? m.ttl_ms
+                   : l.clock.known()               ? wire::deadline_of(m.ttl_ms, l.clock.to_peer(last_turn_))
+                                                   : 0;
   if (data.size() + size > limits::link_output_bytes_max) {
     why = drop_reason::link_full;
     drops.put(drop_kind::drop, name_of(why), m.sender, m.destination, 0, last_turn_);
@@ -128,10 +133,10 @@ auto endpoint<Host>::send_qos0(const wire::message_parts& m, std::uint16_t& link
     return sent::dropped;
   }
   if (size <= chunk_pool::contiguous_max) {
-    wire::write_message(data.extend(size), m, false);
+    wire::write_message(data.extend(size), timed, false);
   } else {
     std::vector<std::byte> big(size); // above a chunk: rare, and dominated by the copy anyway
-    wire::write_message(big.data(), m, false);
+    wire::write_message(big.data(), timed, false);
     data.append(big);
   }
   counters.frames_out_qos0.add();
@@ -154,7 +159,8 @@ template <class Host> void endpoint<Host>::drain_outcomes(time_point now) {
   if (std::exchange(draining_, true)) return; // the host sends from within on_outcome: the loop below goes on
   for (std::size_t i = 0; i < outgoing.outcomes.size(); ++i) {
     const outbox::outcome o = outgoing.outcomes[i];
-    host_.on_outcome(o, now);
+    if (o.wants_receipt && o.what == answer::accepted) await_receipt(o, now);
+    else host_.on_outcome(o, now);
   }
   outgoing.outcomes.clear();
   draining_ = false;
@@ -190,6 +196,7 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
     l.unregisters.flush(l.urgent());
     l.identities.flush(l.urgent());
     l.answers.flush(l.urgent());
+    l.receipts.flush(l.urgent());
     dirty_.mark(*l.c);
   }
   touched_.clear();
@@ -202,6 +209,7 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
 template <class Host> void endpoint<Host>::on_time(time_point now) {
   outgoing.on_time(now);
   drain_outcomes(now);
+  check_receipts(now);
   if (now < next_check_) return;
   next_check_ = now + limits::heartbeat_interval / 4;
   for (std::uint16_t k = 0; k < links_.size(); ++k) check_link(k, now);
@@ -213,14 +221,14 @@ template <class Host> void endpoint<Host>::on_time(time_point now) {
 }
 
 template <class Host> time_point endpoint<Host>::next_deadline() const noexcept {
-  time_point t = std::min(next_check_, outgoing.next_deadline());
+  time_point t = std::min({next_check_, outgoing.next_deadline(), awaited_.next_deadline()});
   if (idle_ && !leaving_)
     for (const shard_link& l : links_)
       if (l.st == state::idle && !l.retired) t = std::min(t, l.next_dial);
   if (syncing_)
     for (const shard_link& l : links_)
       if (l.st == state::syncing && !l.announced.empty() &&
-          l.c->link->urgent.size() < limits::sync_output_max)
+          l.c->link->urgent.size() < config_.sync_output_max)
         return last_turn_;
   return t;
 }
@@ -246,6 +254,7 @@ template <class Host> void endpoint<Host>::check_link(std::uint16_t k, time_poin
 
 template <class Host> void endpoint<Host>::send_heartbeat(shard_link& l, time_point now) {
   if (plant.heartbeat_once && l.last_heartbeat != time_point{}) return;
+  if (plant.heartbeat_only_when_idle && now - l.last_heard < limits::silence_max / 2) return;
   l.last_heartbeat = now;
   wire::heartbeat h;
   h.sent_at = to_us(now);
@@ -308,7 +317,10 @@ template <class Host> bool endpoint<Host>::on_kicks(std::uint16_t k, const_bytes
     const bool same = c->id == q.claimant;
     if (same && q.wish == wire::kick::close) {
       counters.takeovers.add();
-      return host_.on_kicked(q.client, close_reason::taken_over, now);
+      kicking_ = plant.kicked_stays_registered;
+      host_.on_kicked(q.client, close_reason::taken_over, now);
+      kicking_ = false;
+      return;
     }
     if (same && (q.wish == wire::kick::full || q.wish == wire::kick::busy)) {
       counters.refused.add();
@@ -329,11 +341,13 @@ template <class Host> bool endpoint<Host>::on_kicks(std::uint16_t k, const_bytes
 // --- messages for our clients ---------------------------------------------------------------------------
 
 template <class Host>
-void endpoint<Host>::put_answer(std::uint16_t k, const wire::message_view& m, answer a) {
+void endpoint<Host>::put_answer(std::uint16_t k, const wire::message_view& m, answer a,
+                                bool receipt_follows) {
   wire::answer_record r;
   r.number = static_cast<std::uint32_t>(m.number());
   r.lane = m.origin();
   r.what = a;
+  r.detail = receipt_follows;
   r.put(links_[k].answers.next(links_[k].urgent()));
   touch(k);
 }
@@ -351,12 +365,17 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
   counters.messages_in.add();
   counters.bytes_in.add(m.payload().size());
   l.stats->messages_in.add();
+  const bool in_time = limit_time(l, m, now);
   if (!m.qos1()) {
+    if (!in_time) {
+      drops.put(drop_kind::drop, name_of(drop_reason::expired), m.sender(), m.destination(), 0, now);
+      return count_drop(drop_reason::expired);
+    }
     if (!here) {
       drops.put(drop_kind::drop, name_of(drop_reason::not_here), m.sender(), m.destination(), 0, now);
       return count_drop(drop_reason::not_here);
     }
-    if (host_.deliver(m.target(), m, now) == answer::accepted) counters.accepted_qos0.add();
+    if (host_.deliver(m.target(), m, none, now) == answer::accepted) counters.accepted_qos0.add();
     return;
   }
   const std::uint32_t record = m.origin() < l.origins.size() ? l.origins[m.origin()] : none;
@@ -366,17 +385,11 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
   if (plant.ack_before_deliver) put_answer(k, m, answer::accepted);
   using enum inbox::verdict;
   switch (incoming.judge(record, m, here, here ? std::max(c->since, l.forgotten_until) : 0)) {
-  case take: {
-    const answer a = host_.deliver(m.target(), m, now);
-    if (a == answer::accepted) {
-      incoming.accepted(record, m.number());
-      counters.accepted.add();
-    } else if (is_final(a)) {
-      incoming.refused(record, m.number());
-    }
-    return put_answer(k, m, a);
-  }
-  case answer_accepted: return put_answer(k, m, answer::accepted);
+  case take: return take_message(k, record, m, in_time, now);
+  case answer_accepted:
+    return put_answer(k, m, answer::accepted,
+                      m.wants_receipt() &&
+                          owed_.has(incoming.origin(record), static_cast<std::uint32_t>(m.number())));
   // Another id with the same hash: had the one it is for been registered, the shard would have known both.
   case answer_not_here: return put_answer(k, m, c ? answer::nobody : answer::not_here);
   case answer_unknown: return put_answer(k, m, answer::unknown);
@@ -387,7 +400,48 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
   }
 }
 
+// From here on the message says how long it has left. False: nothing.
+template <class Host>
+bool endpoint<Host>::limit_time(const shard_link& l, wire::message_view m, time_point now) {
+  if (m.deadline() == 0 || !l.has_deadlines()) return true;
+  if (!l.clock.known()) { // a heartbeat comes right behind the welcome: this shard did not keep to that
+    m.set_time_limit(0);
+    return true;
+  }
+  const std::uint32_t left = wire::ttl_of(m.deadline(), l.clock.to_peer(now));
+  m.set_time_limit(left);
+  return left != 0;
+}
+
+template <class Host>
+void endpoint<Host>::take_message(std::uint16_t k, std::uint32_t record, const wire::message_view& m,
+                                  bool in_time, time_point now) {
+  const bool wanted = in_time && m.wants_receipt() && links_[k].has_receipts();
+  const std::uint32_t receipt =
+      wanted ? owed_.open(incoming.origin(record), static_cast<std::uint32_t>(m.number()), k) : none;
+  if (wanted && receipt == none) receipt_counts.refused.add();
+  answer a = answer::expired;
+  if (in_time) a = host_.deliver(m.target(), m, receipt, now);
+  else {
+    count_drop(drop_reason::expired);
+    drops.put(drop_kind::drop, name_of(drop_reason::expired), m.sender(), m.destination(), 1, now);
+  }
+  if (receipt != none && plant.receipt_before_ack)
+    wire::receipt_record{static_cast<std::uint32_t>(m.number()), m.origin(), wire::receipt::received}.put(
+        links_[k].receipts.next(links_[k].urgent()));
+  if (plant.limit_without_answer && a == answer::full) return;
+  if (a == answer::accepted) {
+    incoming.accepted(record, m.number());
+    counters.accepted.add();
+  } else {
+    if (receipt != none) owed_.close(receipt);
+    if (is_final(a)) incoming.refused(record, m.number());
+  }
+  put_answer(k, m, a, a == answer::accepted && receipt != none);
+}
+
 } // namespace beeline::link
 
 #include "common/link/endpoint_links.ipp"
 #include "common/link/endpoint_maps.ipp"
+#include "common/link/endpoint_receipts.ipp"

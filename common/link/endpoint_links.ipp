@@ -62,6 +62,7 @@ template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
   l.stats->connects.add();
   l.last_heartbeat = time_point{};
   l.peer_sent_at = 0;
+  l.clock.forget();
   l.handshake = lane_handshake{};
   l.handshake.start(config_.make_nonce(), writer_, l.urgent());
   dirty_.mark(c);
@@ -106,7 +107,7 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   if (l.st == state::up) counters.links_up.sub();
   become_idle(l, now);
   l.c = nullptr;
-  l.registers.drop(), l.unregisters.drop(), l.answers.drop(), l.identities.drop();
+  l.registers.drop(), l.unregisters.drop(), l.answers.drop(), l.receipts.drop(), l.identities.drop();
   outgoing.link_down(k, now);
   for (std::uint32_t i = 0; i < clients_.capacity(); ++i)
     if (client& x = clients_.at(i); x.link == k) x.registered = false;
@@ -233,10 +234,11 @@ template <class Host> bool endpoint<Host>::on_frame(std::uint16_t k, wire::frame
     drain_outcomes(now);
     return ok;
   }
+  case receipts: return on_receipts(k, payload, now);
   case heartbeat: return on_heartbeat(k, payload, now);
   case registered: return on_registered(k, payload, now);
   case kick: return on_kicks(k, payload, now);
-  case members: return on_members(l, payload, now);
+  case members: return on_members(k, payload, now);
   case slot_map: return on_slot_map(k, payload, now);
   case floors: return on_floors(l, payload);
   case in_service: return on_in_service(k, payload, now);
@@ -254,6 +256,7 @@ template <class Host> bool endpoint<Host>::on_frame(std::uint16_t k, wire::frame
     if (!wire::get_lanes(payload, settled)) return false;
     std::sort(settled.begin(), settled.end());
     outgoing.on_lanes_settled(k, settled, now);
+    if (f.type == gone) on_owners_gone(k, settled, now);
     drain_outcomes(now);
     return true;
   }
@@ -323,10 +326,13 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
 template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now) {
   shard_link& l = links_[k];
   if (l.announced.empty()) return; // the slot map comes right behind the welcome
-  while (l.sync_cursor < clients_.capacity() && l.urgent().size() < limits::sync_output_max) {
+  while (l.sync_cursor < clients_.capacity() &&
+         l.urgent().size() + l.registers.bytes() < config_.sync_output_max) {
     const std::uint32_t i = l.sync_cursor++;
-    if (const client& c = clients_.at(i); c.used && c.link == k && !plant.no_reregistration)
-      put_registration(k, i);
+    const client& c = clients_.at(i);
+    if (!c.used || c.link != k || plant.no_reregistration) continue;
+    if (plant.sync_misses_new && c.connected_at >= l.up_at) continue;
+    put_registration(k, i);
   }
   l.registers.flush(l.urgent());
   dirty_.mark(*l.c);
@@ -340,7 +346,8 @@ template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now)
   l.retry.reset();
   counters.links_up.add();
   host_.on_event(event_level::info, "in sync with router " + label(l));
-  outgoing.link_up(k, *l.c, now);
+  outgoing.set_clock(k, l.clock);
+  outgoing.link_up(k, *l.c, now, l.handshake.version());
   drain_outcomes(now);
   update_ready(now);
 }
@@ -357,6 +364,8 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
   if (h.echo && to_us(now) >= h.echo + h.held_us) {
     l.round_trip_us = to_us(now) - h.echo - h.held_us;
     l.stats->round_trip_us.set(l.round_trip_us);
+    l.clock.sample(h.sent_at, l.round_trip_us, now);
+    outgoing.set_clock(k, l.clock);
     link_round_trip.record_us(l.round_trip_us);
   }
   std::uint64_t slowest = 0;

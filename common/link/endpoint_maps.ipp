@@ -88,7 +88,8 @@ template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
   update_ready(now);
 }
 
-template <class Host> bool endpoint<Host>::on_members(shard_link& l, const_bytes payload, time_point now) {
+template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_bytes payload, time_point now) {
+  shard_link& l = links_[k];
   return wire::for_each_record<wire::member>(payload, [&](const wire::member& m) {
     if (m.index == no_member) { // the shard waits for it
       std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
@@ -100,15 +101,22 @@ template <class Host> bool endpoint<Host>::on_members(shard_link& l, const_bytes
     if (!m.joined) {
       std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
       if (l.origins[m.index] != none) l.left.push_back({now, m.index, l.origins[m.index]});
+      if (const auto it = l.index_of.find(m.lane); it != l.index_of.end() && it->second == m.index)
+        l.index_of.erase(it);
       return;
     }
-    const std::uint32_t record = incoming.acquire(m.lane);
+    const std::uint32_t record =
+        incoming.acquire(plant.dedup_without_life ? lane_id{hasher_(m.edge_name) + m.lane_number} : m.lane);
     if (l.origins[m.index] != none && std::none_of(l.left.begin(), l.left.end(), [&](const auto& x) {
           return x.index == m.index && x.record == l.origins[m.index];
         }))
       release_origin(l, l.origins[m.index]);
     l.origins[m.index] = record;
     l.members.push_back({m.index, m.lane, m.lane_number, std::string(m.edge_name)});
+    l.index_of.insert_or_assign(m.lane, m.index);
+    owed_.for_each_said(m.lane, [&](const receipts_owed::entry& e) { // its link was lost, or ours
+      if (!plant.receipt_lost_with_link && say_receipt(k, e)) receipt_counts.said_again.add();
+    });
   });
 }
 
@@ -133,6 +141,7 @@ template <class Host> void endpoint<Host>::forget_members(shard_link& l) {
     if (record != none) release_origin(l, record);
   l.origins.clear();
   l.members.clear();
+  l.index_of.clear();
   l.announced.clear();
 }
 

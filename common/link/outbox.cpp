@@ -66,7 +66,9 @@ void outbox::submit(handle sender, std::uint64_t token, std::uint16_t link, cons
   t.flow = f;
   t.sent_at = now;
   t.submitted_us = static_cast<std::uint32_t>(to_us(now));
-  if (m.ttl_ms) t.expires = now + std::chrono::milliseconds(m.ttl_ms);
+  t.serial = ++serials_;
+  if (m.receipt) t.flags = wire::flag_receipt;
+  if (m.ttl_ms) t.expires = now + std::chrono::milliseconds(m.ttl_ms), watch_expiry(i);
   flow& w = flows_[f];
   t.prev = w.tail;
   (w.tail != none ? items_[w.tail].next : w.head) = i;
@@ -112,7 +114,8 @@ void outbox::remember(const item& t, drop_kind kind, std::string_view reason, ti
   drops_->put(kind, reason, m.sender(), m.destination(), 1, now);
 }
 
-void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now) {
+void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now,
+                    const wire::answer_record& a) {
   const item& t = items_[i];
   const flow& w = flows_[t.flow];
   if (t.flags & wire::flag_again && !plant.unknown_as_nobody &&
@@ -122,8 +125,12 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now) 
     if (what != answer::accepted) return end_unheard(i, what, now);
     return remove(i);
   }
-  outcomes.push_back({w.sender, t.token, what, cause, t.size});
-  publish_to_answer.record_us(static_cast<std::uint32_t>(to_us(now)) - t.submitted_us);
+  outcomes.push_back({w.sender, t.token, what, cause, t.size, static_cast<std::uint32_t>(t.number), w.link,
+                      (t.flags & wire::flag_receipt) != 0, a.detail, a.lane});
+  const std::uint32_t took_us = static_cast<std::uint32_t>(to_us(now)) - t.submitted_us;
+  publish_to_answer.record_us(took_us);
+  counters.answered.add();
+  if (took_us > to_us(limits::answer_goal)) counters.answered_late.add();
   const bool gave_up = what == answer::refused && cause != answer::refused;
   if (what != answer::accepted)
     remember(t, drop_kind::refusal, gave_up ? name_of(drop_reason::gave_up) : name_of(what), now);
@@ -147,8 +154,10 @@ void outbox::set_again(item& m) {
   m.flags |= wire::flag_again | wire::flag_resent;
 }
 
-void outbox::to_pending(item& m) {
+void outbox::to_pending(std::uint32_t i) {
+  item& m = items_[i];
   if (m.st == state::pending) return;
+  if (m.expires != never) watch_expiry(i);
   flow& w = flows_[m.flow];
   m.st = state::pending;
   --w.in_flight;
@@ -185,9 +194,8 @@ void outbox::write_copy(std::uint32_t i, std::uint16_t prev, time_point now) {
   s.floor_back = static_cast<std::uint32_t>(t.number - (plant.floor_early ? next_number_ - 1 : floor_));
   s.first_sent = t.first_sent;
   s.flags = t.flags;
-  if (t.expires != never)
-    s.ttl_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(
-        1, std::chrono::duration_cast<std::chrono::milliseconds>(t.expires - now).count()));
+  if (l.version < wire::version_with_receipts) s.flags &= static_cast<std::uint8_t>(~wire::flag_receipt);
+  if (t.expires != never && !plant.deadline_ignored) s.deadline = time_limit(l, t.expires, now);
   v.set_stamp(s);
   l.c->link->data.append({t.block, t.size});
   t.data_end = l.c->link->data_end();
@@ -197,6 +205,14 @@ void outbox::write_copy(std::uint32_t i, std::uint16_t prev, time_point now) {
   (again ? counters.resent : counters.sent).add();
   if (!again) counters.bytes_sent.add(v.payload().size());
   (again ? l.stats->resends : l.stats->messages_out).add();
+}
+
+// As the link says it: a deadline by the shard's clock, or before version 3 a time to live.
+std::uint32_t outbox::time_limit(const link_state& l, time_point expires, time_point now) const noexcept {
+  const auto ttl = static_cast<std::uint32_t>(std::max<std::int64_t>(
+      1, std::chrono::duration_cast<std::chrono::milliseconds>(expires - now).count()));
+  if (l.version < wire::version_with_deadlines) return ttl;
+  return l.clock.known() ? wire::deadline_of(ttl, l.clock.to_peer(now)) : 0;
 }
 
 // Sends one pending message. False: it has to wait (link, window, numbers).
@@ -245,7 +261,7 @@ outbox::pumped outbox::pump(std::uint32_t f, time_point now, bool in_turn) {
     const std::uint32_t i = w.first_pending;
     item& t = items_[i];
     DCHECK_INVARIANT(t.st == state::pending);
-    if (t.expires <= now) {
+    if (t.expires <= now && !plant.deadline_ignored) {
       finish(i, answer::expired, answer::expired, now);
       continue;
     }
@@ -332,6 +348,7 @@ void outbox::start_pause(std::uint32_t f, time_point now) {
   w.pausing = true;
   w.pause_id = ++pause_ids_;
   const auto step = std::chrono::milliseconds(1) * (1u << std::min<unsigned>(w.tries - 1u, 8u));
+  if (plant.timer_not_rearmed && w.pause_id > 1) return;
   pauses_.push_back({now + std::min<duration>(step, limits::resend_pause_max), f, w.pause_id});
   std::push_heap(pauses_.begin(), pauses_.end());
 }

@@ -29,6 +29,7 @@
 #include "common/base/limits.hpp"
 #include "common/base/slab.hpp"
 #include "common/base/time.hpp"
+#include "common/link/clock_offset.hpp"
 #include "common/link/link_stats.hpp"
 #include "common/link/slot_table.hpp"
 #include "common/wire/message.hpp"
@@ -42,19 +43,21 @@ namespace beeline::link {
 struct outbox_counters {
   counter messages, bytes; // waiting for an answer, now
   counter messages_high_water, bytes_high_water;
-  counter answers[answer_count]; // received, by kind
-  counter sent, resent;          // frames written to links: first copies, further copies
-  counter bytes_sent;            // payload bytes of first copies
-  counter safety_resends;        // by the slow timer; 0 in a run without faults
-  counter late_answers;          // for a message that had its final answer
-  counter outcomes_unheard;      // not taken, or perhaps not, and the sender's session had ended
+  counter answers[answer_count];   // received, by kind
+  counter sent, resent;            // frames written to links: first copies, further copies
+  counter bytes_sent;              // payload bytes of first copies
+  counter safety_resends;          // by the slow timer; 0 in a run without faults
+  counter late_answers;            // for a message that had its final answer
+  counter answered, answered_late; // told to senders; of these, later than limits::answer_goal
+  counter outcomes_unheard;        // not taken, or perhaps not, and the sender's session had ended
   counter drops[drop_reason_count];
 };
 
 // Planted bugs: switches of the simulator that show its oracles can see (docs/simulator.md).
 struct outbox_plants {
   bool later_as_nobody = false, unknown_as_nobody = false, number_restarts = false, wrong_order = false,
-       not_stopped = false, floor_early = false, ignore_path_lost = false;
+       not_stopped = false, floor_early = false, ignore_path_lost = false, link_down_forgets = false,
+       timer_not_rearmed = false, deadline_ignored = false;
 };
 
 class outbox {
@@ -65,6 +68,11 @@ public:
     answer what;
     answer cause; // of a refusal: what was answered last
     std::uint32_t bytes;
+    std::uint32_t number = 0; // low 32 bits
+    std::uint16_t link = slot_table::no_link;
+    bool wants_receipt = false;
+    std::uint8_t detail = 0;        // of the answer
+    member_index owner = no_member; // likewise: who gives the receipt
   };
   struct settings {
     std::uint64_t window_messages = limits::window_messages_max; // a power of two
@@ -84,9 +92,11 @@ public:
   // --- links ---
   void add_link(link_stats* stats = nullptr); // they are numbered from 0
   void count_in(std::uint16_t link, link_stats& stats) noexcept { links_[link].stats = &stats; }
-  void link_up(std::uint16_t link, conn& c, time_point now); // sends again all that was in flight
+  // Sends again all that was in flight.
+  void link_up(std::uint16_t link, conn& c, time_point now, std::uint16_t version = wire::protocol_version);
   void link_down(std::uint16_t link, time_point now);
   void set_shard_time(std::uint16_t link, std::uint64_t t) noexcept { links_[link].shard_time = t; }
+  void set_clock(std::uint16_t link, const clock_offset& c) noexcept { links_[link].clock = c; }
   void on_answer(std::uint16_t link, const wire::answer_record& a, time_point now);
   void on_path_lost(std::uint16_t link, time_point now);
   // Back or gone; the indexes are sorted.
@@ -97,6 +107,11 @@ public:
   void on_time(time_point now);
   time_point next_deadline() const noexcept;
 
+  bool
+  wants_receipt(std::uint32_t number) const noexcept { // low 32 bits, of a message without a final answer
+    const std::uint32_t i = find(number);
+    return i != none && items_[i].flags & wire::flag_receipt;
+  }
   std::uint64_t floor() const noexcept { return floor_; }
   std::size_t messages() const noexcept { return items_.used(); }
   bool idle() const noexcept { return items_.used() == 0; }
@@ -116,8 +131,10 @@ private:
     std::uint32_t size = 0, flow = none, prev = none, next = none;
     time_point sent_at{}, expires = never;
     state st = state::pending;
+    bool expiry_watched = false; // it has its place in the heap of expiries
     std::uint8_t flags = 0, tries = 0, safety = 0;
     std::uint32_t submitted_us = 0; // low bits: waiting is bounded far below their 71 minutes
+    std::uint32_t serial = 0;       // which message has this place, for the heap of expiries
   };
   struct flow {
     handle sender;
@@ -137,6 +154,8 @@ private:
     conn* c = nullptr; // null: down
     link_stats* stats = nullptr;
     std::uint64_t shard_time = 0;
+    clock_offset clock; // of the shard
+    std::uint16_t version = 0;
     std::size_t bytes = 0; // in flight
     bool resend_due = false;
     std::vector<std::uint32_t> waiting; // flows that found no room, a queue from `next_waiting` on
@@ -160,6 +179,12 @@ private:
     bool operator<(const pause& o) const noexcept { return at > o.at; }
   };
 
+  struct expiry { // of a message that is pending
+    time_point at;
+    std::uint32_t item, serial;
+    bool operator<(const expiry& o) const noexcept { return at > o.at; }
+  };
+
   static std::uint64_t sender_key(handle h) noexcept { return std::uint64_t{h.index} << 16 | h.generation; }
   std::uint32_t flow_of(handle sender, const wire::message_parts& m, std::uint16_t link);
   void free_flow(std::uint32_t f);
@@ -170,6 +195,9 @@ private:
   void pump_all_waiting(time_point now);
   void unpin(time_point now);
   void give_up_late(time_point now);
+  void watch_expiry(std::uint32_t i);
+  void drop_expired(time_point now);
+  std::uint32_t time_limit(const link_state& l, time_point expires, time_point now) const noexcept;
   bool goes_first(const flow& w) const noexcept { // what has a number already does not wait for its turn
     return w.first_pending != none && items_[w.first_pending].number != 0;
   }
@@ -179,9 +207,9 @@ private:
   bool send(std::uint32_t i, time_point now);
   void write_copy(std::uint32_t i, std::uint16_t prev, time_point now);
   bool prev_of(const item& m, std::uint16_t& out) const noexcept;
-  void to_pending(item& m);
+  void to_pending(std::uint32_t i);
   void set_again(item& m);
-  void finish(std::uint32_t i, answer what, answer cause, time_point now);
+  void finish(std::uint32_t i, answer what, answer cause, time_point now, const wire::answer_record& a = {});
   void end_unheard(std::uint32_t i, answer what, time_point now);
   void remember(const item& m, drop_kind kind, std::string_view reason, time_point now);
   void remove(std::uint32_t i);
@@ -212,7 +240,8 @@ private:
   std::uint64_t floor_ = 1, next_number_ = 1;
   std::size_t numbered_pending_ = 0; // pending messages that keep their numbers, on all links
   std::vector<pause> pauses_;        // a heap
-  std::uint32_t pause_ids_ = 0;
+  std::vector<expiry> expiries_;     // a heap; some of them are of messages that are no more
+  std::uint32_t pause_ids_ = 0, serials_ = 0;
   time_point next_safety_{};
 };
 

@@ -31,7 +31,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
     what = answer::nobody;
   if (is_final(what)) {
     if (what == answer::accepted) w.tries = 0;
-    finish(i, what, what, now);
+    finish(i, what, what, now, a);
   } else if (w.gone) {
     remember(t, drop_kind::drop, name_of(drop_reason::sender_gone), now);
     counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].add();
@@ -41,7 +41,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
     if (prev_of(t, prev)) write_copy(i, prev, now);
     if (++t.tries > limits::resends_max) finish(i, answer::refused, what, now);
   } else {
-    to_pending(t);
+    to_pending(i);
     if (what == answer::later_warm_up) w.held = hold::warm_up;
     else if (what == answer::later_lane) w.held = hold::lane, w.hold_lane = a.lane;
     else {
@@ -120,7 +120,7 @@ void outbox::resend_all(std::uint16_t link, time_point now) {
     } else if (prev_of(t, prev)) {
       write_copy(i, prev, now);
     } else {
-      to_pending(t);
+      to_pending(i);
       stop(f);
       stopped.push_back(f);
     }
@@ -149,8 +149,12 @@ void outbox::flow_link_lost(std::uint32_t f, time_point now) {
         end_unheard(i, answer::unknown, now);
         continue;
       }
+      if (plant.link_down_forgets) {
+        remove(i);
+        continue;
+      }
       set_again(t);
-      to_pending(t);
+      to_pending(i);
     }
   }
   w.stopped = w.pausing = false;
@@ -171,8 +175,9 @@ void outbox::link_down(std::uint16_t link, time_point now) {
   if (numbers_were_used_up) pump_all_waiting(now);
 }
 
-void outbox::link_up(std::uint16_t link, conn& c, time_point now) {
+void outbox::link_up(std::uint16_t link, conn& c, time_point now, std::uint16_t version) {
   links_[link].c = &c;
+  links_[link].version = version;
   for_each_flow([&](std::uint32_t f) {
     flow& w = flows_[f];
     if (w.link != link || w.waiting) return;
@@ -248,6 +253,7 @@ void outbox::on_time(time_point now) {
     restart_if_ready(p.flow, now);
     if (flows_[p.flow].used && !flows_[p.flow].stopped) flows_[p.flow].tries = tries;
   }
+  drop_expired(now);
   if (now < next_safety_) return;
   next_safety_ = now + limits::window_check_interval;
   give_up_late(now);
@@ -275,7 +281,7 @@ void outbox::safety_resend(std::uint32_t f, time_point now) {
   if (prev_of(t, prev)) write_copy(i, prev, now);
 }
 
-// What cannot be sent does not wait for ever: its own expiry counts, and the link's return has a bound.
+// What cannot be sent does not wait for ever: a link's return has a bound.
 void outbox::give_up_late(time_point now) {
   for_each_flow([&](std::uint32_t f) {
     flow& w = flows_[f];
@@ -285,9 +291,7 @@ void outbox::give_up_late(time_point now) {
       item& t = items_[i];
       next = t.next;
       if (t.st != state::pending) continue;
-      if (t.expires <= now) {
-        finish(i, answer::expired, answer::expired, now);
-      } else if (down && now - t.sent_at >= limits::link_down_max) {
+      if (down && now - t.sent_at >= limits::link_down_max) {
         counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
         finish(i, answer::refused, answer::later_lane, now);
       }
@@ -296,8 +300,43 @@ void outbox::give_up_late(time_point now) {
   });
 }
 
+// --- expiry -----------------------------------------------------------------------------------------
+
+void outbox::watch_expiry(std::uint32_t i) {
+  if (std::exchange(items_[i].expiry_watched, true)) return;
+  if (expiries_.size() > 2 * items_.used() + 64) {
+    std::erase_if(expiries_, [&](const expiry& e) {
+      return !items_[e.item].block || items_[e.item].serial != e.serial;
+    });
+    std::make_heap(expiries_.begin(), expiries_.end());
+  }
+  expiries_.push_back({items_[i].expires, i, items_[i].serial});
+  std::push_heap(expiries_.begin(), expiries_.end());
+}
+
+// What is in flight has its answer on the way; it is watched again when it becomes pending.
+void outbox::drop_expired(time_point now) {
+  const bool numbers_were_used_up = numbers_used_up();
+  bool any = false;
+  while (!expiries_.empty() && expiries_.front().at <= now) {
+    const expiry e = expiries_.front();
+    std::pop_heap(expiries_.begin(), expiries_.end());
+    expiries_.pop_back();
+    item& t = items_[e.item];
+    if (!t.block || t.serial != e.serial) continue;
+    t.expiry_watched = false;
+    if (t.st != state::pending || plant.deadline_ignored) continue;
+    const std::uint32_t f = t.flow;
+    finish(e.item, answer::expired, answer::expired, now);
+    if (flows_[f].head == none) free_flow(f);
+    any = true;
+  }
+  if (any && numbers_were_used_up) pump_all_waiting(now);
+}
+
 time_point outbox::next_deadline() const noexcept {
   time_point t = items_.used() ? next_safety_ : never;
+  if (!expiries_.empty()) t = std::min(t, expiries_.front().at);
   return pauses_.empty() ? t : std::min(t, pauses_.front().at);
 }
 

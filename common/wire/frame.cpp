@@ -31,6 +31,7 @@ std::string_view name_of(frame_type t) noexcept {
   case frame_type::back: return "back";
   case frame_type::gone: return "gone";
   case frame_type::floors: return "floors";
+  case frame_type::receipts: return "receipts";
   case frame_type::message_qos0: return "message-qos0";
   case frame_type::message_qos1: return "message-qos1";
   }

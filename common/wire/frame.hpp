@@ -18,12 +18,15 @@
 
 namespace beeline::wire {
 
-inline constexpr std::uint16_t protocol_version = 2;     // what we speak
+extern const std::uint16_t protocol_version;             // what we speak (version.cpp)
 inline constexpr std::uint16_t protocol_version_min = 1; // the oldest that we understand
 inline constexpr std::uint16_t version_with_reports = 2; // the first whose shards know `report`
 inline constexpr std::uint16_t version_with_lists =
     2; // the first whose lanes know more than one link in `back` and `gone`
 inline constexpr std::uint16_t version_with_refusals = 2; // the first whose lanes know a `kick` that refuses
+inline constexpr std::uint16_t version_with_deadlines =
+    3;                                                    // the first with deadlines instead of times to live
+inline constexpr std::uint16_t version_with_receipts = 3; // the first that knows `receipts`
 
 enum class frame_type : std::uint8_t {
   // handshake
@@ -53,6 +56,7 @@ enum class frame_type : std::uint8_t {
   back = 0x33,
   gone = 0x34,
   floors = 0x35,
+  receipts = 0x36,
   message_qos0 = 0x40,
   message_qos1 = 0x41,
 };
@@ -117,6 +121,9 @@ public:
     return writer_;
   }
   bool empty() const noexcept { return count_ == 0; }
+  std::size_t bytes() const noexcept {
+    return writer_.open() ? writer_.payload_size() : 0;
+  } // not flushed yet
   void flush(output_chain& to) {
     if (count_ == 0) return;
     writer_.patch<std::uint16_t>(0, count_);

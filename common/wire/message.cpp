@@ -26,7 +26,7 @@ void write_message(std::byte* to, const message_parts& m, bool qos1) noexcept {
   std::memset(to, 0, head);
   store_u24(to, static_cast<std::uint32_t>(size));
   to[3] = static_cast<std::byte>(qos1 ? frame_type::message_qos1 : frame_type::message_qos0);
-  store_le(to + 16, m.ttl_ms);
+  store_le(to + 16, m.deadline);
   store_le(to + head - 16, m.hash);
   to[head - 8] = static_cast<std::byte>(m.destination.size());
   to[head - 7] = static_cast<std::byte>(m.sender.size());
@@ -64,7 +64,7 @@ void message_view::route(handle owner, member_index origin) noexcept {
 }
 
 void message_view::set_stamp(const stamp& s) noexcept {
-  store_le(p_ + 16, s.ttl_ms);
+  set_time_limit(s.deadline);
   p_[20] = static_cast<std::byte>(s.flags);
   store_le(p_ + 22, s.prev);
   store_le(p_ + 24, s.floor_back);

@@ -6,8 +6,9 @@
 //     8  handle index       8  handle index     | written by the shard: the owner's handle
 //    12  handle generation 12  handle generation|
 //    14  origin            14  origin           | written by the shard: the origin's member index
-//    16  ttl               16  ttl              ms left when the origin sent it; 0 = for ever
-//                          20  flags            1 again, 2 resent
+//    16  deadline          16  deadline         by the shard's clock, in ms, low 32 bits; 0 = none. Before
+//                                               version 3, and where hosts see it: time to live, ms left
+//                          20  flags            1 again, 2 resent, 4 receipt
 //                          21  0
 //                          22  prev             how far back its predecessor is; 0 = none
 //                          24  floor back       number - the origin's floor
@@ -34,6 +35,19 @@ inline constexpr std::size_t fixed_bytes_qos0 = 20, fixed_bytes_qos1 = 36;
 inline constexpr std::size_t message_header_qos0 = 40, message_header_qos1 = 64;
 inline constexpr std::uint8_t flag_again = 1;  // a copy of it may have been taken before
 inline constexpr std::uint8_t flag_resent = 2; // a copy of it may have been written to an owner's link before
+inline constexpr std::uint8_t flag_receipt = 4; // its sender waits for the recipient's own acknowledgement
+
+// Deadlines and times to live, by a clock in µs. A deadline is never 0, and at most ttl_ms_max away.
+inline constexpr std::uint32_t ttl_ms_max = 0x7fff'ffff; // 24 days
+constexpr std::uint32_t deadline_of(std::uint32_t ttl_ms, std::uint64_t clock_us) noexcept {
+  const std::uint32_t d =
+      static_cast<std::uint32_t>(clock_us / 1000) + (ttl_ms < ttl_ms_max ? ttl_ms : ttl_ms_max);
+  return d ? d : 1;
+}
+constexpr std::uint32_t ttl_of(std::uint32_t deadline, std::uint64_t clock_us) noexcept { // 0: it is over
+  const auto left = static_cast<std::int32_t>(deadline - static_cast<std::uint32_t>(clock_us / 1000));
+  return left > 0 ? static_cast<std::uint32_t>(left) : 0;
+}
 
 // What a message is made of at its origin. `properties` come in pieces, as views into a packet.
 struct message_parts {
@@ -41,7 +55,9 @@ struct message_parts {
   std::string_view destination, sender, channel;
   std::span<const const_bytes> properties;
   const_bytes payload;
-  std::uint32_t ttl_ms = 0;
+  std::uint32_t ttl_ms = 0;   // 0: for ever
+  std::uint32_t deadline = 0; // QoS 0: what the link is told of it
+  bool receipt = false;       // QoS 1: the sender waits for the recipient's own acknowledgement
   std::size_t body_bytes() const noexcept {
     std::size_t n = destination.size() + sender.size() + channel.size() + payload.size();
     for (const_bytes p : properties) n += p.size();
@@ -65,8 +81,10 @@ public:
   handle target() const noexcept { return {load_le<std::uint32_t>(p_ + 8), load_le<std::uint16_t>(p_ + 12)}; }
   member_index origin() const noexcept { return load_le<member_index>(p_ + 14); }
   std::uint32_t ttl_ms() const noexcept { return load_le<std::uint32_t>(p_ + 16); }
+  std::uint32_t deadline() const noexcept { return load_le<std::uint32_t>(p_ + 16); } // the same place
   std::uint8_t flags() const noexcept { return qos1() ? static_cast<std::uint8_t>(p_[20]) : 0; }
   bool again() const noexcept { return flags() & flag_again; }
+  bool wants_receipt() const noexcept { return flags() & flag_receipt; }
   std::uint16_t prev() const noexcept { return load_le<std::uint16_t>(p_ + 22); }
   std::uint32_t floor_back() const noexcept { return load_le<std::uint32_t>(p_ + 24); }
   std::uint64_t first_sent() const noexcept { return load_le<std::uint64_t>(p_ + 28); }
@@ -84,6 +102,8 @@ public:
   bool valid() const noexcept;       // lengths fit and the check holds
   bool body_intact() const noexcept; // the body CRC holds; the owner asks before it accepts
 
+  // How long it may take from here on; route() or set_stamp() close the check after it.
+  void set_time_limit(std::uint32_t deadline_or_ttl) noexcept { store_le(p_ + 16, deadline_or_ttl); }
   // The shard's patch: where it goes and whence it came.
   void route(handle owner, member_index origin) noexcept;
   // The origin's patch, at each sending of a QoS 1 message; the first one seals the body too.
@@ -91,7 +111,7 @@ public:
     std::uint64_t number = 0;
     std::uint16_t prev = 0;
     std::uint32_t floor_back = 0;
-    std::uint32_t ttl_ms = 0;
+    std::uint32_t deadline = 0;
     std::uint64_t first_sent = 0;
     std::uint8_t flags = 0;
   };

@@ -214,7 +214,19 @@ bool answer_record::get(byte_reader& in) {
   const auto a = in.get<std::uint8_t>();
   detail = in.get<std::uint8_t>();
   what = static_cast<answer>(a);
-  return in.ok() && a < answer_count;
+  return in.ok() && a < answer_count && detail <= 1;
+}
+
+void receipt_record::put(frame_writer& w) const {
+  w.put(number).put(lane).put(static_cast<std::uint8_t>(what)).put(zero);
+}
+bool receipt_record::get(byte_reader& in) {
+  number = in.get<std::uint32_t>();
+  lane = in.get<member_index>();
+  const auto r = in.get<std::uint8_t>();
+  zero = in.get<std::uint8_t>();
+  what = static_cast<receipt>(r);
+  return in.ok() && r < receipt_count && zero == 0;
 }
 
 void floor_record::put(frame_writer& w) const { w.put(origin).put(floor); }

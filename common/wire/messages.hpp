@@ -172,7 +172,21 @@ struct answer_record {      // answers: 8 bytes
   member_index lane =
       no_member; // owner -> shard: the origin; shard -> origin: the lane that `later` waits for
   answer what = answer::unknown;
-  std::uint8_t detail = 0;
+  std::uint8_t detail = 0; // accepted: 1 = a receipt follows, and `lane` tells the origin from whom
+  void put(frame_writer& w) const;
+  bool get(byte_reader& in);
+};
+// What became of a message that its owner had accepted: said once the recipient has acknowledged it, or never
+// will; and, the other way, that the origin has heard it.
+enum class receipt : std::uint8_t { received, session_ended, expired, rejected, heard };
+inline constexpr std::size_t receipt_count = 5;
+inline constexpr std::string_view receipt_names[] = {"received", "session_ended", "expired",
+                                                     "rejected"}; // said
+struct receipt_record {                                           // receipts: 8 bytes
+  std::uint32_t number = 0;                                       // low 32 bits
+  member_index lane = no_member; // to the shard: whom it is for; from the shard: whom it is from
+  receipt what = receipt::received;
+  std::uint8_t zero = 0;
   void put(frame_writer& w) const;
   bool get(byte_reader& in);
 };

@@ -42,6 +42,10 @@ bool next_property(const_bytes block, std::size_t& at, property_record& out) noe
     if (at == block.size()) return false;
     out.flag = static_cast<std::uint8_t>(block[at++]);
     return true;
+  case property_id::message_expiry:
+    if (block.size() - at < 4) return false;
+    at += 4;
+    return true;
   case property_id::content_type:
   case property_id::response_topic:
   case property_id::correlation_data: return take_string(block, at, out.text);

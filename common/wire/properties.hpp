@@ -1,6 +1,6 @@
 // The properties of a message (MQTT 5, section 2.2.2) that its recipient sees, as the message carries them:
 //
-//   id value | id value | ...      0x01 u8; 0x03, 0x08 string; 0x09 binary; 0x26 string string
+//   id value | id value | ...      0x01 u8; 0x02 u32; 0x03, 0x08 string; 0x09 binary; 0x26 string string
 //   string, binary: u16 length (big-endian), bytes
 //
 // beeline-edge passes on the bytes of its clients; this is for those who write and read them otherwise
@@ -19,6 +19,7 @@ namespace beeline::wire {
 
 enum class property_id : std::uint8_t {
   payload_format = 0x01,
+  message_expiry = 0x02, // above 24 days only: shorter ones are counted down in the message's header
   content_type = 0x03,
   response_topic = 0x08,
   correlation_data = 0x09,

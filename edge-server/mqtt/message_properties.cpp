@@ -8,7 +8,9 @@ bool taken_here(const property_value& v, message_properties& out, hop_properties
   switch (v.id) {
   case property::topic_alias: hop.topic_alias = static_cast<std::uint16_t>(v.number); return true;
   case property::will_delay_interval: hop.will_delay = v.number; return true;
-  case property::message_expiry_interval: out.message_expiry = v.number; return true;
+  case property::message_expiry_interval:
+    out.message_expiry = v.number;
+    return v.number <= counted_expiry_max; // a longer one says the same when it arrives
   default: return false;
   }
 }
@@ -22,6 +24,8 @@ void note_forwarded(const property_value& v, message_properties& out) noexcept {
   case property::user_property:
     out.user_property_bytes += v.raw.size();
     ++out.user_properties;
+    if (v.text == "ack") out.ack = v.value;
+    else if (v.text == "deadline-ms") out.deadline_ms = v.value;
     break;
   default: break;
   }

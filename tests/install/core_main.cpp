@@ -7,7 +7,9 @@ using namespace beeline;
 struct host { // what the endpoint tells
   void on_registered(handle, time_point) {}
   void on_kicked(handle, close_reason, time_point) {}
-  answer deliver(handle, const wire::message_view&, time_point) { return answer::accepted; }
+  answer deliver(handle, const wire::message_view&, std::uint32_t, time_point) { return answer::accepted; }
+  void on_taken(const link::outbox::outcome&, time_point) {}
+  void on_receipt(handle, std::uint64_t, link::receipt_told, time_point) {}
   void on_outcome(const link::outbox::outcome&, time_point) {}
   void on_link_drained(std::uint16_t, time_point) {}
   void on_ready(bool, time_point) {}

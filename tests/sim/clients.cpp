@@ -175,7 +175,7 @@ void client_session::on_publish(const mqtt::packet& p) {
   std::string_view from = m.topic;
   if (!from.starts_with("@/")) return w_.broken("MQTT", "m%u arrived on a topic that is no address", n);
   from = from.substr(2, from.find('/', 2) - 2);
-  if (m.qos) acks_.push_back(m.packet_id);
+  if (m.qos) acks_.push_back({m.packet_id, n});
   if (acks_.size() > receive_maximum_)
     return w_.broken("MQTT", "s%u has %zu messages in flight, its receive maximum is %u", number,
                      acks_.size(), receive_maximum_);
@@ -193,8 +193,27 @@ void client_session::plan_acks() {
 }
 
 void client_session::send_acks() {
-  for (const std::uint16_t id : std::exchange(acks_, {})) test::append_puback(out_, id);
+  for (const auto& [packet_id, m] : std::exchange(acks_, {})) {
+    test::append_puback(out_, packet_id);
+    h_.acked(m, number);
+  }
   flush();
+}
+
+// What it asks of the servers for this message, in user properties.
+std::string client_session::draw_wishes(message_record& m) {
+  if (version_ != protocol_version::v5) return {};
+  test::property_list wishes;
+  if (m.qos && set_.receipt_percent && w_.chance(set_.receipt_percent)) {
+    m.asks_recipient = true;
+    wishes.user("ack", "received");
+  }
+  if (set_.deadline_percent && !m.last_exchange && w_.chance(set_.deadline_percent)) {
+    const std::uint64_t ms = w_.chance(50) ? w_.between(1, 100) : w_.between(100, 3'000);
+    m.deadline = std::chrono::milliseconds(ms);
+    wishes.user("deadline-ms", std::to_string(ms));
+  }
+  return wishes.bytes();
 }
 
 bool client_session::may_publish() const noexcept {
@@ -213,6 +232,8 @@ void client_session::publish(std::uint32_t to, std::uint8_t qos, bool last_excha
   const std::string payload = payload_of(m, size);
   o.version = version_;
   o.topic = topic;
+  const std::string wishes = draw_wishes(h_.messages[m]);
+  o.properties = wishes;
   o.payload = payload;
   o.qos = qos;
   if (qos) {

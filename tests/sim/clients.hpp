@@ -44,6 +44,7 @@ private:
   void send_acks();
   void burst();
   bool may_publish() const noexcept;
+  std::string draw_wishes(message_record& m);
 
   world& w_;
   device& device_;
@@ -60,7 +61,7 @@ private:
   std::uint16_t next_packet_id_ = 1;
   std::uint32_t flow_ = 0;
   std::unordered_map<std::uint16_t, std::uint32_t> unanswered_; // packet id -> message
-  std::vector<std::uint16_t> acks_;
+  std::vector<std::pair<std::uint16_t, std::uint32_t>> acks_;   // packet id, message
   time_point slow_until_{};
   bool publishing_ = true, acks_planned_ = false;
 };

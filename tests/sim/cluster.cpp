@@ -14,26 +14,28 @@ bool is_plant(std::string_view path, std::string_view name) {
   return path.substr(path.rfind('.') + 1) == name;
 }
 
-void plant_in_lane(edge::lane& l, std::string_view name) {
+// Each plant is of one kind of object.
 #define BEELINE_PLANT_lane(path)                                                                             \
   if (is_plant(#path, name)) l.endpoint().path = true;
+#define BEELINE_PLANT_edge(path)                                                                             \
+  if (is_plant(#path, name)) l.path = true;
 #define BEELINE_PLANT_shard(path)
+#define BEELINE_PLANT_shell(path)
 #define X(where, path) BEELINE_PLANT_##where(path)
-  BEELINE_SIM_PLANTS(X)
-#undef X
+void plant_in_lane(edge::lane& l, std::string_view name) { BEELINE_SIM_PLANTS(X) }
 #undef BEELINE_PLANT_lane
+#undef BEELINE_PLANT_edge
 #undef BEELINE_PLANT_shard
-}
-void plant_in_shard(router::shard& s, std::string_view name) {
 #define BEELINE_PLANT_lane(path)
+#define BEELINE_PLANT_edge(path)
 #define BEELINE_PLANT_shard(path)                                                                            \
   if (is_plant(#path, name)) s.path = true;
-#define X(where, path) BEELINE_PLANT_##where(path)
-  BEELINE_SIM_PLANTS(X)
+void plant_in_shard(router::shard& s, std::string_view name){BEELINE_SIM_PLANTS(X)}
 #undef X
 #undef BEELINE_PLANT_lane
+#undef BEELINE_PLANT_edge
 #undef BEELINE_PLANT_shard
-}
+#undef BEELINE_PLANT_shell
 
 std::function<wire::nonce()> nonces(std::uint64_t seed) {
   return [r = rng(seed)]() mutable {
@@ -67,6 +69,7 @@ void cluster::build() {
     s.last = slot_count * (k + 1) / all - 1;
     s.n = std::make_unique<shard_node>(w_, router_process(s.router));
     s.n->read_cut_percent = set_.read_cut_percent;
+    s.n->partly_written_forgotten = set_.plant == "partly_written_forgotten";
     set_hooks(s);
   }
   for (unsigned e = 0; e < set_.edges; ++e)
@@ -76,6 +79,7 @@ void cluster::build() {
       l.number = k;
       l.n = std::make_unique<lane_node>(w_, edge_process(e));
       l.n->read_cut_percent = set_.read_cut_percent;
+      l.n->partly_written_forgotten = set_.plant == "partly_written_forgotten";
       set_hooks(l);
     }
   edge_open_.assign(set_.edges, false);
@@ -87,8 +91,11 @@ void cluster::start() {
   h_.linked.assign(set_.edges * 2, std::vector<linked_record>(shards_.size()));
   h_.sessions_of.resize(set_.ids);
   for (unsigned i = 0; i < set_.ids; ++i) {
-    h_.ids.push_back("c" + std::to_string(i));
-    const id_hash hash = hasher_(h_.ids.back());
+    std::string id = "c" + std::to_string(i);
+    for (unsigned k = 0; set_.one_slot && slot_of(hasher_(id)) >> 1 != 77; ++k)
+      id = "c" + std::to_string(i) + "-" + std::to_string(k);
+    h_.ids.push_back(id);
+    const id_hash hash = hasher_(id);
     h_.hash_of.push_back(hash);
     for (std::size_t k = 0; k < shards_.size(); ++k)
       if (shards_[k]->first <= slot_of(hash) && slot_of(hash) <= shards_[k]->last) {
@@ -125,7 +132,10 @@ void cluster::set_hooks(lane_place& l) {
     if (!c.is_link && why != close_reason::moved_lane) h_.server_end(c.session, why);
   };
   l.n->stopped_reading = [this](connection& c) {
-    if (!c.is_link && h_.sessions[c.session].attached == never) h_.sessions[c.session].attached = w_.now;
+    if (c.is_link) return;
+    session_record& s = h_.sessions[c.session];
+    if (s.attached == never) s.attached = w_.now;
+    else s.held_up = true;
   };
 }
 
@@ -203,6 +213,8 @@ void cluster::start_lane(lane_place& l) {
   c.link.make_nonce = nonces(w_.random());
   c.link.random_seed = w_.random();
   c.link.window = {set_.window_messages, set_.link_window_bytes};
+  c.link.sync_output_max = set_.sync_output_max;
+  c.link.receipt_timeout = set_.receipt_timeout;
   c.link.link_output_high = set_.link_output_high;
   c.link.link_output_low = set_.link_output_high / 4;
   c.inflight_max = set_.inflight_max;
@@ -230,6 +242,7 @@ void cluster::collect(lane_place& l) {
   const auto& e = l.n->core()->endpoint();
   resent += e.outgoing.counters.resent.get();
   safety_resends += e.outgoing.counters.safety_resends.get();
+  bad_frames += e.counters.closes[static_cast<std::size_t>(close_reason::link_bad_frame)].get();
 }
 
 void cluster::kill(process& p, bool silent) {

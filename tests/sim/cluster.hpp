@@ -31,7 +31,8 @@ public:
   void judge_bounds();           // P6, at any time
 
   std::vector<std::unique_ptr<device>> devices;
-  std::uint64_t resent = 0, safety_resends = 0, forwarded = 0; // of lives that have ended, and at rest of all
+  std::uint64_t resent = 0, safety_resends = 0, bad_frames = 0,
+                forwarded = 0; // of lives that have ended, and at rest of all
 
   void on_event(std::uint32_t what, std::uint64_t argument) override;
 

@@ -39,6 +39,7 @@ bool cluster::inject(fault f) {
     connection* c = draw_link();
     if (!c) return false;
     if (f == fault::link_bit_flip && !c->corrupt(0) && !c->corrupt(1)) return false;
+    h_.flipped |= f == fault::link_bit_flip;
     say(processes_[static_cast<std::size_t>(c->process[0])]->name + "-" +
         processes_[static_cast<std::size_t>(c->process[1])]->name);
     if (f == fault::link_reset) c->reset(true, w_.chance(50) ? 20ms : 2s);

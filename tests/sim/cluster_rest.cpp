@@ -88,6 +88,8 @@ std::string cluster::why_not_at_rest() {
     if (!core.endpoint().outgoing.idle())
       return text("P6: e%u.%u has %zu messages without an answer", l->edge, l->number,
                   core.endpoint().outgoing.messages());
+    if (const auto n = core.endpoint().receipt_counts.awaited.get())
+      return text("P1: e%u.%u waits for %d receipts", l->edge, l->number, static_cast<int>(n));
     if (core.counters.pending.get())
       return text("P6: e%u.%u has %llu pending messages", l->edge, l->number,
                   static_cast<unsigned long long>(core.counters.pending.get()));
@@ -111,6 +113,9 @@ std::string cluster::why_not_at_rest() {
 
 void cluster::judge_at_rest() {
   for (auto& l : lanes_) collect(*l);
+  if (bad_frames && !h_.flipped)
+    w_.broken("P6", "%llu links ended with a damaged frame, and nothing was damaged",
+              static_cast<unsigned long long>(bad_frames));
   if (!h_.any_fault && safety_resends)
     w_.broken("P6", "%llu messages were sent again by the safety timer in a run without faults",
               static_cast<unsigned long long>(safety_resends));

@@ -56,6 +56,7 @@ void history::received(std::uint32_t session, std::uint32_t number, std::uint8_t
   if (m.code == 0x10) return w_.broken("P1", "m%u was received after its sender was told 'nobody'", number);
   if (m.code == 0x97)
     return w_.broken("P1", "m%u was received after its sender was told 'queue full'", number);
+  judge_lateness(m, number);
   if (m.first_session != ~0u) judge_second_receipt(m, number, session);
   else {
     m.first_session = session;
@@ -97,17 +98,23 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
   w_.note(number, static_cast<std::uint64_t>(code));
   w_.say("s%u is told of m%u: 0x%02x %.*s", m.sender, number, static_cast<unsigned>(code),
          static_cast<int>(text.size()), text.data());
-  std::size_t kind = 7;
+  std::size_t kind = 9;
   switch (code) {
   case 0x100: kind = 6; break;
   case 0x00: kind = 0; break;
   case 0x10: kind = 1; break;
   case 0x97: kind = 2; break;
-  case 0x83: kind = text.starts_with("outcome unknown") ? 3 : text.starts_with("given up") ? 4 : 5; break;
+  case 0x83:
+    kind = text.starts_with("outcome unknown")       ? 3
+           : text.starts_with("given up")            ? 4
+           : text.starts_with("the message expired") ? 7
+           : text.starts_with("taken, ")             ? 8
+                                                     : 5;
+    break;
   default: break;
   }
   ++outcomes[kind];
-  if (kind == 7)
+  if (kind == 9)
     return w_.broken("P1", "m%u got the reason 0x%02x, which has no reason here", number,
                      static_cast<unsigned>(code));
   if (kind == 3 && !any_fault) return w_.broken("P1", "m%u: 'unknown' without any fault", number);
@@ -118,9 +125,71 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
   if (kind == 5)
     return w_.broken("P6", "m%u: sent again until the bound, then refused (%.*s)", number,
                      static_cast<int>(text.size()), text.data());
+  if (kind == 0 && m.asks_recipient && m.recipient_acked == never)
+    return w_.broken("P1", "m%u: success before its recipient has acknowledged it", number);
+  if (kind == 7 && w_.now - m.published + clock_doubt() < m.deadline)
+    return w_.broken("P1", "m%u: told that it expired before its deadline", number);
+  if (kind == 8) return judge_taken(m, number, text);
   if (m.last_exchange && kind > 2 && kind != 6)
     return w_.broken("P5", "m%u, sent at rest, was answered 0x%02x", number, static_cast<unsigned>(code));
   if (kind == 1) judge_nobody(m, number);
+}
+
+// Clocks of two machines are compared over a link: they may be wrong by half its round trip.
+duration history::clock_doubt() const {
+  const bool round_trips_lie =
+      any_fault && (set_.fault_on[static_cast<std::size_t>(fault::link_stall)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::link_stall_one_way)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::edge_cut_off)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::router_pause)]);
+  return 50ms + 2 * (set_.link.delay + set_.link.jitter) + (set_.slow_machines ? 100ms : 0ms) +
+         (round_trips_lie ? 3s : 0s);
+}
+
+// What was in time when the recipient's connection was given it may still wait there: for its network, for a
+// machine that is stopped.
+void history::judge_lateness(const message_record& m, std::uint32_t number) {
+  if (m.deadline == duration::max() || sessions[m.sender].held_up) return; // it counts from when it is read
+  const bool stopped = any_fault && (set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
+                                     set_.fault_on[static_cast<std::size_t>(fault::client_stall)]);
+  const duration late = w_.now - m.published - m.deadline;
+  if (late > clock_doubt() + 2s + (stopped ? 6s : 0s))
+    w_.broken("deadline", "m%u was received %.3f s after its deadline", number,
+              static_cast<double>(late.count()) / 1e6);
+}
+
+// The message was accepted and the sender asked for its recipient's own acknowledgement, which did not come.
+void history::judge_taken(const message_record& m, std::uint32_t number, std::string_view text) {
+  if (!m.asks_recipient) return w_.broken("P1", "m%u was told of a receipt it had not asked for", number);
+  const auto ended = [&] {
+    return std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) {
+      return sessions[k].attached <= w_.now &&
+             (sessions[k].server_end != never || sessions[k].client_end != never);
+    });
+  };
+  if (text.find("session ended") != text.npos && !ended())
+    return w_.broken("P1", "m%u: 'its session ended', but none has", number);
+  if (text.find("in time") != text.npos && w_.now - m.published < set_.receipt_timeout)
+    return w_.broken("P1", "m%u: 'not in time' before the time was over", number);
+  if (text.find("in time") != text.npos && m.acked_by != ~0u && sessions[m.acked_by].live() &&
+      w_.now - m.recipient_acked > 15s) // longer than any link is down
+    return w_.broken("P1", "m%u: 'not in time', but its recipient had acknowledged it at %.6f", number,
+                     s_of(m.recipient_acked));
+  if (text.find("server was lost") != text.npos && !any_fault)
+    return w_.broken("P1", "m%u: 'its server was lost' without any fault", number);
+  if (text.find("expired") != text.npos && w_.now - m.published + clock_doubt() < m.deadline)
+    return w_.broken("P1", "m%u: told that it expired before its deadline", number);
+  if (text.find("gives no receipts") != text.npos || text.find("with an error") != text.npos)
+    return w_.broken("P1", "m%u: %.*s", number, static_cast<int>(text.size()), text.data());
+  if (m.last_exchange && (set_.pending_max > 60))
+    return w_.broken("P1", "m%u, sent at rest: %.*s", number, static_cast<int>(text.size()), text.data());
+}
+
+void history::acked(std::uint32_t number, std::uint32_t session) {
+  message_record& m = messages[number];
+  if (m.recipient_acked == never) m.recipient_acked = w_.now, m.acked_by = session;
+  w_.note(number, session);
 }
 
 // Lingering and warm-up have to bridge a gap that is shorter than they are.
@@ -139,6 +208,18 @@ bool history::reachable_throughout(const session_record& s, time_point from, tim
   };
   if (!std::all_of(l.gaps.begin(), l.gaps.end(), good)) return false;
   return l.in_sync || good({l.since, never, l.restart});
+}
+
+// As far as shards notice: not where anything may be silent, dialled in vain or stopped.
+bool history::all_linked_since(std::uint32_t shard, time_point from) const {
+  for (const fault f : {fault::link_stall, fault::link_stall_one_way, fault::edge_cut_off, fault::edge_pause,
+                        fault::router_pause, fault::edge_vanish, fault::router_vanish, fault::dials_hang})
+    if (set_.fault_on[static_cast<std::size_t>(f)]) return false;
+  return std::all_of(linked.begin(), linked.end(), [&](const auto& lane) {
+    const linked_record& l = lane[shard];
+    const bool ever = l.in_sync || !l.gaps.empty(); // an edge may have one lane only
+    return !ever || (l.in_sync && (l.gaps.empty() || l.gaps.back().to <= from));
+  });
 }
 
 void history::judge_nobody(const message_record& m, std::uint32_t number) {
@@ -176,6 +257,9 @@ void history::server_end(std::uint32_t session, close_reason why) {
   case close_reason::shutdown: break;
   default: w_.broken("MQTT", "the server closed s%u: %s", session, text_of(why).data());
   }
+  if (why == close_reason::not_registered && all_linked_since(shard_of[s.id], w_.now - 4s))
+    w_.broken("P5", "s%u of %s was not registered, though all lanes were linked to its shard", session,
+              ids[s.id].c_str());
   if (!any_fault && (why == close_reason::keep_alive_timeout || why == close_reason::not_registered ||
                      why == close_reason::connect_timeout || why == close_reason::shutdown))
     w_.broken("P1", "the server closed s%u without any fault: %s", session, text_of(why).data());
@@ -185,14 +269,7 @@ void history::server_end(std::uint32_t session, close_reason why) {
 void history::judge_takeover(std::uint32_t session) {
   const session_record& s = sessions[session];
   // The age of a claim is corrected by half of the link's round trip: it can be wrong by as much.
-  const bool round_trips_lie =
-      any_fault && (set_.fault_on[static_cast<std::size_t>(fault::link_stall)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::link_stall_one_way)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::edge_cut_off)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::router_pause)]);
-  const duration doubt = 50ms + 2 * (set_.link.delay + set_.link.jitter) +
-                         (set_.slow_machines ? 100ms : 0ms) + (round_trips_lie ? 3s : 0s);
+  const duration doubt = clock_doubt();
   for (std::uint32_t i : sessions_of[s.id]) {
     if (i == session) continue;
     const session_record& other = sessions[i];
@@ -235,7 +312,8 @@ void history::shard_started(std::uint32_t shard) {
 
 // P1: success means that a session of the recipient took it. It may end before it could be written.
 void history::judge_success(const message_record& m, std::uint32_t number) {
-  if (m.first_session != ~0u) return;
+  if (m.first_session != ~0u || m.deadline != duration::max())
+    return; // it may have expired in the queue there
   for (std::uint32_t i : sessions_of[m.to]) {
     const session_record& s = sessions[i];
     if (s.attached > m.answered || s.attached == never) continue;

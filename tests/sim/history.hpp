@@ -21,7 +21,11 @@ struct message_record {
   std::uint32_t size = 0;
   std::uint8_t qos = 0;
   bool last_exchange = false;
-  int code = -1; // of the PUBACK; 3.1.1: settled, 0x100
+  bool asks_recipient = false;         // `ack: received`
+  duration deadline = duration::max(); // deadline-ms
+  time_point recipient_acked = never;  // the first PUBACK of a recipient for it ...
+  std::uint32_t acked_by = ~0u;        // ... and of which session
+  int code = -1;                       // of the PUBACK; 3.1.1: settled, 0x100
   time_point published{}, answered = never;
   std::uint32_t first_session = ~0u; // that received it
   time_point first_at = never;
@@ -29,10 +33,10 @@ struct message_record {
 
 struct session_record {
   std::uint32_t id = 0, edge = 0, lane = 0, edge_life = 0;
-  bool v5 = true;
-  time_point opened{};         // CONNECT sent
-  time_point attached = never; // the server has read it
-  time_point connack = never;  // the client has read CONNACK
+  bool v5 = true, held_up = false; // held up: its socket was not read for a while
+  time_point opened{};             // CONNECT sent
+  time_point attached = never;     // the server has read it
+  time_point connack = never;      // the client has read CONNACK
   time_point client_end = never, server_end = never;
   close_reason why = close_reason::none;                   // the server's
   std::unordered_map<std::uint64_t, std::uint32_t> newest; // (sender, QoS) -> highest flow count received
@@ -63,15 +67,16 @@ public:
   std::vector<unsigned> router_of, shard_of, home_lane; // by id; home_lane: hash, to be taken % lanes
   std::vector<id_hash> hash_of;
   std::uint64_t deliveries = 0, publishes = 0;
-  std::array<std::uint64_t, 8> outcomes{}; // see outcome_names
+  std::array<std::uint64_t, 10> outcomes{}; // see outcome_names
   time_point last_fault{};
-  bool any_fault = false;
+  bool any_fault = false, flipped = false; // flipped: a bit of what a link carried
 
   std::uint32_t open_session(std::uint32_t id, std::uint32_t edge, std::uint32_t edge_life,
                              std::uint32_t lane, bool v5);
   std::uint32_t published(std::uint32_t sender, std::uint32_t to, std::uint8_t qos, std::uint32_t flow,
                           std::uint32_t size, bool last);
   void answered(std::uint32_t message, int code, std::string_view text);
+  void acked(std::uint32_t message, std::uint32_t session); // its recipient sends PUBACK
   void received(std::uint32_t session, std::uint32_t message, std::uint8_t qos, std::string_view from);
   void server_end(std::uint32_t session, close_reason why);
   void in_sync(std::uint32_t lane, std::uint32_t shard, bool yes);
@@ -84,13 +89,18 @@ private:
   void judge_nobody(const message_record& m, std::uint32_t number);
   void judge_takeover(std::uint32_t session);
   void judge_success(const message_record& m, std::uint32_t number);
+  void judge_taken(const message_record& m, std::uint32_t number, std::string_view text);
+  void judge_lateness(const message_record& m, std::uint32_t number);
+  duration clock_doubt() const;
+  bool all_linked_since(std::uint32_t shard, time_point from) const;
   static bool bridged(const linked_record::gap& g, time_point at);
   bool reachable_throughout(const session_record& s, time_point from, time_point to) const;
   world& w_;
   const settings& set_;
 };
 
-inline constexpr std::string_view outcome_names[] = {"success", "nobody",  "full",          "unknown",
-                                                     "gave up", "refused", "3.1.1 settled", "other"};
+inline constexpr std::string_view outcome_names[] = {"success",    "nobody",  "full",          "unknown",
+                                                     "gave up",    "refused", "3.1.1 settled", "expired",
+                                                     "no receipt", "other"};
 
 } // namespace beeline::sim

@@ -44,6 +44,7 @@ void on_abort(int) {
       "  --seeds N [--first S] [--jobs J]  runs N seeds from S on (1), J at a time (2)\n"
       "  --seeds-file FILE                 runs the seeds in FILE, one a line, '#' begins a comment\n"
       "  --seed N [--trace]                runs one seed and prints its hash [and each event]\n"
+      "  --list-plants                     their names, one a line\n"
       "  --hash-bits B                     only 2^B different hashes of client ids\n"
       "  --plant NAME                      breaks a rule on purpose:",
       problem);
@@ -62,6 +63,13 @@ bool known_plant(std::string_view name) {
   BEELINE_SIM_PLANTS(X)
 #undef X
   return false;
+}
+
+[[noreturn]] void list_plants() {
+#define X(where, path) std::puts(std::strrchr(#path, '.') + 1);
+  BEELINE_SIM_PLANTS(X)
+#undef X
+  std::exit(0);
 }
 
 options parse(int argc, char** argv) {
@@ -88,6 +96,7 @@ options parse(int argc, char** argv) {
     else if (a == "--plant") o.plant = text();
     else if (a == "--seeds-file") o.seeds_file = text();
     else if (a == "--expect-failure") o.expect_failure = true;
+    else if (a == "--list-plants") list_plants();
     else if (a == "--help") usage("whole lifetimes of a cluster, each from one seed", 0);
     else usage(("unknown option " + std::string(a)).c_str());
   }

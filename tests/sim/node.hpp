@@ -285,6 +285,8 @@ private:
       s.c.consume(sent);
       progress |= sent > 0;
       s.waiting_out = sent < offered;
+      if (partly_written_forgotten && s.waiting_out && sent && s.c.link)
+        s.c.consume(std::min<std::size_t>(s.c.output_bytes(), 20));
     }
     if (s.c.output_bytes() > 0 && !s.waiting_out) s.can_write = true, make_ready(s);
     if (progress || !s.was_partial) s.progress_at = now;
@@ -345,6 +347,7 @@ private:
 
 public:
   unsigned read_cut_percent = 0;
+  bool partly_written_forgotten = false; // planted
 };
 
 } // namespace beeline::sim

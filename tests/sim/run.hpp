@@ -18,7 +18,7 @@ struct run_result {
   std::uint64_t deliveries = 0, publishes = 0, events = 0, resent = 0, safety_resends = 0;
   std::uint64_t faults = 0;
   std::array<std::uint32_t, fault_count> fired{};
-  std::array<std::uint64_t, 8> outcomes{};
+  std::array<std::uint64_t, std::size(outcome_names)> outcomes{};
 };
 
 run_result run_seed(const run_options& o);

@@ -43,6 +43,8 @@ settings draw_settings(world& w, std::uint64_t seed, unsigned hash_bits, std::st
   s.ids = static_cast<unsigned>(w.between(5, 14));
   s.hash_bits = w.chance(75) ? 64 : static_cast<unsigned>(w.between(3, 8));
   if (hash_bits) s.hash_bits = hash_bits;
+  s.one_slot = s.hash_bits == 64 && w.chance(8);
+  if (s.one_slot) s.ids = static_cast<unsigned>(w.between(15, 40));
   s.link = draw_pipe(w);
   s.client = draw_pipe(w);
   s.client.capacity = std::max<std::size_t>(s.client.capacity, 2'000);
@@ -53,7 +55,11 @@ settings draw_settings(world& w, std::uint64_t seed, unsigned hash_bits, std::st
   s.slow_machines = w.chance(15);
   s.v311_percent = w.chance(50) ? 0 : 25;
   s.qos0_percent = static_cast<unsigned>(w.between(5, 40));
-  s.publish_gap = duration(static_cast<duration::rep>(s.ids * w.between(600, 1'800)));
+  if (w.chance(50)) s.receipt_percent = static_cast<unsigned>(w.between(5, 60));
+  if (w.chance(50)) s.deadline_percent = static_cast<unsigned>(w.between(5, 40));
+  s.receipt_timeout = w.chance(50) ? w.between(500ms, 8s) : w.between(20s, 30s);
+  if (w.chance(30)) s.sync_output_max = w.between(60, 400);
+  s.publish_gap = duration(static_cast<duration::rep>(s.ids * w.between(500, 1'600)));
   if (!w.chance(10)) {
     s.faults = static_cast<unsigned>(w.chance(70) ? w.between(2, 8) : w.between(8, 25));
     const unsigned share = static_cast<unsigned>(w.between(10, 70));

@@ -55,6 +55,22 @@ inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_nam
   X(lane, outgoing.plant.not_stopped)                                                                        \
   X(lane, outgoing.plant.floor_early)                                                                        \
   X(lane, outgoing.plant.ignore_path_lost)                                                                   \
+  X(lane, outgoing.plant.link_down_forgets)                                                                  \
+  X(lane, outgoing.plant.timer_not_rearmed)                                                                  \
+  X(lane, outgoing.plant.deadline_ignored)                                                                   \
+  X(lane, plant.heartbeat_only_when_idle)                                                                    \
+  X(lane, plant.sync_misses_new)                                                                             \
+  X(lane, plant.limit_without_answer)                                                                        \
+  X(lane, plant.dedup_without_life)                                                                          \
+  X(lane, plant.kicked_stays_registered)                                                                     \
+  X(lane, plant.receipt_before_ack)                                                                          \
+  X(lane, plant.receipt_lost_with_link)                                                                      \
+  X(edge, plant.window_off_by_one)                                                                           \
+  X(shard, plant.arrival_wins_while_warming)                                                                 \
+  X(shard, plant.answer_when_forwarded)                                                                      \
+  X(shard, plant.old_link_ends_new)                                                                          \
+  X(shard, plant.rehash_drops)                                                                               \
+  X(shell, plant.partly_written_forgotten)                                                                   \
   X(lane, plant.no_reregistration)                                                                           \
   X(lane, plant.dial_gives_up)                                                                               \
   X(lane, plant.heartbeat_once)                                                                              \
@@ -79,14 +95,17 @@ struct settings {
   std::uint16_t inflight_max = 1024;
   std::size_t pending_max = 1000, link_output_max = 8 << 20, link_window_bytes = 4 << 20;
   std::size_t link_output_high = 4 << 20, client_output_max = 1 << 20;
-  std::size_t payload_max = 30'000;
+  std::size_t payload_max = 30'000, sync_output_max = 256 << 10;
   std::uint64_t window_messages = 1 << 17;
   unsigned v311_percent = 15, qos0_percent = 25;
+  unsigned receipt_percent = 0, deadline_percent = 0; // of the QoS 1 publishes, of all publishes
+  duration receipt_timeout = 5s;
   duration publish_gap = 20ms; // of one client, on average
   pipe_settings link, client;
   unsigned read_cut_percent = 20;
   std::string_view plant;
   bool slow_machines = false;
+  bool one_slot = false; // all ids in one slot: its part of the table grows
 };
 
 settings draw_settings(world& w, std::uint64_t seed, unsigned hash_bits, std::string_view plant);

@@ -14,9 +14,17 @@ class endpoint_bench;
 struct tiny_host {
   void on_registered(handle h, time_point) { told.push_back("registered " + text_of_handle(h)); }
   void on_kicked(handle h, close_reason why, time_point now);
-  answer deliver(handle h, const wire::message_view& m, time_point) {
+  answer deliver(handle h, const wire::message_view& m, std::uint32_t receipt, time_point) {
     told.push_back("deliver " + text_of_handle(h) + ": " + std::string(as_text(m.payload())));
+    if (m.ttl_ms()) told.back() += " for " + std::to_string(m.ttl_ms()) + " ms";
+    if (receipt != none) owes.push_back(receipt);
     return takes;
+  }
+  void on_taken(const link::outbox::outcome& o, time_point) {
+    told.push_back("taken " + std::to_string(o.token));
+  }
+  void on_receipt(handle, std::uint64_t token, link::receipt_told what, time_point) {
+    told.push_back("receipt " + std::to_string(token) + " " + std::to_string(static_cast<int>(what)));
   }
   void on_outcome(const link::outbox::outcome& o, time_point) {
     told.push_back("outcome " + std::to_string(o.token) + " " + std::string(name_of(o.what)));
@@ -26,6 +34,7 @@ struct tiny_host {
   void on_event(link::event_level, std::string_view text) { log.emplace_back(text); }
   lines told, log;
   answer takes = answer::accepted;
+  std::vector<std::uint32_t> owes; // receipts that it may settle
   endpoint_bench* bench = nullptr;
 };
 

@@ -20,7 +20,7 @@ std::string print(const wire::kick& k) {
 }
 std::string print(const wire::answer_record& a) {
   return "answer " + number(a.number) + " " + std::string(name_of(a.what)) +
-         (a.lane == no_member ? "" : " about " + number(a.lane));
+         (a.lane == no_member ? "" : " about " + number(a.lane)) + (a.detail ? ", receipt follows" : "");
 }
 std::string print(const wire::member& m) {
   return (m.joined ? "joined " : "left ") + number(m.index) + " " + std::string(m.edge_name) + "/" +
@@ -119,6 +119,11 @@ lines words(heard_frame& f) {
       return "identity " + text_of_handle(w.client) + (w.same ? " is " : " is not, but ") + std::string(w.id);
     });
   case frame_type::answers: return records<wire::answer_record>(p, [](auto& a) { return print(a); });
+  case frame_type::receipts:
+    return records<wire::receipt_record>(p, [](auto& r) {
+      static constexpr const char* kinds[] = {"received", "session ended", "expired", "rejected", "heard"};
+      return "receipt " + number(r.number) + " " + kinds[static_cast<int>(r.what)] + ", " + number(r.lane);
+    });
   case frame_type::floors:
     return records<wire::floor_record>(
         p, [](auto& r) { return "floor of " + number(r.origin) + " " + number(r.floor); });
@@ -174,12 +179,12 @@ byte_vector make(const test_message& m) {
   parts.sender = m.from;
   parts.channel = m.channel;
   parts.payload = as_bytes(m.payload);
-  parts.ttl_ms = m.ttl_ms;
+  parts.deadline = m.deadline;
   byte_vector b(wire::message_bytes(parts, m.qos1));
   wire::write_message(b.data(), parts, m.qos1);
   if (m.qos1)
-    wire::message_view(b).set_stamp(
-        {m.number, m.prev, static_cast<std::uint32_t>(m.number - m.floor), m.ttl_ms, m.first_sent, m.flags});
+    wire::message_view(b).set_stamp({m.number, m.prev, static_cast<std::uint32_t>(m.number - m.floor),
+                                     m.deadline, m.first_sent, m.flags});
   return b;
 }
 
@@ -217,6 +222,7 @@ std::vector<heard_frame> sample_frames() {
   add(make(wire::in_service{5, 1}));
   add(make_event(frame_type::back, 1));
   add(make_event(frame_type::gone, 1));
+  add(make_batch<wire::receipt_record>(frame_type::receipts, {{7, 1, wire::receipt::session_ended}}));
   add(make_batch<wire::floor_record>(frame_type::floors, {{1, 77}}));
   test_message m;
   m.channel = "chat";

@@ -64,7 +64,7 @@ struct test_message {
   std::uint64_t number = 1, floor = 1, first_sent = 0;
   std::uint16_t prev = 0;
   std::uint8_t flags = 0;
-  std::uint32_t ttl_ms = 0;
+  std::uint32_t deadline = 0;
   bool qos1 = true;
   unsigned hash_bits = 64;
 };

@@ -48,7 +48,7 @@ TEST_CASE("endpoint: shakes hands, says it is in sync, and is ready") {
   scripted_shard shard(bench, 1900);
   CHECK_FALSE(bench.lane.ready());
   bench.wait(1ms);
-  CHECK(shard.hears() == lines{"hello 1-2"});
+  CHECK(shard.hears() == lines{"hello 1-3"});
   shard.closes();
   bench.wait(1s);
   shard.welcomes();

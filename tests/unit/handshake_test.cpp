@@ -241,10 +241,10 @@ TEST_CASE("handshake: what a shard says in an error frame reaches the lane's wor
 TEST_CASE("handshake: a peer one version newer is understood when it still speaks ours") {
   shard_side shard;
   wire::hello h;
-  h.version = 3, h.version_min = 1;
+  h.version = wire::protocol_version + 1, h.version_min = 1;
   REQUIRE(shard.hears(frame_of(make(h))));
-  CHECK(shard.machine.version() == 2);
-  CHECK(words(*std::make_unique<heard_frame>(shard.says())) == lines{"challenge 2"});
+  CHECK(shard.machine.version() == 3);
+  CHECK(words(*std::make_unique<heard_frame>(shard.says())) == lines{"challenge 3"});
 }
 
 TEST_CASE("handshake: a peer one version older is spoken to in its own") {
@@ -263,16 +263,16 @@ TEST_CASE("handshake: a peer one version older is spoken to in its own") {
 TEST_CASE("handshake: a peer that speaks only another version is refused in words") {
   shard_side shard;
   wire::hello h;
-  h.version = 3, h.version_min = 3;
+  h.version = 4, h.version_min = 4;
   CHECK_FALSE(shard.hears(frame_of(make(h))));
   CHECK(shard.machine.why().code == wire::error_code::bad_version);
   CHECK(shard.machine.why().text ==
-        "you speak link protocol 3, this router speaks 1 to 2; upgrade the older one");
+        "you speak link protocol 4, this router speaks 1 to 3; upgrade the older one");
   lane_side lane;
   wire::challenge c;
-  c.version = 3;
+  c.version = 4;
   CHECK_FALSE(lane.hears(frame_of(make(c))));
-  CHECK(lane.machine.why() == "the router chose link protocol 3, this edge speaks 1 to 2");
+  CHECK(lane.machine.why() == "the router chose link protocol 4, this edge speaks 1 to 3");
 }
 
 TEST_CASE("handshake: a stranger's hello is refused: magic, role, versions the wrong way round") {
@@ -288,7 +288,7 @@ TEST_CASE("handshake: a stranger's hello is refused: magic, role, versions the w
   h.role = 2;
   CHECK(refused(frame_of(make(h))));
   h = {};
-  h.version_min = 3;
+  h.version_min = 4;
   CHECK(refused(frame_of(make(h))));
   CHECK_FALSE(refused(good));
 }

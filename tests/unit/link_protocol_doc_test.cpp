@@ -162,4 +162,6 @@ TEST_CASE("link_protocol_doc: the limits it names are the limits") {
   row("reconnect, longest wait, ms", ms(limits::reconnect_max));
   row("member index in quarantine, ms", ms(limits::index_quarantine));
   row("resends of a message", limits::resends_max);
+  row("receipts waited for by a lane, and owed by it", limits::receipts_max);
+  row("receipt that nobody has heard, ms", ms(limits::receipt_kept));
 }

@@ -278,11 +278,41 @@ TEST_CASE("outbox: a message that expires while it waits goes nowhere, one in ti
   o.submit(1, "bob", ann, 100);
   o.submit(2, "bob", ann, 1000);
   o.now += 300ms;
+  link::clock_offset clock; // the shard's is 5 s ahead
+  clock.sample(to_us(o.now + 5s), 0, o.now);
+  o.box.set_clock(0, clock);
   o.up();
   CHECK(o.outcomes() == lines{"1 expired"});
   CHECK(o.sends() == lines{"1"});
   CHECK(o.tokens() == "2");
+  CHECK(wire::ttl_of(o.copies[0].message().deadline(), to_us(o.now + 5s)) == 700);
+}
+
+TEST_CASE("outbox: a link before version 3 is told a time to live") {
+  origin o;
+  o.down();
+  o.box.link_up(0, *o.conns[0], o.now, 2);
+  o.submit(1, "bob", ann, 700);
+  CHECK(o.sends() == lines{"1"});
   CHECK(o.copies[0].message().ttl_ms() == 700);
+}
+
+TEST_CASE("outbox: what is held expires on time, not when something else happens") {
+  origin o;
+  o.submit(1, "bob", ann, 250);
+  o.submit(2, "bob", ann, 40'000);
+  o.submit(3);
+  o.sends();
+  o.hears(1, answer::later_warm_up), o.hears(2, answer::later_warm_up), o.hears(3, answer::later_warm_up);
+  o.wait(1ms);
+  CHECK(o.box.next_deadline() == o.now + 249ms);
+  o.wait(248ms);
+  CHECK(o.outcomes().empty());
+  o.wait(1ms);
+  CHECK(o.outcomes() == lines{"1 expired"});
+  o.box.on_in_service(0, o.now);
+  CHECK(o.sends().size() == 2);
+  CHECK(o.tokens() == "2 3");
 }
 
 TEST_CASE("outbox: the safety timer sends only a flow's oldest again, rarely, and counts") {

@@ -64,6 +64,7 @@ TEST_CASE("shard_hostile: every frame type on a link that is up is taken or ends
       case frame_type::identity:
       case frame_type::members_seen:
       case frame_type::report:
+      case frame_type::receipts:
       case frame_type::in_sync: CHECK(e1.c != nullptr); break;
       case frame_type::error: CHECK(e1.closed == close_reason::link_error); break;
       case frame_type::go_away: CHECK(e1.closed == close_reason::link_went_away); break;

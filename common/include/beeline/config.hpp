@@ -20,7 +20,7 @@
 
 #define BEELINE_JOIN_EXPANDED(a, b) a##b
 #define BEELINE_JOIN(a, b) BEELINE_JOIN_EXPANDED(a, b)
-#define BEELINE_ABI BEELINE_JOIN(v3_boost_, BOOST_VERSION)
+#define BEELINE_ABI BEELINE_JOIN(v4_boost_, BOOST_VERSION)
 
 #define BEELINE_LINK_BEGIN                                                                                   \
   namespace beeline::link {                                                                                  \

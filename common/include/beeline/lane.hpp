@@ -64,6 +64,7 @@ struct lane_options {
   std::vector<std::string> routers;                     // "HOST:PORT" of shard 0 of every router
   std::string cluster_secret;                           // as the routers have it; without the line's end
   std::size_t unanswered_bytes_max = 256 * 1024 * 1024; // QoS 1 not answered yet; above: errc::would_block
+  std::chrono::milliseconds receipt_timeout{30'000};    // for message::ask_recipient
 };
 
 struct lane_handlers {

@@ -41,7 +41,10 @@ struct message {
   bytes_view payload;
   struct properties properties = {};
   // 0: none. Counted from the call; what is late is dropped on its way, and its receipt is `expired`.
-  std::chrono::milliseconds deadline{0};
+  std::chrono::milliseconds deadline{0}; // at most 24 days
+  // QoS 1: the receipt comes only when the recipient itself has acknowledged the message (an MQTT client by
+  // its PUBACK, a program's handler by accepting it), never will, or lane_options::receipt_timeout is over.
+  bool ask_recipient = false;
 };
 
 // Lives until the handler that got it returns. Owner: the lane.

@@ -1,0 +1,111 @@
+// Receipts of an endpoint, on both sides: what its senders wait for, what its clients owe. Part of
+// endpoint.ipp.
+#pragma once
+#include "common/link/endpoint.hpp"
+
+namespace beeline::link {
+
+// --- as the owner -----------------------------------------------------------------------------------
+
+template <class Host>
+void endpoint<Host>::settle_receipt(std::uint32_t receipt, wire::receipt what, time_point now) {
+  const receipts_owed::entry& e = owed_.settle(receipt, what, now);
+  if (say_receipt(e.link, e)) return;
+  for (std::uint16_t k = 0; k < links_.size(); ++k) // the link it came over may be retired, or down for long
+    if (k != e.link && say_receipt(k, e)) return;
+}
+
+// False: the origin cannot be reached over that link now.
+template <class Host> bool endpoint<Host>::say_receipt(std::uint16_t k, const receipts_owed::entry& e) {
+  shard_link& l = links_[k];
+  if (!l.c || !l.has_receipts()) return false;
+  const auto to = l.index_of.find(e.origin);
+  if (to == l.index_of.end()) return false;
+  wire::receipt_record{e.number, to->second, e.what}.put(l.receipts.next(l.urgent()));
+  touch(k);
+  return true;
+}
+
+// --- as the origin ----------------------------------------------------------------------------------
+
+// A final answer for a message whose sender wants to know of the recipient's acknowledgement.
+template <class Host> void endpoint<Host>::await_receipt(const outbox::outcome& o, time_point now) {
+  receipts_awaited::entry e;
+  e.sender = o.sender;
+  e.token = o.token;
+  e.number = o.number;
+  e.until = now + config_.receipt_timeout;
+  if (o.link != slot_table::no_link) {
+    const shard_link& l = links_[o.link];
+    if (o.owner < l.origins.size() && l.origins[o.owner] != none)
+      e.owner = incoming.origin(l.origins[o.owner]);
+  }
+  host_.on_taken(o, now);
+  if (o.detail > 1) return tell_receipt(e, static_cast<receipt_told>(o.detail - 2), now); // it came first
+  if (o.detail == 0 || receipts_full()) {
+    receipt_counts.refused.add();
+    return tell_receipt(e, receipt_told::not_promised, now);
+  }
+  awaited_.add(e);
+}
+
+template <class Host>
+void endpoint<Host>::tell_receipt(const receipts_awaited::entry& e, receipt_told what, time_point now) {
+  if (!clients_.find(e.sender)) return receipt_counts.unheard.add();
+  if (what <= receipt_told::rejected) receipt_counts.told[static_cast<std::size_t>(what)].add();
+  if (what == receipt_told::timeout) receipt_counts.timeouts.add();
+  if (what == receipt_told::owner_lost) receipt_counts.owners_lost.add();
+  host_.on_receipt(e.sender, e.token, what, now);
+}
+
+template <class Host> bool endpoint<Host>::on_receipts(std::uint16_t k, const_bytes payload, time_point now) {
+  if (!links_[k].has_receipts()) return false;
+  const bool ok = wire::for_each_record<wire::receipt_record>(payload, [&](const wire::receipt_record& r) {
+    if (links_[k].c) on_receipt(k, r, now); // a host may close a link from on_receipt
+  });
+  drain_outcomes(now);
+  return ok;
+}
+
+template <class Host>
+void endpoint<Host>::on_receipt(std::uint16_t k, const wire::receipt_record& r, time_point now) {
+  shard_link& l = links_[k];
+  if (r.what == wire::receipt::heard) {
+    if (r.lane < l.origins.size() && l.origins[r.lane] != none)
+      owed_.heard(incoming.origin(l.origins[r.lane]), r.number);
+    return;
+  }
+  wire::receipt_record{r.number, r.lane, wire::receipt::heard}.put(l.receipts.next(l.urgent()));
+  touch(k);
+  receipts_awaited::entry e;
+  if (awaited_.take(r.number, e)) return tell_receipt(e, static_cast<receipt_told>(r.what), now);
+  // It has overtaken its `accepted`, or that was lost with a link: it says as much.
+  if (!outgoing.wants_receipt(r.number)) return;
+  wire::answer_record a;
+  a.number = r.number;
+  a.lane = r.lane;
+  a.what = answer::accepted;
+  a.detail = static_cast<std::uint8_t>(2 + static_cast<unsigned>(r.what));
+  outgoing.on_answer(k, a, now);
+}
+
+template <class Host>
+void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now) {
+  if (awaited_.size() == 0) return;
+  const shard_link& l = links_[k];
+  for (const member_index i : lanes) {
+    if (i >= l.origins.size() || l.origins[i] == none) continue;
+    receipts_awaited::entry e;
+    for (std::uint32_t at = awaited_.first(); awaited_.take_next_of(incoming.origin(l.origins[i]), at, e);)
+      tell_receipt(e, receipt_told::owner_lost, now);
+  }
+}
+
+template <class Host> void endpoint<Host>::check_receipts(time_point now) {
+  for (receipts_awaited::entry e; awaited_.take_late(now, e);) tell_receipt(e, receipt_told::timeout, now);
+  if (owed_.any_said()) receipt_counts.forgotten.add(owed_.forget_late(now - limits::receipt_kept));
+  receipt_counts.awaited.set(awaited_.size());
+  receipt_counts.owed.set(owed_.size());
+}
+
+} // namespace beeline::link

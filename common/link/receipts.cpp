@@ -1,0 +1,90 @@
+#include "common/link/receipts.hpp"
+
+namespace beeline::link {
+
+// --- awaited ----------------------------------------------------------------------------------------
+
+void receipts_awaited::add(const entry& e) {
+  const std::uint32_t i = entries_.take();
+  entries_[i] = e;
+  by_age_.push_back(entries_, i);
+  by_number_.insert_or_assign(e.number, i);
+}
+
+void receipts_awaited::remove(std::uint32_t i, entry& out) {
+  out = entries_[i];
+  by_age_.remove(entries_, i);
+  by_number_.erase(out.number);
+  entries_.give(i);
+}
+
+bool receipts_awaited::take(std::uint32_t number, entry& out) {
+  const auto it = by_number_.find(number);
+  if (it == by_number_.end()) return false;
+  remove(it->second, out);
+  return true;
+}
+
+bool receipts_awaited::take_late(time_point now, entry& out) {
+  if (next_deadline() > now) return false;
+  remove(by_age_.head, out);
+  return true;
+}
+
+bool receipts_awaited::take_next_of(lane_id owner, std::uint32_t& at, entry& out) {
+  while (at != none && entries_[at].owner != owner) at = entries_[at].next;
+  if (at == none) return false;
+  const std::uint32_t i = at;
+  at = entries_[i].next;
+  remove(i, out);
+  return true;
+}
+
+// --- owed -------------------------------------------------------------------------------------------
+
+std::uint32_t receipts_owed::open(lane_id origin, std::uint32_t number, std::uint16_t link) {
+  if (entries_.used() >= most_) return none;
+  const auto [it, fresh] = by_number_.try_emplace({origin, number}, none);
+  if (!fresh) return none; // numbers do not come round again while anybody waits
+  const std::uint32_t i = it->second = entries_.take();
+  entry& e = entries_[i];
+  e = entry{};
+  e.origin = origin;
+  e.number = number;
+  e.link = link;
+  e.used = true;
+  return i;
+}
+
+void receipts_owed::remove(std::uint32_t i) {
+  entry& e = entries_[i];
+  if (e.said) said_.remove(entries_, i);
+  by_number_.erase({e.origin, e.number});
+  e = entry{};
+  entries_.give(i);
+}
+
+void receipts_owed::close(std::uint32_t i) { remove(i); }
+
+const receipts_owed::entry& receipts_owed::settle(std::uint32_t i, wire::receipt what, time_point now) {
+  entry& e = entries_[i];
+  CHECK_INVARIANT(e.used && !e.said);
+  e.said = true;
+  e.what = what;
+  e.said_at = now;
+  said_.push_back(entries_, i);
+  return e;
+}
+
+void receipts_owed::heard(lane_id origin, std::uint32_t number) {
+  if (const auto it = by_number_.find({origin, number}); it != by_number_.end() && entries_[it->second].said)
+    remove(it->second);
+}
+
+std::size_t receipts_owed::forget_late(time_point said_before) {
+  std::size_t n = 0;
+  for (; !said_.empty() && entries_[said_.head].said_at <= said_before; ++n) remove(said_.head);
+  return n;
+}
+
+} // namespace beeline::link
