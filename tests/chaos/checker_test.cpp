@@ -1,0 +1,410 @@
+// The checker: a good history by hand, and for each oracle one that breaks it.
+#include "tests/chaos/falsify.hpp"
+#include "tests/chaos/judge.hpp"
+#include "tests/chaos/outage.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <unistd.h>
+
+using namespace beeline::chaos;
+
+namespace {
+
+constexpr std::int64_t s = 1'000'000;
+
+// Two clients on two edges, one more that is away, a load of ten seconds, an exchange at rest.
+struct told_run {
+  run_facts facts;
+  history h;
+  std::int64_t now = 0;
+
+  told_run() {
+    facts.rate = 1;
+    facts.ids = {"a", "b", "away"};
+    facts.edges = {"e1", "e2"};
+    facts.load_begin = 1 * s, facts.load_end = 11 * s, facts.final_begin = 60 * s, facts.run_end = 62 * s;
+    facts.rest.reached = facts.rest.router_ready = true;
+    facts.rest.presence = {{"a", {0, false}}, {"b", {1, false}}};
+    for (const char* id : {"a", "b"}) {
+      edge_at_rest e;
+      e.clients = {id};
+      e.clients_at_router = 1, e.links_in_sync = e.links_wanted = 2, e.ready = true;
+      facts.rest.edges.push_back(e);
+    }
+    facts.ends = {{"e1", 62 * s, true, 0, 0}};
+    connect(0, 0, 0, 0);
+    connect(0, 1, 1, 1);
+  }
+  void add(std::int64_t at, std::uint32_t session, seen what, std::uint32_t other = 0,
+           std::uint32_t count = 0, unsigned code = 0, unsigned flags = 0, unsigned detail = 0) {
+    h.push_back({at, session, other, count, what, static_cast<std::uint8_t>(code),
+                 static_cast<std::uint8_t>(flags), static_cast<std::uint8_t>(detail)});
+  }
+  void connect(std::int64_t at, std::uint32_t session, std::uint32_t client, unsigned edge, bool v5 = true) {
+    add(at, session, seen::connect, client, 0, edge, v5 ? flag_v5 : 0u);
+    add(at + 1, session, seen::connack);
+  }
+  void end(std::int64_t at, std::uint32_t session, ending how, unsigned code = 0) {
+    add(at, session, seen::end, 0, 0, code, 0, static_cast<unsigned>(how));
+  }
+  void publish(std::int64_t at, std::uint32_t session, std::uint32_t to, std::uint32_t count,
+               unsigned flags = flag_qos1) {
+    add(at, session, seen::publish, to, count, 0, flags);
+  }
+  void receive(std::int64_t at, std::uint32_t session, std::uint32_t from, std::uint32_t count,
+               unsigned flags = flag_qos1) {
+    add(at, session, seen::receive, from, count, 0, flags);
+  }
+  void answer(std::int64_t at, std::uint32_t session, std::uint32_t count, unsigned code = 0,
+              words w = words::none) {
+    add(at, session, seen::answer, 0, count, code, 0, static_cast<unsigned>(w));
+  }
+  void fault_at(fault kind, int edge, std::int64_t begin, std::int64_t until) {
+    facts.faults.push_back({kind, edge, -1, begin, until, 1});
+    facts.faults_wanted = static_cast<unsigned>(facts.faults.size());
+  }
+  // Message k of a to b goes well.
+  void exchange(std::uint32_t count, std::int64_t at) {
+    publish(at, 0, 1, count);
+    receive(at + 1000, 1, 0, count);
+    answer(at + 2000, 0, count);
+  }
+  void load() { // what a good run has
+    for (std::uint32_t k = 0; k < 10; ++k) exchange(k, (1 + k) * s + 1);
+    publish(61 * s, 0, 1, 100, flag_qos1 | flag_last);
+    receive(61 * s + 1, 1, 0, 100, flag_qos1 | flag_last);
+    answer(61 * s + 2, 0, 100);
+    publish(61 * s, 0, 2, 101, flag_qos1 | flag_last);
+    answer(61 * s + 2, 0, 101, 0x10);
+  }
+
+  findings judged() {
+    std::stable_sort(h.begin(), h.end(), [](const record& x, const record& y) { return x.at < y.at; });
+    findings wrong;
+    const run_view v(facts, h, wrong);
+    judge(v, wrong);
+    judge_order(v, h, wrong);
+    return wrong;
+  }
+  bool good() { return !judged().any(); }
+  // That promise is broken, and no other.
+  bool breaks(const std::string& promise) {
+    const findings f = judged();
+    for (const violation& x : f.shown) UNSCOPED_INFO(x.promise << ": " << x.text);
+    return f.counts.size() == 1 && f.counts.contains(promise);
+  }
+};
+
+struct good_run : told_run {
+  good_run() { load(); }
+};
+
+} // namespace
+
+TEST_CASE("the checker finds nothing in a good run") {
+  good_run r;
+  const findings f = r.judged();
+  for (const violation& x : f.shown) UNSCOPED_INFO(x.promise << ": " << x.text);
+  CHECK_FALSE(f.any());
+  findings none;
+  CHECK_FALSE(why_void(run_view(r.facts, r.h, none)));
+}
+
+TEST_CASE("P1: success needs a receiver, or a session that ended") {
+  good_run r;
+  r.publish(20 * s, 0, 1, 12);
+  r.answer(20 * s + 1, 0, 12);
+  CHECK(r.breaks("P1"));
+  SECTION("a session of the recipient ended, and took it along") {
+    r.h.erase(std::remove_if(r.h.begin(), r.h.end(), [](const record& x) { return x.flags & flag_last; }),
+              r.h.end());
+    r.h.erase(std::remove_if(r.h.begin(), r.h.end(),
+                             [](const record& x) {
+                               return x.what == seen::answer && (x.count == 100 || x.count == 101);
+                             }),
+              r.h.end());
+    r.end(20 * s + 2, 1, ending::disconnect);
+    r.connect(21 * s, 2, 1, 1);
+    r.publish(61 * s, 0, 1, 13, flag_qos1 | flag_last);
+    r.receive(61 * s + 1, 2, 0, 13, flag_qos1 | flag_last);
+    r.answer(61 * s + 2, 0, 13);
+    CHECK(r.good());
+  }
+}
+
+TEST_CASE("P1: 'nobody' and 'queue full' mean that nobody receives it") {
+  for (const unsigned code : {0x10u, 0x97u}) {
+    good_run r;
+    r.publish(20 * s, 0, 1, 12);
+    r.answer(20 * s + 1, 0, 12, code);
+    r.receive(20 * s + 2, 1, 0, 12);
+    CHECK(r.breaks("P1"));
+  }
+}
+
+TEST_CASE("P1: 'unknown' needs a fault that explains it") {
+  good_run r;
+  r.publish(20 * s, 0, 1, 12);
+  r.answer(20 * s + 1, 0, 12, 0x83, words::unknown);
+  CHECK(r.breaks("P1"));
+  r.fault_at(fault::edge_kill, 0, 12 * s, 13 * s);
+  CHECK(r.good());
+}
+
+TEST_CASE("P1: 'given up' and other refusals need a cause too") {
+  good_run r;
+  r.publish(20 * s, 0, 1, 12);
+  SECTION("given up without a fault") {
+    r.answer(20 * s + 1, 0, 12, 0x83, words::gave_up);
+    CHECK(r.breaks("P6"));
+  }
+  SECTION("refused, though it was not too large") {
+    r.answer(20 * s + 1, 0, 12, 0x83, words::refused);
+    CHECK(r.breaks("P1"));
+  }
+}
+
+TEST_CASE("P1: an answer comes within 30 s while the sender's connection lives") {
+  good_run r;
+  r.publish(15 * s, 0, 1, 12);
+  r.receive(15 * s + 1, 1, 0, 12);
+  SECTION("it never comes") { CHECK(r.breaks("P1")); }
+  SECTION("it comes late") {
+    r.answer(45 * s + 2, 0, 12);
+    CHECK(r.breaks("P1"));
+  }
+  SECTION("it comes twice") {
+    r.answer(15 * s + 2, 0, 12);
+    r.answer(15 * s + 3, 0, 12);
+    CHECK(r.breaks("P1"));
+  }
+}
+
+TEST_CASE("P2: no session receives a message twice") {
+  good_run r;
+  r.receive(20 * s, 1, 0, 9);
+  CHECK(r.breaks("P2"));
+}
+
+TEST_CASE("P2: a second session receives a message only if the first ended and the router started anew") {
+  told_run r;
+  r.publish(2 * s, 0, 1, 0);
+  r.receive(3 * s, 1, 0, 0);
+  r.end(4 * s, 1, ending::disconnect);
+  r.connect(5 * s, 2, 1, 1);
+  r.receive(6 * s, 2, 0, 0);
+  r.answer(7 * s, 0, 0);
+  r.publish(61 * s, 0, 1, 1, flag_qos1 | flag_last);
+  r.receive(61 * s + 1, 2, 0, 1, flag_qos1 | flag_last);
+  r.answer(61 * s + 2, 0, 1);
+  CHECK(r.breaks("P2"));
+  SECTION("the router did") {
+    r.fault_at(fault::router_kill, -1, 3 * s + 1, 4 * s);
+    CHECK(r.good());
+  }
+  SECTION("the sender's session ended before") {
+    r.end(5 * s, 0, ending::disconnect);
+    r.connect(5 * s + 1, 3, 0, 0);
+    for (record& x : r.h) // the exchange at rest is its next session's
+      if (x.at >= 60 * s) {
+        if (x.what == seen::receive) x.other = 3;
+        else x.session = 3;
+        x.count = 0;
+      }
+    r.h.erase(std::remove_if(r.h.begin(), r.h.end(), [](const record& x) { return x.at == 7 * s; }),
+              r.h.end());
+    CHECK(r.good());
+  }
+}
+
+TEST_CASE("P3: the messages of a flow come in their order") {
+  good_run r;
+  r.publish(20 * s, 0, 1, 12);
+  r.publish(20 * s, 0, 1, 13);
+  r.receive(20 * s + 1, 1, 0, 13);
+  r.receive(20 * s + 2, 1, 0, 12);
+  r.answer(20 * s + 3, 0, 12);
+  r.answer(20 * s + 3, 0, 13);
+  CHECK(r.breaks("P3"));
+}
+
+TEST_CASE("P4: who is taken over has a rival, and nobody has two sessions at rest") {
+  good_run r;
+  SECTION("closed for nobody") {
+    r.connect(12 * s, 2, 2, 0);
+    r.end(13 * s, 2, ending::server_disconnect, 0x8e);
+    CHECK(r.breaks("P4"));
+    r.connect(13 * s - 1, 3, 2, 0);
+    r.end(14 * s, 3, ending::disconnect);
+    CHECK(r.good());
+  }
+  SECTION("the one that connected later is closed for the one that connected earlier") {
+    r.connect(12 * s, 2, 2, 0);
+    r.connect(15 * s, 3, 2, 0);
+    r.end(16 * s, 3, ending::server_disconnect, 0x8e);
+    r.end(17 * s, 2, ending::disconnect);
+    CHECK(r.breaks("P4"));
+  }
+  SECTION("an edge lists a client twice") {
+    r.facts.rest.edges[0].clients = {"a", "a"};
+    r.facts.rest.edges[0].clients_at_router = 2;
+    const findings f = r.judged();
+    CHECK(f.counts.contains("P4"));
+  }
+}
+
+TEST_CASE("P5: presence is exact at rest, both ways") {
+  good_run r;
+  SECTION("a ghost at the router") { r.facts.rest.presence["away"] = {0, false}; }
+  SECTION("somebody the router does not know") { r.facts.rest.presence.erase("a"); }
+  SECTION("somebody at the wrong edge") { r.facts.rest.presence["a"].edge = 1; }
+  SECTION("somebody who lingers") { r.facts.rest.presence["a"].lingering = true; }
+  SECTION("a link that is not up again") { r.facts.rest.edges[1].links_in_sync = 1; }
+  SECTION("an edge that counts others than the router") { r.facts.rest.edges[1].clients_at_router = 5; }
+  SECTION("an edge that is not ready") { r.facts.rest.edges[1].ready = false; }
+  SECTION("no rest at all") { r.facts.rest.reached = false; }
+  CHECK(r.breaks("P5"));
+}
+
+TEST_CASE("P5: 'nobody' is false when the recipient was there all the time") {
+  good_run r;
+  r.publish(20 * s, 0, 1, 12);
+  r.answer(20 * s + 1, 0, 12, 0x10);
+  CHECK(r.breaks("P5"));
+  SECTION("linger and warm-up have to bridge a short fault") {
+    r.fault_at(fault::link_reset, 1, 19 * s, 19 * s);
+    CHECK(r.breaks("P5"));
+  }
+  SECTION("not a long one") {
+    r.fault_at(fault::edge_pause, 1, 15 * s, 19 * s);
+    CHECK(r.good());
+  }
+}
+
+TEST_CASE("P5: at rest everyone reaches everyone") {
+  good_run r;
+  for (record& x : r.h)
+    if (x.what == seen::answer && x.count == 100) x.code = 0x97;
+  std::erase_if(r.h, [](const record& x) { return x.what == seen::receive && x.count == 100; });
+  CHECK(r.breaks("P5"));
+}
+
+TEST_CASE("P6: processes live, keep nothing, and do not grow") {
+  good_run r;
+  SECTION("a crash") { r.facts.ends.push_back({"e2", 5 * s, false, 139, 0}); }
+  SECTION("a bad end, as with a sanitizer's report") { r.facts.ends.push_back({"e2", 5 * s, true, 66, 0}); }
+  SECTION("messages kept") { r.facts.rest.edges[0].unanswered = 1; }
+  SECTION("safety resends without a fault") { r.facts.rest.edges[0].safety_resends = 1; }
+  SECTION("memory") { r.facts.rest.edges[0].rss_bytes = 1ull << 30; }
+  CHECK(r.breaks("P6"));
+}
+
+TEST_CASE("isolation: messages come whole, to whom they are for, from whom they are") {
+  for (const unsigned flag : {flag_not_for_me, flag_wrong_sender, flag_damaged}) {
+    good_run r;
+    r.publish(20 * s, 0, 1, 12, 0);
+    r.receive(20 * s + 1, 1, 0, 12, flag);
+    CHECK(r.breaks("isolation"));
+  }
+}
+
+TEST_CASE("sessions end only for a reason") {
+  good_run r;
+  r.connect(12 * s, 2, 2, 0);
+  SECTION("closed by the edge") { r.end(13 * s, 2, ending::server_closed); }
+  SECTION("keep-alive") { r.end(13 * s, 2, ending::server_disconnect, 0x8d); }
+  SECTION("refused") { r.end(13 * s, 2, ending::refused, 0x88); }
+  SECTION("no connection") { r.end(13 * s, 2, ending::not_connected); }
+  CHECK(r.breaks("sessions"));
+  r.fault_at(fault::edge_kill, 0, 12 * s + 1, 13 * s);
+  CHECK(r.good());
+}
+
+TEST_CASE("a lost link or router is no reason for the end of a session") {
+  good_run r;
+  r.connect(12 * s, 2, 2, 0);
+  r.end(13 * s, 2, ending::server_closed);
+  r.fault_at(fault::router_kill, -1, 12 * s + 1, 13 * s);
+  r.fault_at(fault::link_reset, 0, 12 * s + 1, 13 * s);
+  CHECK(r.breaks("sessions"));
+}
+
+TEST_CASE("a run is void when a fault did not happen or the load was too small") {
+  good_run r;
+  findings none;
+  SECTION("a fault without an effect") {
+    r.fault_at(fault::link_flip, 0, 5 * s, 5 * s);
+    r.facts.faults.back().hits = 0;
+  }
+  SECTION("a fault that was not begun") { r.facts.faults_wanted = 4; }
+  SECTION("less than 60 % of the rate") { r.facts.rate = 2; }
+  const run_view v(r.facts, r.h, none);
+  CHECK(why_void(v));
+}
+
+TEST_CASE("an outage is the longest gap in deliveries that the fault reaches into") {
+  told_run r;
+  constexpr std::int64_t step = s / 10, late = 6 * s + 500;
+  for (std::uint32_t k = 0; k < 90; ++k) { // what is due from 5 s to 6 s comes after 6 s
+    const std::int64_t at = 1 * s + k * step;
+    r.publish(at, 0, 1, k);
+    r.receive(at >= 5 * s && at < 6 * s ? late + k : at + 1000, 1, 0, k);
+  }
+  std::stable_sort(r.h.begin(), r.h.end(), [](const record& x, const record& y) { return x.at < y.at; });
+  findings none;
+  SECTION("of the streams that it concerns") {
+    r.fault_at(fault::link_stall, 1, 5 * s, 5 * s + s / 2);
+    const outages o = measure(run_view(r.facts, r.h, none));
+    REQUIRE(o.faults.size() == 1);
+    CHECK(o.faults[0].streams == 1);
+    CHECK(o.faults[0].gap == late + 40 - (4 * s + 9 * step + 1000));
+    CHECK(o.faults[0].back == late + 40 - (5 * s + s / 2));
+    CHECK_FALSE(o.faults[0].overlapped);
+  }
+  SECTION("and of the clients that were there") {
+    r.fault_at(fault::edge_kill, 1, 5 * s, 5 * s + s / 2);
+    const outages o = measure(run_view(r.facts, r.h, none));
+    CHECK(o.faults[0].streams == 0);
+    CHECK(o.faults[0].clients == 1);
+    CHECK(o.faults[0].client_gap_max == late + 40 - (4 * s + 9 * step + 1000));
+  }
+  SECTION("until another fault begins") {
+    r.fault_at(fault::link_cut, 0, 3 * s, 3 * s);
+    r.fault_at(fault::link_stall, 1, 5 * s, 5 * s + s / 2);
+    const outages o = measure(run_view(r.facts, r.h, none));
+    CHECK(o.faults[0].gap == step);
+    CHECK_FALSE(o.faults[0].overlapped);
+  }
+}
+
+TEST_CASE("each lie about a good run is noticed") {
+  for (const lie& l : lies) {
+    CAPTURE(l.name);
+    good_run r;
+    r.publish(20 * s, 0, 1, 20); // two on their way at once
+    r.publish(20 * s, 0, 1, 21);
+    for (const std::uint32_t k : {20u, 21u}) {
+      r.receive(20 * s + 1 + k, 1, 0, k);
+      r.answer(20 * s + 30 + k, 0, k);
+    }
+    REQUIRE(r.good());
+    REQUIRE(falsify(l.name, r.facts, r.h));
+    CHECK(r.judged().counts.contains(std::string(l.promise)));
+  }
+}
+
+TEST_CASE("history and facts come back from their files as they were") {
+  good_run r;
+  r.fault_at(fault::net_down, 1, 5 * s, 6 * s);
+  const std::string base = "/tmp/beeline-chaos-test-" + std::to_string(::getpid());
+  write_history(base + ".bin", r.h);
+  write_facts(base + ".json", r.facts);
+  CHECK(read_history(base + ".bin") == r.h);
+  const run_facts f = read_facts(base + ".json");
+  CHECK(f.faults.at(0).kind == fault::net_down);
+  CHECK(f.rest.presence == r.facts.rest.presence);
+  std::remove((base + ".bin").c_str());
+  std::remove((base + ".json").c_str());
+}

@@ -1,0 +1,50 @@
+// What the clients of a run saw, as they saw it: records of fixed size in the order of one clock, and the
+// file that has them. The driver writes it, the checker reads it.
+//
+// A session is one connection of a client, numbered from 0 over all clients. A message is named by its
+// sender's session and that session's count, from 0 without gaps; both are in its payload. Owner: one thread.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace beeline::chaos {
+
+enum class seen : std::uint8_t { connect, connack, end, publish, answer, receive };
+
+enum class ending : std::uint8_t {
+  disconnect,        // the client said DISCONNECT
+  abort,             // the client reset its connection
+  gave_up,           // the client heard nothing for too long
+  server_closed,     // end of the stream
+  network_error,     // the connection was reset
+  server_disconnect, // MQTT 5: `code` has the reason
+  not_connected,     // no TCP connection
+  refused            // CONNACK with a code
+};
+
+// What the text of a 0x83 says.
+enum class words : std::uint8_t { none, unknown, gave_up, refused, expired, other };
+
+inline constexpr std::uint8_t flag_qos1 = 1, flag_dup = 2, flag_last = 4, flag_damaged = 8,
+                              flag_not_for_me = 16, flag_wrong_sender = 32, flag_v5 = 64, flag_unasked = 128;
+
+struct record {
+  std::int64_t at = 0;       // µs since the run began
+  std::uint32_t session = 0; // whose client saw it
+  std::uint32_t other = 0;   // connect: client; publish: destination client; receive: the sender's session
+  std::uint32_t count = 0;   // publish, answer, receive: the message
+  seen what{};
+  std::uint8_t code = 0;   // connack, end, answer: reason; connect: edge
+  std::uint8_t flags = 0;  // of the above
+  std::uint8_t detail = 0; // end: ending; answer: words
+  bool operator==(const record&) const = default;
+};
+static_assert(sizeof(record) == 24);
+
+using history = std::vector<record>;
+
+void write_history(const std::string& path, const history& h);
+history read_history(const std::string& path); // throws std::runtime_error
+
+} // namespace beeline::chaos

@@ -1,0 +1,238 @@
+// P1, P2, P3 and the ends of sessions.
+#include "tests/chaos/judge.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace beeline::chaos {
+namespace {
+
+constexpr std::int64_t second = 1'000'000;
+// How long after a fault links are still lost and made because of it: silence, linger, warm-up, re-connects.
+constexpr std::int64_t echo = 15 * second;
+constexpr std::uint8_t none = 0x10, full = 0x97, unspecified = 0x83;
+
+bool is_router_restart(const fault_fact& x) {
+  using enum fault;
+  return x.kind == router_kill || x.kind == router_kill_long || x.kind == router_term;
+}
+bool touches_edge(const fault_fact& x, int edge) { return x.edge == edge; }
+
+// The last moment at which the server may have let go of a session that its client ended: bytes that say so
+// come late where the edge stands still or the network between is broken.
+std::int64_t let_go(const run_view& v, const session_view& s) {
+  if (s.end == never) return never;
+  std::int64_t last = s.end + 2 * second;
+  for (const fault_fact& x : v.facts.faults) {
+    const bool stops =
+        x.kind == fault::edge_pause || x.kind == fault::net_down || scope_of(x.kind) == scope::clients;
+    if (stops && x.edge == s.edge && x.begin <= last && x.end >= s.end)
+      last = std::max(last, x.end + (x.end - x.begin) + 2 * second); // TCP tries again after as long
+  }
+  return last;
+}
+
+// Success: a session of the recipient received it, or one that it can have been given to has ended.
+void judge_success(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                   findings& wrong) {
+  if (m.receipts) return;
+  for (const std::uint32_t i : v.sessions_of[m.to]) {
+    const session_view& r = v.sessions[i];
+    if (r.opened <= m.answered && r.end != never && let_go(v, r) >= m.at) return;
+  }
+  wrong.add("P1", "told success, received by nobody, and no session of the recipient ended: " + v.name(s, n));
+}
+
+void judge_unknown(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                   findings& wrong) {
+  const bool cause = any_fault(v.facts, m.at, m.answered, echo, [](const fault_fact&) { return true; });
+  if (m.text == words::unknown || m.text == words::none) {
+    if (!cause) wrong.add("P1", "told 'outcome unknown' and no fault explains it: " + v.name(s, n));
+    return;
+  }
+  if (m.text == words::gave_up) {
+    if (!cause) wrong.add("P6", "given up and no fault explains it: " + v.name(s, n));
+    return;
+  }
+  wrong.add("P1", "refused for a reason that there is not: " + v.name(s, n));
+}
+
+// A fault that linger (2 s) and warm-up (6 s) have to bridge: nobody may be told that the recipient is not
+// there.
+bool bridged(const fault_fact& x) {
+  using enum fault;
+  constexpr std::int64_t most = 1 * second;
+  switch (x.kind) {
+  case edge_kill:
+  case edge_kill_long:
+  case edge_term:
+  case dials_refused:
+  case dials_hang:
+  case link_trickle: return false;
+  default: return x.end - x.begin <= most;
+  }
+}
+
+// "Nobody", though a session of the recipient was there all the time, alone, and nothing was in its way.
+void judge_nobody(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                  findings& wrong) {
+  if (m.receipts) return wrong.add("P1", "told 'nobody', but received: " + v.name(s, n));
+  const session_view* only = nullptr;
+  for (const std::uint32_t i : v.sessions_of[m.to]) {
+    const session_view& r = v.sessions[i];
+    if (r.opened > m.answered || let_go(v, r) < m.at) continue;
+    if (only) return;
+    only = &r;
+  }
+  if (!only || only->connack > m.at) return;
+  // Their client may notice the end late, the server never late enough to be wrong by more than this.
+  if (only->end != never && only->end < m.answered + 10 * second) return;
+  const auto breaks = [&](const fault_fact& x) {
+    return (touches_edge(x, only->edge) || x.edge < 0) && scope_of(x.kind) != scope::clients && !bridged(x);
+  };
+  if (any_fault(v.facts, m.at, m.answered, echo, breaks)) return;
+  // Two short faults in a row can add up to more than linger.
+  unsigned near = 0;
+  for (const fault_fact& x : v.facts.faults)
+    near += x.hits && (touches_edge(x, only->edge) || x.edge < 0) && x.begin <= m.answered &&
+            x.end + echo >= m.at;
+  if (near < 2) wrong.add("P5", "told 'nobody', but the recipient was there all the time: " + v.name(s, n));
+}
+
+void judge_answer(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                  findings& wrong) {
+  if (!v.sessions[s].v5) { // settled, one way or the other
+    if (m.code != 0) wrong.add("P1", "a 3.1.1 client was told a reason: " + v.name(s, n));
+    return;
+  }
+  switch (m.code) {
+  case 0: return judge_success(v, s, n, m, wrong);
+  case none: return judge_nobody(v, s, n, m, wrong);
+  case full:
+    if (m.receipts) wrong.add("P1", "told 'queue full', but received: " + v.name(s, n));
+    return;
+  case unspecified: return judge_unknown(v, s, n, m, wrong);
+  default: wrong.add("P1", "told reason " + std::to_string(m.code) + ": " + v.name(s, n));
+  }
+}
+
+void judge_silence(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                   findings& wrong) {
+  const std::int64_t until = std::min(v.sessions[s].end, v.facts.run_end);
+  const std::int64_t waited = std::min(m.answered, until) - m.at;
+  if (waited > answer_max) wrong.add("P1", "no answer within 30 s: " + v.name(s, n));
+  else if (m.answered == never && v.sessions[s].end == never)
+    wrong.add("P1", "no answer at rest: " + v.name(s, n));
+}
+
+// P2: one session never twice. A second session only if the first has ended and the router started anew in
+// between, or if the sender's own session ended.
+void judge_repeats(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                   findings& wrong) {
+  if (m.receipts < 2) return;
+  if (m.first.session == m.second.session)
+    return wrong.add("P2", "received twice by one session: " + v.name(s, n));
+  if (!m.qos1) return wrong.add("P2", "QoS 0, received by two sessions: " + v.name(s, n));
+  if (v.sessions[s].end < m.second.at) return;
+  const bool ended = v.sessions[m.first.session].end != never;
+  const bool restarted = any_fault(v.facts, m.at, m.second.at, 0, is_router_restart);
+  if (!ended || !restarted || m.receipts > 2)
+    wrong.add("P2", "received by " + std::to_string(m.receipts) + " sessions, the first " +
+                        (ended ? "ended" : "not ended") + ", the router " + (restarted ? "" : "not ") +
+                        "restarted: " + v.name(s, n) + "; by " + v.name(m.first.session) + " and " +
+                        v.name(m.second.session));
+}
+
+} // namespace
+
+void judge_messages(const run_view& v, findings& wrong) {
+  for (std::uint32_t s = 0; s < v.sessions.size(); ++s) {
+    const auto& all = v.sessions[s].messages;
+    for (std::uint32_t n = 0; n < all.size(); ++n) {
+      const message_view& m = all[n];
+      judge_repeats(v, s, n, m, wrong);
+      if (!m.qos1) continue;
+      judge_silence(v, s, n, m, wrong);
+      if (m.answered != never) judge_answer(v, s, n, m, wrong);
+    }
+  }
+}
+
+// P3, over the receipts as they came: for a sender's session, a recipient's session and a QoS the counts
+// rise.
+void judge_order(const run_view& v, std::span<const record> h, findings& wrong) {
+  std::unordered_map<std::uint64_t, std::uint32_t> newest;
+  for (const record& r : h) {
+    if (r.what != seen::receive || r.flags & flag_damaged || r.other >= v.sessions.size() ||
+        r.count >= v.sessions[r.other].messages.size())
+      continue;
+    const std::uint64_t flow =
+        std::uint64_t{r.session} << 33 | std::uint64_t{r.other} << 1 | (r.flags & flag_qos1);
+    const auto [at, fresh] = newest.try_emplace(flow, r.count);
+    if (fresh || r.count > at->second) at->second = r.count;
+    else if (r.count < at->second)
+      wrong.add("P3", "came after message " + std::to_string(at->second) +
+                          " of its flow: " + v.name(r.other, r.count) + " to " + v.name(r.session));
+  }
+}
+
+namespace {
+
+bool has_rival(const run_view& v, std::uint32_t number) {
+  const session_view& s = v.sessions[number];
+  // A claim's age is corrected by half of a link's round trip: where links stall or processes stop, by too
+  // much.
+  const std::int64_t doubt = v.facts.faults.empty() ? second / 4 : 3 * second;
+  return std::any_of(v.sessions_of[s.client].begin(), v.sessions_of[s.client].end(), [&](std::uint32_t i) {
+    const session_view& o = v.sessions[i];
+    const std::int64_t attached = std::min(o.connack, o.end); // at the latest
+    return i != number && o.opened <= s.end && (attached == never || attached + doubt >= s.opened) &&
+           o.how != ending::not_connected;
+  });
+}
+
+// Its edge went or stood still, or the clients' network was broken.
+bool edge_explains(const run_view& v, const session_view& s, std::int64_t from) {
+  return any_fault(v.facts, from, s.end, 10 * second,
+                   [&](const fault_fact& x) { return x.edge == s.edge && scope_of(x.kind) != scope::links; });
+}
+
+void judge_end(const run_view& v, std::uint32_t i, findings& wrong) {
+  constexpr std::uint8_t taken_over = 0x8e, shutting_down = 0x8b, unavailable = 0x88, keep_alive = 0x8d,
+                         server_unavailable_311 = 3;
+  const session_view& s = v.sessions[i];
+  const bool any = any_fault(v.facts, s.opened, s.end, echo, [](const fault_fact&) { return true; });
+  switch (s.how) {
+  case ending::disconnect:
+  case ending::abort: return;
+  case ending::not_connected:
+    if (!edge_explains(v, s, s.opened)) wrong.add("sessions", "could not connect: " + v.name(i));
+    return;
+  case ending::refused:
+    // A link that is away, or a newer CONNECT of the same id that came while this one waited.
+    if ((s.code == unavailable || s.code == server_unavailable_311) && (any || has_rival(v, i))) return;
+    return wrong.add("sessions", "refused with code " + std::to_string(s.code) + ": " + v.name(i));
+  case ending::server_disconnect:
+    if (s.code == taken_over) {
+      if (!has_rival(v, i))
+        wrong.add("P4", "closed for a session that connected earlier, or for none: " + v.name(i));
+      return;
+    }
+    if ((s.code == shutting_down || s.code == keep_alive) && edge_explains(v, s, s.opened)) return;
+    return wrong.add("sessions",
+                     "ended by the edge with reason " + std::to_string(s.code) + ": " + v.name(i));
+  default:
+    if (edge_explains(v, s, s.opened)) return;
+    if (!s.v5 && has_rival(v, i)) return; // taken over: 3.1.1 cannot be told
+    wrong.add("sessions", "its connection ended, and nothing explains it: " + v.name(i));
+  }
+}
+
+} // namespace
+
+void judge_sessions(const run_view& v, findings& wrong) {
+  for (std::uint32_t i = 0; i < v.sessions.size(); ++i)
+    if (v.sessions[i].client != nobody && v.sessions[i].end != never) judge_end(v, i, wrong);
+}
+
+} // namespace beeline::chaos

@@ -1,0 +1,38 @@
+// What a seed draws before a run begins: the cluster's shape, its limits, its clients, and when which fault
+// hits whom. Pure functions.
+#pragma once
+#include "tests/chaos/facts.hpp"
+#include "tests/chaos/session.hpp"
+
+namespace beeline::chaos {
+
+struct run_options {
+  std::uint64_t seed = 1;
+  double seconds = 20, rate = 5000;
+  unsigned clients = 60;
+  int faults = -1; // -1: drawn, at least 4
+  bool netns = false;
+  std::string only; // a fault's name: no other
+  std::string programs, folder;
+};
+
+struct planned_fault {
+  fault kind{};
+  int edge = -1, shard = -1;
+  std::int64_t begin = 0, end = 0; // µs from the begin of the load
+};
+
+struct run_plan {
+  std::vector<unsigned> lanes; // by edge
+  bool client_proxy = false, small_queues = false;
+  unsigned shards = 2, qos0_percent = 15;
+  std::size_t payload_max = 256;
+  double churn = 6;
+  std::vector<std::string> edge_options;
+  std::vector<client_plan> clients;
+  std::vector<planned_fault> faults; // by begin
+};
+
+run_plan draw(const run_options& o);
+
+} // namespace beeline::chaos
