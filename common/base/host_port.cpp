@@ -14,6 +14,11 @@ bool host_char(char c) noexcept {
 }
 bool ipv6_char(char c) noexcept { return host_char(c) || c == ':' || c == '%'; }
 
+bool read_port(std::string_view text, std::uint16_t& out) noexcept {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
 // "[::1]:1883"; `text` keeps what follows the brackets.
 std::string take_bracketed(std::string_view& text, std::string& host) {
   const auto close = text.find(']');
@@ -36,7 +41,8 @@ std::string take_host(std::string_view& text, std::string& host) {
   host = text.substr(0, colon);
   text.remove_prefix(colon);
   if (text.find(':', 1) != text.npos) return "put an IPv6 address in brackets, like [::1]:1883";
-  if (host.empty()) return "the host is missing; write 0.0.0.0" + std::string(text) + " for all addresses";
+  if (std::uint16_t port = 0; host.empty() && read_port(text.substr(1), port)) // else the port is wrong, too
+    return "the host is missing; write 0.0.0.0" + std::string(text) + " for all addresses";
   if (!std::all_of(host.begin(), host.end(), host_char))
     return "that is no host name or address; write HOST:PORT, like 127.0.0.1:1883";
   return {};
@@ -50,8 +56,7 @@ std::string read_host_port(std::string_view text, port_zero zero, host_port& out
   if (out.host.size() > limits::host_name_bytes_max) return "the host name is too long";
   rest.remove_prefix(1);
   const bool any = zero == port_zero::allowed;
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), out.port);
-  if (error == std::errc() && end == rest.data() + rest.size() && (any || out.port != 0)) return {};
+  if (read_port(rest, out.port) && (any || out.port != 0)) return {};
   return any ? "the port must be a number from 0 (any free port) to 65535"
              : "the port must be a number from 1 to 65535";
 }

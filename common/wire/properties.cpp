@@ -44,6 +44,7 @@ bool next_property(const_bytes block, std::size_t& at, property_record& out) noe
     return true;
   case property_id::message_expiry:
     if (block.size() - at < 4) return false;
+    out.text = as_text(block.subspan(at, 4)); // big-endian
     at += 4;
     return true;
   case property_id::content_type:

@@ -40,7 +40,7 @@ reason check_header(std::uint8_t first, protocol_version v, sender from) noexcep
 // The properties of a message or a will that concern its recipient. `forward_parts` are the raw
 // property bytes to carry through, unchanged and in order: all but topic alias, message expiry and
 // will delay, which leave at most four parts (one, where there is neither).
-// A message expiry above counted_expiry_max is forwarded as well.
+// A message expiry above counted_expiry_max is forwarded like any property, and counts as none here.
 inline constexpr std::uint32_t counted_expiry_max = 0x7fff'ffff / 1000; // seconds; what links can count down
 struct message_properties {
   std::optional<std::uint32_t> message_expiry; // seconds

@@ -9,8 +9,9 @@ bool taken_here(const property_value& v, message_properties& out, hop_properties
   case property::topic_alias: hop.topic_alias = static_cast<std::uint16_t>(v.number); return true;
   case property::will_delay_interval: hop.will_delay = v.number; return true;
   case property::message_expiry_interval:
+    if (v.number > counted_expiry_max) return false; // it says the same when it arrives
     out.message_expiry = v.number;
-    return v.number <= counted_expiry_max; // a longer one says the same when it arrives
+    return true;
   default: return false;
   }
 }

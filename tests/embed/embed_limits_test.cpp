@@ -13,8 +13,9 @@ TEST_CASE("embed_limits: what is refused is counted by its reason") {
   link::message m;
   const auto sends_both = [&] {
     w.lane.send(p1, m, ec);
-    w.lane.async_send(p1, m, [](error_code, link::receipt) {});
-    w.game.until([] { return false; }, 1ms);
+    bool told = false;
+    w.lane.async_send(p1, m, [&](error_code, link::receipt) { told = true; });
+    REQUIRE(w.game.until([&] { return told; }));
   };
   m.to = "a/b";
   sends_both();

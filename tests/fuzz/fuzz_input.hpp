@@ -1,5 +1,7 @@
 // What the fuzz targets share: an input that never ends too early, and the way to say that something is
 // wrong. One thread; views live as long as the input's bytes.
+//
+// Read twice in one call's arguments, it means another thing to another compiler: their order is not defined.
 #pragma once
 #include <cstdint>
 #include <cstdio>
@@ -12,6 +14,7 @@ class input {
 public:
   input(const std::uint8_t* p, std::size_t n) noexcept : p_(p), left_(n) {}
   bool empty() const noexcept { return left_ == 0; }
+  std::size_t left() const noexcept { return left_; }
   std::uint8_t byte() noexcept { // 0 when there is no more
     if (left_ == 0) return 0;
     --left_;

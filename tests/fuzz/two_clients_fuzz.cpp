@@ -1,136 +1,43 @@
 // CAT-24: bugs that need two clients. The input drives two clients on two edges of an in-memory cluster:
 // what they say, right or wrong, when they read, when links and the router fail.
 //
-// What must hold: the server never says anything malformed, never exceeds a client's Receive Maximum,
-// and after everybody has left and the router is back nothing is left over anywhere.
-#include "tests/fuzz/fuzz_input.hpp"
-#include "tests/support/lane_world.hpp"
-#include "tests/support/mqtt_test_tools.hpp"
-
-#include <set>
+// What must hold: what mqtt_player.hpp says of all that clients hear; once all is well again, who lives is
+// told the outcome of each of its QoS 1 messages; and after everybody has left nothing is left over anywhere.
+#include "tests/fuzz/mqtt_player.hpp"
 
 using namespace beeline;
 using namespace beeline::test;
 using namespace std::chrono_literals;
+using fuzz::player;
 
 namespace {
 
-constexpr unsigned receive_maximum = 3;
-
-struct player {
-  mqtt_client* c;
-  std::string id, peer;
-  std::set<std::uint16_t> in_flight;
-  std::uint16_t next_id = 1;
-  bool greeted = false;  // the server has said CONNACK
-  bool own_words = true; // only what play() knows was said: its Receive Maximum is ours
-};
-
-void open(lane_world& w, player& p) {
-  if (!p.c->closed()) return;
-  w.reopen(*p.c);
-  p.in_flight.clear();
-  p.greeted = false;
-  p.own_words = true;
-}
-
-void say_connect(player& p, fuzz::input& in) {
-  const unsigned how = in.byte();
-  connect_options o;
-  o.client_id = how & 1 ? p.peer : how & 2 ? std::string(in.text(in.byte() % 8)) : p.id;
-  o.keep_alive = static_cast<std::uint16_t>(how & 4 ? 1 : 60);
-  o.properties = property_list().two_bytes(property::receive_maximum, receive_maximum).bytes();
-  if (how & 8)
-    o.properties += property_list().four_bytes(property::maximum_packet_size, in.byte() + 1u).bytes();
-  if (how & 16) o.properties += in.text(in.byte() % 16);
-  if (how & 32)
-    o.will = will_options{.topic = "@/" + p.peer, .payload = "w", .qos = static_cast<std::uint8_t>(how >> 6)};
-  if (!p.greeted && (how & 16)) p.own_words = false;
-  p.c->connect(o);
-}
-
-std::string some_publish(player& p, fuzz::input& in) {
-  const unsigned how = in.byte();
-  std::string topic = "@/" + (how & 1 ? p.id : p.peer);
-  if (how & 2) topic += "/" + std::string(in.text(in.byte() % 8));
-  if (how & 4) topic.clear();
-  std::string properties;
-  if (how & 8) properties += property_list().two_bytes(property::topic_alias, in.byte() % 20).bytes();
-  if (how & 16)
-    properties += property_list().four_bytes(property::message_expiry_interval, in.byte() % 4).bytes();
-  if (how & 32) properties += property_list().user(in.text(in.byte() % 8), in.text(in.byte() % 8)).bytes();
-  const std::string payload(static_cast<std::size_t>(in.byte()) * 8, 'x');
-  publish_options o;
-  o.version = p.c->version();
-  o.topic = topic;
-  o.payload = payload;
-  o.qos = static_cast<std::uint8_t>(how >> 6);
-  o.packet_id = p.next_id++;
-  o.properties = properties;
-  return encode_publish(o);
-}
-
-// Reads all that the server said; acknowledges what is to be, if asked to.
-void listen(player& p, bool acknowledge) {
-  const std::string heard = p.c->take_bytes();
-  const_bytes left = as_bytes(heard);
-  std::string acks;
-  while (!left.empty()) {
-    mqtt::packet q;
-    const auto r = mqtt::next_packet(left, SIZE_MAX, q);
-    if (r == mqtt::parse::need_more) { // it was cut where this client's socket stalled or closed
-      p.c->put_back(as_text(left));
-      break;
-    }
-    MUST_HOLD(r == mqtt::parse::done);
-    MUST_HOLD(decode_as_client(q, p.c->version()) == reason::success);
-    MUST_HOLD(p.greeted != (q.type() == packet_type::connack)); // first, and once
-    p.greeted = true;
-    if (q.type() == packet_type::publish) {
-      mqtt::publish_packet m;
-      MUST_HOLD(test::decode_publish(q, p.c->version(), m) == reason::success);
-      MUST_HOLD(m.topic.starts_with("@/") && m.qos < 2 && !m.retain && !m.dup);
-      if (m.qos) {
-        MUST_HOLD(p.in_flight.insert(m.packet_id).second);
-        if (p.c->version() == protocol_version::v5 && p.own_words)
-          MUST_HOLD(p.in_flight.size() <= receive_maximum);
-      }
-    }
-    left = left.subspan(q.total);
-  }
-  if (!acknowledge) return;
-  for (std::uint16_t id : std::exchange(p.in_flight, {})) append_puback(acks, id);
-  p.c->send(acks);
-}
-
 void play(lane_world& w, player& p, std::size_t edge, fuzz::input& in, unsigned what) {
   switch (what) {
-  case 0: return open(w, p), say_connect(p, in);
+  case 0: return p.open(), p.say_connect(in);
   case 1:
-  case 2: return p.c->send(some_publish(p, in));
-  case 3: return listen(p, true);
+  case 2: return p.c.send(p.some_publish(in));
+  case 3: return p.listen(true);
   case 4:
-    return p.c->subscribe(
+    return p.c.subscribe(
         {{"@/" + std::string(in.text(in.byte() % 8)), static_cast<std::uint8_t>(in.byte())}});
-  case 5: return p.c->unsubscribe({"@/" + std::string(in.text(in.byte() % 8))});
-  case 6: return p.c->ping();
-  case 7: return p.c->disconnect(static_cast<reason>(in.byte()));
-  case 8: return p.c->hang_up();
+  case 5: return p.c.unsubscribe({"@/" + std::string(in.text(in.byte() % 8))});
+  case 6: return p.c.ping();
+  case 7: return p.c.disconnect(static_cast<reason>(in.byte()));
+  case 8: return p.c.hang_up();
   case 9:
-    if (!p.c->closed()) p.c->stall();
+    if (!p.c.closed()) p.c.stall();
     return;
-  case 10: return p.c->resume(in.byte() % 4 ? in.two() : SIZE_MAX);
+  case 10: return p.c.resume(in.byte() % 4 ? in.two() : SIZE_MAX);
   case 11: return w.advance(std::chrono::milliseconds(10) * in.byte());
   case 12: return w.has_router() ? w.router_down() : w.router_up();
   case 13: return w.stall_link(edge, in.byte() & 1);
   case 14: { // a good packet, one byte of it another
-    std::string packet = some_publish(p, in);
+    std::string packet = p.some_publish(in, false);
     packet[in.two() % packet.size()] = static_cast<char>(in.byte());
-    return p.c->send(packet);
+    return p.says_anything(packet);
   }
-  default: // anything; what is acknowledged so is not known here
-    p.own_words = false;
-    return p.c->send(in.text(in.byte()));
+  default: return p.says_anything(in.text(in.byte())); // what is acknowledged so is not known here
   }
 }
 
@@ -159,6 +66,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                       c.client_output_max = 3'000, c.prelogin_bytes_max = 1'000;
                       if (setup & 2) c.memory_max = 20'000;
                       c.link.link_output_high = 4'000, c.link.link_output_low = 1'000;
+                      c.link.window = {.window_messages = 16, .link_window_bytes = 8'000};
                       c.v311_refused_disconnects = setup & 4;
                       if (setup & 8) c.link.hash_bits = 1;
                     },
@@ -169,10 +77,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                       if (setup & 16) c.warm_up = 1s;
                     }});
   const auto version = [](unsigned old) { return old ? protocol_version::v311 : protocol_version::v5; };
-  player players[2] = {{&w.open(version(setup & 32), 0), "A", "B", {}},
-                       {&w.open(version(setup & 64), 1), "B", "A", {}}};
+  fuzz::ledger ledger;
+  player players[2] = {{w, ledger, w.open(version(setup & 32), 0), "A", "B"},
+                       {w, ledger, w.open(version(setup & 64), 1), "B", "A"}};
   fuzz::input nothing(nullptr, 0);
-  for (player& p : players) say_connect(p, nothing);
+  for (player& p : players) p.say_connect(nothing);
 
   while (!in.empty()) {
     const unsigned b = in.byte();
@@ -183,10 +92,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!w.has_router()) w.router_up();
   for (std::size_t k : {0, 1}) {
     for (std::size_t l = 0; l < (setup & 1 ? 2u : 1u); ++l) w.stall_link(k, false, l);
-    players[k].c->resume();
+    players[k].c.resume();
   }
-  for (player& p : players) listen(p, false), p.c->hang_up();
-  w.advance(30s);
+  for (int i = 0; i < 30; ++i) { // whoever lives is told what became of all that it published
+    for (player& p : players) p.listen(true);
+    w.advance(500ms);
+  }
+  for (player& p : players) {
+    p.listen(true);
+    if (p.sound()) MUST_HOLD(p.all_answered());
+    p.c.hang_up();
+  }
+  w.advance(15s);
   for (std::size_t k : {0, 1})
     if (!(setup & 1)) nothing_is_left(w, k);
   std::size_t entries = 0;

@@ -7,7 +7,7 @@
 namespace beeline::test {
 namespace {
 constexpr std::uint16_t router_port = 9000;
-const link::cluster_secret secret{"the secret of the test world"};
+const link::cluster_secret secret{lane_world::secret_text};
 } // namespace
 
 // --- node: what the shell does for one core ---------------------------------------------------------------
@@ -182,16 +182,11 @@ mqtt_client& lane_world::connect(std::string_view id, connect_at at) {
 
 void lane_world::dial(lane_node& n) {
   for (connect_request r; n.core->take_connect(r);) {
-    if (r.port != router_port || (!router_ && !options_.mute_router)) {
+    if (r.port != router_port || !router_) {
       n.core->on_connect_failed(r.link, "connection refused", now_);
       continue;
     }
     pipe_end& mine = n.add(conn::kind_t::link);
-    if (!router_) {
-      mine.c.owner = r.link;
-      n.core->on_up(mine.c, now_);
-      continue;
-    }
     pipe_end& theirs = router_->add(conn::kind_t::link);
     mine.peer = &theirs;
     theirs.peer = &mine;
@@ -199,26 +194,6 @@ void lane_world::dial(lane_node& n) {
     n.core->on_up(mine.c, now_);
     router_->core->on_up(theirs.c, now_);
   }
-}
-
-pipe_end* lane_world::dial_shard() {
-  pipe_end& e = router_->add(conn::kind_t::link);
-  router_->core->on_up(e.c, now_);
-  return &e;
-}
-
-bool lane_world::into_shard(const pipe_end* e, std::string_view bytes) {
-  const auto find = [&] {
-    const auto& all = router_->ends;
-    const auto it = std::find_if(all.begin(), all.end(), [&](const auto& x) { return x.get() == e; });
-    return it == all.end() || (*it)->c.closing() ? nullptr : it->get();
-  };
-  pipe_end* x = find();
-  if (!x) return false;
-  x->in += bytes;
-  x->fresh = true;
-  run();
-  return find() != nullptr;
 }
 
 void lane_world::move(lane_node& from, pipe_end& e) {

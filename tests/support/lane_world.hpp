@@ -33,7 +33,6 @@ struct unexpected : std::runtime_error {
 struct world_options {
   unsigned edges = 2, lanes = 1; // lanes of each edge
   bool router = true;            // false: nobody is at the router's address
-  bool mute_router = false;      // somebody is, who takes the links and says nothing; with router = false
   std::function<void(edge::lane_config&)> lane = {};
   std::function<void(router::shard_config&)> shard = {};
   std::uint64_t seed = 1;
@@ -162,6 +161,7 @@ struct connect_at {
 
 class lane_world {
 public:
+  static constexpr std::string_view secret_text = "the secret of the test world"; // of its cluster
   explicit lane_world(world_options o = {});
   ~lane_world();
   lane_world(const lane_world&) = delete;
@@ -187,9 +187,6 @@ public:
   // Bytes into a link as if its other end had written them; true while the link is up after that.
   bool into_lane_link(std::size_t edge, std::string_view bytes);
   bool into_shard_link(std::size_t edge, std::string_view bytes);
-  // A connection to the shard that is no lane's: for handshakes byte by byte. False: it has been closed.
-  pipe_end* dial_shard();
-  bool into_shard(const pipe_end* e, std::string_view bytes);
   bool has_router() const noexcept { return router_ != nullptr; }
   std::uint64_t total(drop_reason r) const; // at all lanes
 

@@ -93,8 +93,9 @@ void endpoint_bench::detach(handle h) {
   lane.detach(h, now);
   turn_ends();
 }
-void endpoint_bench::submits(handle sender, std::uint64_t token, std::string_view to) {
+void endpoint_bench::submits(handle sender, std::uint64_t token, std::string_view to, bool receipt) {
   wire::message_parts m;
+  m.receipt = receipt;
   const std::string payload = std::to_string(token);
   m.hash = lane.hash(to), m.destination = to, m.sender = "ann", m.payload = as_bytes(payload);
   lane.begin_turn(now);

@@ -92,7 +92,7 @@ public:
   void wait(duration d); // in steps of 100 ms at most; shards that beat send heartbeats
   handle attach(std::string_view id);
   void detach(handle h);
-  void submits(handle sender, std::uint64_t token, std::string_view to);
+  void submits(handle sender, std::uint64_t token, std::string_view to, bool receipt = false);
   lines told(); // what the host was told since the last call
 
   chunk_pool pool;

@@ -101,16 +101,24 @@ void scripted_lane::takes(byte_vector b) {
   }
 }
 
-void scripted_lane::connects() {
+void scripted_lane::opens() {
   c = nullptr;
   conn& fresh = bench.open();
   c = &fresh;
   index = no_member;
   closed = close_reason::none;
   handshake_ = link::lane_handshake(version);
+  out_.clear();
   handshake_.start(nonce_of(77), writer_, out_);
-  says(taken_bytes(out_)); // hello; the challenge comes in `takes`, which writes the auth
-  if (c) says(taken_bytes(out_));
+}
+
+// The challenge comes in `takes`, which writes the auth.
+byte_vector scripted_lane::next_step() { return taken_bytes(out_); }
+
+void scripted_lane::connects() {
+  opens();
+  says(next_step());
+  if (c) says(next_step());
 }
 
 void scripted_lane::joins() {

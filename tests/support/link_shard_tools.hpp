@@ -45,6 +45,8 @@ public:
   ~scripted_lane() { std::erase(bench.lanes, this); }
   scripted_lane(const scripted_lane&) = delete;
 
+  void opens();                                               // a connection, nothing said
+  byte_vector next_step();                                    // of its handshake: hello, then auth
   void connects();                                            // up to the welcome, if there is one
   void joins();                                               // and in sync; forgets what it heard
   void says(byte_vector b);                                   // whole frames, or a piece

@@ -254,12 +254,12 @@ TEST_CASE("delivery: a message expiry above 24 days comes as it was sent, no que
   lane_world w;
   auto& c1 = w.connect("C1");
   auto& c2 = w.connect("C2", {.edge = 1});
-  for (const std::uint32_t seconds : {0xffff'ffffu, 2'147'484u, 2'147'483u}) {
+  for (const std::uint32_t seconds : {0xffff'ffffu, 2'147'484u}) {
     c1.publish("@/C2", {}, 1, expiry(seconds));
-    const auto m = c2.next_publish();
-    const auto told = m.expiry ? m.expiry : std::optional<std::uint32_t>{};
-    REQUIRE(told == seconds);
+    REQUIRE(c2.next_publish().properties == expiry(seconds));
   }
+  c1.publish("@/C2", {}, 1, expiry(2'147'483));
+  REQUIRE(c2.next_publish().expiry == 2'147'483u);
 }
 
 TEST_CASE("delivery: what expires while its shard is away is answered so", "[lane]") {

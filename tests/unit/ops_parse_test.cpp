@@ -44,7 +44,8 @@ TEST_CASE("a wrong host:port is refused with a hint") {
   for (auto text : {"a:65536", "a:-1", "a:-0", "a:", "a:1x", "a: 1", "a:+1", "a:99999999999999999999",
                     "a b:1", "http://a:1", "", ":", "[]:1", "a\n:1"})
     CHECK(bad_address(text) != "nothing thrown");
-  CHECK(bad_address("a\n:1").find('\n') == std::string::npos);
+  for (auto text : {"a\n:1", ":1\n", ":\n"}) CHECK(bad_address(text).find('\n') == std::string::npos);
+  CHECK_THAT(bad_address(":1\n"), Contains("the port must be a number"));
   CHECK(bad_address("127.0.0.1:1,127.0.0.1:2") ==
         "--mqtt '127.0.0.1:1,127.0.0.1:2': one address is wanted here, not a list; write HOST:PORT");
   CHECK_THAT(bad_address("http://127.0.0.1:1/"), Contains("no URL is wanted here"));
