@@ -68,8 +68,9 @@ private:
 class router_process : public program_process {
 public:
   explicit router_process(const arguments& more = {"--shards", "2"},
-                          const arguments& where = {"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"})
-      : program_process(BEELINE_ROUTER_PROGRAM, where + short_warm_up(more) + more) {
+                          const arguments& where = {"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"},
+                          const std::string& program = BEELINE_ROUTER_PROGRAM)
+      : program_process(program, where + short_warm_up(more) + more) {
     if (!os().line_with("beeline-router ready")) throw std::runtime_error("no ready line: " + os().err());
     const auto line = os().line_with("shard 0 listening at ").value();
     port_ = port_at_end(line.substr(0, line.find(" for slots")));
@@ -89,8 +90,9 @@ private:
 #ifdef BEELINE_EDGE_PROGRAM
 class edge_process : public program_process {
 public:
-  edge_process(const std::string& name, const arguments& routers, const arguments& more = {"--lanes", "2"})
-      : program_process(BEELINE_EDGE_PROGRAM, fixed(name, routers) + more) {}
+  edge_process(const std::string& name, const arguments& routers, const arguments& more = {"--lanes", "2"},
+               const std::string& program = BEELINE_EDGE_PROGRAM)
+      : program_process(program, fixed(name, routers) + more) {}
   // The MQTT port, once it is open; 0 when it does not open.
   std::uint16_t mqtt() {
     if (mqtt_ == 0 && os().line_with("beeline-edge ready"))
