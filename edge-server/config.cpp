@@ -14,7 +14,7 @@ using ops::start_error;
 using ops::value;
 
 ops::option_set options() {
-  ops::po::options_description network("Network"), clients("Clients"), limits_group("Limits");
+  ops::po::options_description network("Network"), clients("Clients"), ending("End"), limits_group("Limits");
   network.add_options()                                                                                 //
       ("mqtt", value("HOST:PORT", "0.0.0.0:1883"), "where MQTT clients connect")                        //
       ("router", ops::values("HOST:PORT"), "a router's first shard; several routers: give each one")    //
@@ -29,6 +29,14 @@ ops::option_set options() {
        "for the recipient's own PUBACK, where a publish asks for it (ack: received)") //
       ("v311-refused", value("WHAT", "puback"),
        "a refused publish of a 3.1.1 client: puback (says nothing) or disconnect");
+  ending.add_options() //
+      ("drain-time", value("TIME", ops::duration_text(limits::drain_max)),
+       "before the end, for clients to go; 0s: they are cut off at once") //
+      ("drain-rate", value("N", std::to_string(limits::drain_rate)),
+       "clients that are told to go in a second") //
+      ("drain-reason", value("WHAT", "use-another-server"),
+       "what MQTT 5 clients are told: use-another-server (0x9C) or server-moved (0x9D)") //
+      ("server-reference", value("TEXT"), "where MQTT 5 clients are told to go, e.g. edge-2:1883");
   limits_group.add_options() //
       ("max-connections", value("N", std::to_string(limits::connections_max)),
        "MQTT connections, all lanes together")                                                             //
@@ -48,7 +56,21 @@ ops::option_set options() {
        "outputs and waiting messages of one lane");
   return {"beeline-edge",
           "Takes MQTT clients in and passes their messages to the routers, and back.",
-          {network, ops::secret_options(), clients, limits_group, ops::operation_options("127.0.0.1:7481")}};
+          {network, ops::secret_options(), clients, ending, limits_group,
+           ops::operation_options("127.0.0.1:7481")}};
+}
+
+void read_drain(edge_config& c, const ops::option_values& given) {
+  c.drain_max = given.time("drain-time", std::chrono::milliseconds(0), std::chrono::hours(24));
+  c.drain_rate = static_cast<unsigned>(given.count("drain-rate", 1, 1'000'000));
+  c.drain_moved = given.choice("drain-reason", {"use-another-server", "server-moved"}) == "server-moved";
+  if (!given.has("server-reference")) return;
+  c.server_reference = given.text("server-reference");
+  if (c.server_reference.size() > limits::reason_bytes_max || !valid_utf8(c.server_reference))
+    throw start_error(given.origin("server-reference") + " " + ops::quoted(c.server_reference) +
+                          ": must have at most " + std::to_string(limits::reason_bytes_max) +
+                          " bytes of UTF-8",
+                      exit_usage);
 }
 
 std::vector<ops::host_port> routers_of(const ops::option_values& given) {
@@ -105,6 +127,7 @@ edge_config read_config(int argc, const char* const* argv) {
   if (given.has("lanes")) c.lanes = static_cast<std::uint32_t>(given.count("lanes", 1, limits::lanes_max));
   c.v311_refused_disconnects = given.choice("v311-refused", {"puback", "disconnect"}) == "disconnect";
   read_limits(c, given);
+  read_drain(c, given);
   ops::open_log("beeline-edge", c.program.least, c.program.log_file);
   std::vector<ops::host_port> reached = c.routers; // MQTT is for everybody, links and statistics are not
   reached.push_back(c.program.admin);

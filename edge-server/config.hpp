@@ -19,6 +19,10 @@ struct edge_config {
               memory_max = 0;
   duration connect_max{}, keep_alive_max{}, receipt_timeout{};
   bool v311_refused_disconnects = false;
+  duration drain_max{};
+  unsigned drain_rate = 0; // clients a second, all lanes together
+  bool drain_moved = false;
+  std::string server_reference;
 };
 
 // Throws start_error and exit_now; opens the log.

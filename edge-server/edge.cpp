@@ -64,6 +64,9 @@ lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
   l.connect_max = c.connect_max;
   l.keep_alive_max = c.keep_alive_max;
   l.link.receipt_timeout = c.receipt_timeout;
+  l.drain_rate = std::max(1u, c.drain_rate / c.lanes);
+  l.drain_reason = c.drain_moved ? mqtt::reason::server_moved : mqtt::reason::use_another_server;
+  l.server_reference = c.server_reference;
   l.v311_refused_disconnects = c.v311_refused_disconnects;
   return l;
 }
@@ -94,6 +97,7 @@ edge_server::edge_server(edge_config config, ops::control_loop& control)
     l.on_ready = [this, k](bool ready) {
       if (ready) control_.post([this, k] { lane_ready(k); });
     };
+    l.on_drained = [this] { control_.post([this] { lane_drained(); }); };
     l.on_event = [k](link::event_level level, std::string_view line) { log_event(k, level, line); };
     auto core = std::make_unique<lane>(std::move(l), place.pool, net::steady_now());
     place.core = core.get();
@@ -128,11 +132,38 @@ void edge_server::lane_ready(std::uint32_t k) {
 }
 
 void edge_server::open_port() try {
+  if (draining()) return;
   for (std::size_t k = 0; k < lanes_.size(); ++k) threads_[k]->accept_from(std::move(sockets_[k]), &budget_);
   open_.store(true, std::memory_order_relaxed);
   opened_();
 } catch (const std::system_error& e) {
   throw ops::cannot_listen("--mqtt", mqtt_address_, e.code());
+}
+
+void edge_server::drain() {
+  if (config_.drain_max == duration::zero()) return control_.stop();
+  ops::log_info("no new clients from now on; those that are here are told to go, at most {} s",
+                std::chrono::duration_cast<std::chrono::seconds>(config_.drain_max).count());
+  draining_.store(true, std::memory_order_relaxed);
+  open_.store(false, std::memory_order_relaxed);
+  drain_until_ = net::steady_now() + config_.drain_max;
+  sockets_.clear();
+  for (lane_thread* t : threads_) {
+    t->stop_accepting();
+    t->call([](lane& l, time_point now) { l.drain(now); });
+  }
+}
+
+void edge_server::lane_drained() {
+  if (++lanes_drained_ < lanes_.size()) return;
+  ops::log_info("all clients have gone");
+  if (end_with_beat_) drain_until_ = net::steady_now() + limits::pulse_interval;
+  else control_.stop();
+}
+
+void edge_server::ask_to_drain() {
+  end_with_beat_ = true;
+  control_.ask_to_end();
 }
 
 void edge_server::stop() {
@@ -141,6 +172,11 @@ void edge_server::stop() {
 }
 
 void edge_server::beat() {
+  if (drain_until_ <= net::steady_now()) {
+    if (lanes_drained_ < lanes_.size()) ops::log_warning("clients are still here after --drain-time");
+    drain_until_ = never;
+    control_.stop();
+  }
   for (auto& place : lanes_)
     place->pulse.beat(*place->thread, [this, p = place.get()](const lane& l) {
       control_.post([p, text = l.endpoint().problem()] { p->problem.set(text); });

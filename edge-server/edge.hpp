@@ -51,11 +51,17 @@ public:
   edge_server& operator=(const edge_server&) = delete;
 
   void start(std::function<void()> opened); // called in the control loop once the MQTT port is open
-  void stop();                              // says good-bye to clients and shards, waits for the threads
-  void beat();                              // from the control loop, every limits::pulse_interval
+  // From the control loop: the port closes, clients are told to go; control_loop::stop() when all have gone,
+  // or after --drain-time.
+  void drain();
+  // Any thread: as SIGTERM does, but the end leaves time for the answer to who asked over HTTP.
+  void ask_to_drain();
+  void stop(); // says good-bye to clients and shards, waits for the threads
+  void beat(); // from the control loop, every limits::pulse_interval
 
   const edge_config& config() const noexcept { return config_; }
   const std::string& mqtt_address() const noexcept { return mqtt_address_; }
+  bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
   bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
   const net::connection_budget& budget() const noexcept { return budget_; }
   const std::vector<std::unique_ptr<lane_place>>& lanes() const noexcept { return lanes_; }
@@ -68,6 +74,7 @@ private:
   net::core_loop_options loop_options(std::uint32_t k);
   void lane_ready(std::uint32_t k);
   void open_port();
+  void lane_drained();
 
   const edge_config config_;
   ops::control_loop& control_;
@@ -75,7 +82,10 @@ private:
   net::connection_budget budget_;
   std::vector<net::bound_socket> sockets_; // until the port is open
   std::string mqtt_address_;
-  std::atomic<bool> open_{false};
+  std::atomic<bool> open_{false}, draining_{false};
+  std::atomic<bool> end_with_beat_{false};
+  std::size_t lanes_drained_ = 0; // control loop only
+  time_point drain_until_ = never;
   std::function<void()> opened_;
   std::vector<std::unique_ptr<lane_place>> lanes_;
   std::vector<lane_thread*> threads_; // the same, for gather()

@@ -87,7 +87,7 @@ void lane::close_session(session& s, close_reason why, reason say, std::string_v
   }
   if (s.st == session::state::live && say != reason::success)
     mqtt::encode_disconnect(s.c->out, s.version, say, s.problem_information ? text : std::string_view{},
-                            s.packet_bytes_max);
+                            s.packet_bytes_max, reference_for(say));
   s.c->close_after_flush = true;
   s.c->why = why;
   dirty_.mark(*s.c);
@@ -102,6 +102,7 @@ void lane::refuse(session& s, mqtt::protocol_version v, reason r, std::string_vi
   if (v != mqtt::protocol_version::none) {
     mqtt::connack_properties props;
     if (s.problem_information) props.reason_string = text;
+    props.server_reference = reference_for(r);
     mqtt::encode_connack(s.c->out, v, false, r, props, s.packet_bytes_max);
   }
   close_session(s, close_reason::connect_refused, reason::success);
@@ -154,6 +155,11 @@ std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
                     large ? reason::packet_too_large : reason::malformed_packet);
       break;
     }
+    if (s.going && p.type() == mqtt::packet_type::publish) { // it comes again, elsewhere
+      c.want_read = false;
+      dirty_.mark(c);
+      break;
+    }
     if (first) {
       if (!on_connect(s, p, now)) break; // it moves to its own lane, with these bytes
     } else {
@@ -186,7 +192,7 @@ void lane::on_drained(conn& c, time_point now) {
 // link that its last message went to; and while it takes what it is told. Above, its own TCP connection
 // slows it down, nobody else.
 void lane::update_reading(session& s) {
-  if (s.st != session::state::live) return;
+  if (s.st != session::state::live || (s.going && !s.c->want_read)) return;
   const bool full = s.unanswered >= config_.inflight_max || s.unanswered_bytes >= config_.inflight_bytes_max;
   const bool relaxed =
       s.unanswered <= config_.inflight_max / 2 && s.unanswered_bytes <= config_.inflight_bytes_max / 2;
@@ -254,6 +260,7 @@ void lane::end_turn(time_point now) {
 void lane::on_time(time_point now) {
   last_time_ = now;
   endpoint_.on_time(now);
+  if (now >= next_drain_ && !drained_) drain_step(now);
   if (now >= next_check_) {
     // A quarter of the sessions each time: every session within a second.
     next_check_ = now + limits::client_check_interval;
@@ -270,7 +277,9 @@ void lane::on_time(time_point now) {
   endpoint_.end_turn(now);
 }
 
-time_point lane::next_deadline() const noexcept { return std::min(next_check_, endpoint_.next_deadline()); }
+time_point lane::next_deadline() const noexcept {
+  return std::min({next_check_, endpoint_.next_deadline(), drained_ ? never : next_drain_});
+}
 
 void lane::on_ready(bool ready, time_point) {
   counters.ready.set(ready);

@@ -29,7 +29,11 @@ struct lane_config {
   duration connect_max = limits::connect_max, registered_max = limits::registered_max;
   duration keep_alive_max = limits::keep_alive_max;
   bool v311_refused_disconnects = false;
-  std::function<void(bool ready)> on_ready;                               // called in the lane's thread
+  unsigned drain_rate = limits::drain_rate; // clients told to go a second, of this lane
+  mqtt::reason drain_reason = mqtt::reason::use_another_server;
+  std::string server_reference;             // where they are told to go; empty: anywhere
+  std::function<void()> on_drained;         // called in the lane's thread, once
+  std::function<void(bool ready)> on_ready; // called in the lane's thread
   std::function<void(link::event_level, std::string_view line)> on_event; // likewise
 };
 
@@ -50,6 +54,8 @@ struct lane_counters {
   counter reads_paused;               // times a client's socket was not read for back pressure
   counter malformed;                  // packets
   counter closes[close_reason_count]; // of clients
+  counter draining;                   // 1 while clients are told to go, and after that
+  counter sent_away;                  // CONNECT packets meanwhile
   counter drops[drop_reason_count];
 };
 
@@ -75,6 +81,9 @@ public:
   void on_connect_failed(std::uint32_t link, std::string_view why, time_point now) {
     endpoint_.on_connect_failed(link, why, now);
   }
+  // Its clients are told to go, one after the other, each when its messages are settled; on_drained follows
+  // when all have gone and every message has its answer. New clients are sent away at once.
+  void drain(time_point now);
   void shutdown(time_point now);
   dirty_list& dirty() noexcept { return dirty_; }
   chunk_pool& pool() noexcept { return pool_; }
@@ -140,6 +149,12 @@ private:
               std::string_view id = {});
   void refuse_registration(session& s, close_reason why, mqtt::reason say, std::string_view text);
 
+  // lane_drain.cpp
+  void drain_step(time_point now);
+  void begin_to_go(session& s, time_point now);
+  void leave_if_settled(session& s, time_point now);
+  void send_away(session& s, mqtt::protocol_version v, std::string_view id);
+
   // lane_connect.cpp
   bool on_connect(session& s, const mqtt::packet& p, time_point now); // true: consumed
   bool check_connect(session& s, const mqtt::connect_packet& c);
@@ -180,6 +195,10 @@ private:
     count_drop(r);
     endpoint_.drops.put(drop_kind::drop, name_of(r), m.sender(), m.destination(), m.qos1(), now);
   }
+  std::string_view reference_for(mqtt::reason r) const noexcept {
+    return r == mqtt::reason::use_another_server || r == mqtt::reason::server_moved ? config_.server_reference
+                                                                                    : std::string_view{};
+  }
   void remember_refusal(const session& s, std::string_view why, std::string_view id);
   session_info tell(const session& s, time_point now);
 
@@ -211,7 +230,11 @@ private:
   rng random_;
   std::uint32_t check_cursor_ = 0;
   time_point last_time_{}, next_check_{};
-  bool leaving_ = false;
+  bool leaving_ = false, draining_ = false, drained_ = false;
+  time_point next_drain_ = never;
+  std::uint32_t drain_cursor_ = 0;
+  std::vector<std::uint32_t> going_; // sessions that are to go and have not gone
+  double drain_allowance_ = 0;       // of clients that may be told to go now
   bool sending_full_ = false;   // what our clients have sent takes its half of the memory: they are not read
   bool receiving_full_ = false; // what waits for our clients takes its half: nothing more is queued for them
 };

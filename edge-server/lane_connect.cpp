@@ -62,6 +62,7 @@ bool lane::on_connect(session& s, const mqtt::packet& p, time_point now) {
     return true;
   }
   s.packet_bytes_max = c.maximum_packet_size.value_or(~0u);
+  if (draining_) return send_away(s, c.version, c.client_id), true;
   if (!check_connect(s, c)) return true;
   const std::string id = c.client_id.empty() ? make_client_id() : std::string(c.client_id);
   const auto home = static_cast<std::int32_t>(endpoint_.hash(id) % config_.link.who.lanes);

@@ -22,7 +22,7 @@ mqtt::publish_message publish_of(const wire::message_view& m, const_bytes& prope
 answer lane::deliver(handle h, const wire::message_view& m, std::uint32_t receipt, time_point now) {
   const std::uint32_t i = session_of(h);
   const std::uint8_t qos = m.qos1();
-  if (i == none || sessions_[i].st != session::state::live) {
+  if (i == none || sessions_[i].st != session::state::live || (qos && sessions_[i].going)) {
     if (qos == 0) drop(m, drop_reason::not_here, now); // QoS 1 comes again
     return answer::not_here;
   }

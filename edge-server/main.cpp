@@ -43,6 +43,7 @@ int run(int argc, const char* const* argv) {
     say("listening for MQTT at " + edge.mqtt_address());
     say("ready");
   });
+  control.before_end([&edge] { edge.drain(); });
   control.every(limits::pulse_interval, [&edge] { edge.beat(); });
   control.every(limits::page_patience, [&pages] { pages.run_overdue(net::steady_now()); });
   stats.sample(); // what rates begin with

@@ -32,6 +32,7 @@ struct session {
   bool problem_information = true; // MQTT 5: reason strings are wanted
   bool reading_paused = false;
   bool assigned_id = false;
+  bool going = false;                // it is to go to another server, as soon as nothing of its is under way
   std::uint16_t keep_alive = 0;      // seconds as enforced; 0: none
   std::uint16_t told_keep_alive = 0; // server keep-alive to be announced; 0: the client's own
   std::uint16_t receive_maximum = 0; // of the client, bounded by ours
@@ -40,7 +41,7 @@ struct session {
   std::uint32_t index = none;            // own place in the lane's table
   std::uint32_t packet_bytes_max = ~0u;  // the client's Maximum Packet Size
   handle client;
-  time_point since{}, last_heard{};
+  time_point since{}, last_heard{}, going_since{};
   std::uint32_t held_bytes = 0; // before login: bytes that wait for a whole CONNECT
 
   // As publisher: QoS 1 messages without an answer.

@@ -28,6 +28,8 @@ constexpr ops::stat<lane_counters> client_rows[] = {
     {"pending_messages_high_water", "Most messages that waited for recipients, since the start",
      &lane_counters::pending_high_water, greatest},
     {"connects", "CONNECT packets", &lane_counters::connects},
+    {"draining", "1 while clients are told to go", &lane_counters::draining, gauge},
+    {"sent_away", "CONNECT packets refused because this server is to end", &lane_counters::sent_away},
     {"connects_refused", "CONNECT packets refused", &lane_counters::connects_refused},
     {"session_takeovers", "Sessions ended by a newer one on the same lane", &lane_counters::takeovers},
     {"publish_bytes", "Payload bytes from clients", &lane_counters::publish_bytes},
@@ -226,6 +228,7 @@ void tell_link_metrics(ops::metrics_page& page, const edge_server& e) {
 } // namespace
 
 std::string why_not_ready(const edge_server& e) {
+  if (e.draining()) return "it is to end, and its clients are told to go";
   for (std::size_t k = 0; k < e.lanes().size(); ++k) {
     const lane_place& lane = *e.lanes()[k];
     const std::string name = "lane " + std::to_string(k);

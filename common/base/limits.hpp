@@ -128,6 +128,11 @@ inline constexpr auto resend_pause_max = 250ms;
 inline constexpr unsigned resends_max = 48; // retry / not here / busy for one message, then refused
 inline constexpr auto keep_alive_max = 600s;
 inline constexpr auto answer_goal = 1s;      // what takes longer is counted apart
+inline constexpr auto drain_max = 30s;       // an edge that is to end waits so long for its clients to go
+inline constexpr auto drain_patience = 3s;   // one client that is to go, for its messages to be settled
+inline constexpr auto drain_interval = 10ms; // between looks at who may go
+inline constexpr unsigned drain_rate =
+    1'000; // clients told to go a second: the other edges have to take them in
 inline constexpr auto receipt_timeout = 30s; // a recipient may take so long to acknowledge, then 0x83
 inline constexpr auto receipt_kept = 60s; // that its origin has not heard: that lane is gone, or links anew
 

@@ -42,6 +42,7 @@ namespace beeline {
   X(link_error, "the peer reported an error")                                                                \
   X(map_changed, "the router's slot map changed")                                                            \
   X(out_of_memory, "a memory limit was reached")                                                             \
+  X(drained, "told to go to another server, as this one is to end")                                          \
   X(shutdown, "this process ends")
 
 enum class close_reason : std::uint8_t {

@@ -64,6 +64,7 @@ public:
         },
         options_.log));
   }
+  void stop_accepting() { listeners_.clear(); }
   // Inside a turn.
   void adopt(moved_stream m) {
     if (stopping_) counters_.closed_by(close_reason::shutdown).add();

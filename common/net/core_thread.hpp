@@ -58,6 +58,10 @@ public:
     auto kept = std::make_shared<bound_socket>(std::move(s));
     loop_->loop().post([this, kept, budget] { loop_->accept_from(std::move(*kept), budget); });
   }
+  // Connections that the kernel has accepted and we have not are reset.
+  void stop_accepting() {
+    loop_->loop().post([this] { loop_->stop_accepting(); });
+  }
   void adopt(moved_stream m) {
     auto kept = std::make_shared<moved_stream>(std::move(m));
     loop_->loop().post([this, kept] { loop_->adopt(std::move(*kept)); });

@@ -39,13 +39,22 @@ struct control_loop::impl {
   asio::signal_set endings{io, SIGTERM, SIGINT};
   asio::signal_set reopen{io, SIGHUP};
   std::list<ticker> tickers;
+  std::function<void()> before_end;
+  bool ending = false;
 
   void await_end() {
     endings.async_wait([this](const error_code& e, int which) {
       if (e) return;
+      if (ending && asked_to_end.is_repeat(net::steady_now())) return await_end();
       log_info("ends on {}", which == SIGTERM ? "SIGTERM" : "SIGINT");
-      end();
+      ask();
     });
+  }
+  void ask() {
+    if (std::exchange(ending, true) || !before_end) return end();
+    asked_to_end.begin(net::steady_now());
+    await_end();
+    before_end();
   }
   void end() {
     error_code ignored;
@@ -82,6 +91,10 @@ void control_loop::post(std::function<void()> f) { asio::post(impl_->io, std::mo
 void control_loop::every(std::chrono::milliseconds interval, std::function<void()> f) {
   impl_->tickers.push_back({asio::steady_timer(impl_->io), interval, std::move(f)});
   impl_->tick(impl_->tickers.back());
+}
+void control_loop::before_end(std::function<void()> f) { impl_->before_end = std::move(f); }
+void control_loop::ask_to_end() {
+  post([i = impl_.get()] { i->ask(); });
 }
 void control_loop::stop() {
   post([i = impl_.get()] { i->end(); });

@@ -1,8 +1,11 @@
 // The main thread of a program once it has started: signals, slow timers, and work that must not be
 // done by a shard or lane, such as bringing together what several were asked.
 //
-//   SIGTERM, SIGINT   run() returns; from then on a second one ends the process at once, unless it comes
-//                     within limits::signal_repeat_max of the first (end_wish.hpp)
+//   SIGTERM, SIGINT   run() returns, or, when before_end() was given a function, that is called first and
+//   stop()
+//                     has to follow. The next one makes run() return; from then on one more ends the process
+//                     at once. One that comes within limits::signal_repeat_max of the last is the same
+//                     (end_wish.hpp)
 //   SIGHUP            the log file is opened anew
 //   SIGPIPE           ignored
 //
@@ -24,8 +27,10 @@ public:
 
   void post(std::function<void()> f);
   void every(std::chrono::milliseconds interval, std::function<void()> f); // before run()
-  void stop();                                                             // as SIGTERM does
-  void run(); // throws what a function throws that runs in it
+  void before_end(std::function<void()> f); // before run(); called once at most, also for ask_to_end()
+  void ask_to_end();                        // as SIGTERM does
+  void stop();                              // run() returns
+  void run();                               // throws what a function throws that runs in it
 
 private:
   struct impl;

@@ -153,14 +153,16 @@ std::size_t encode_connack(output_chain& out, protocol_version v, bool session_p
   CHECK_INVARIANT(p.assigned_client_id.size() <= limits::client_id_bytes_max);
   const bool v5 = v == protocol_version::v5;
   const number_properties numbers = numbers_of(p);
-  std::string_view text = sendable(p.reason_string);
+  std::string_view text = sendable(p.reason_string), reference = sendable(p.server_reference);
   const std::size_t fixed = numbers.bytes().size() + text_property_bytes(p.assigned_client_id);
   const auto body_of = [&](std::size_t properties) {
     return v5 ? 2 + varint_bytes(properties) + properties : 2;
   };
 
-  std::size_t properties = fixed + text_property_bytes(text);
-  if (framed(body_of(properties)) > packet_max) text = {}, properties = fixed;
+  std::size_t properties = fixed + text_property_bytes(reference) + text_property_bytes(text);
+  if (framed(body_of(properties)) > packet_max)
+    text = {}, properties = fixed + text_property_bytes(reference);
+  if (framed(body_of(properties)) > packet_max) reference = {}, properties = fixed;
   const std::size_t body = body_of(properties);
   if (framed(body) > packet_max) return 0;
 
@@ -172,6 +174,7 @@ std::size_t encode_connack(output_chain& out, protocol_version v, bool session_p
   w.bytes(numbers.bytes());
   write_text_property(w, property::assigned_client_identifier, p.assigned_client_id);
   write_text_property(w, property::reason_string, text);
+  write_text_property(w, property::server_reference, reference);
   return framed(body);
 }
 
@@ -228,19 +231,27 @@ std::size_t encode_pingresp(output_chain& out) {
 }
 
 std::size_t encode_disconnect(output_chain& out, protocol_version v, reason code,
-                              std::string_view reason_string, std::size_t packet_max) {
+                              std::string_view reason_string, std::size_t packet_max,
+                              std::string_view server_reference) {
   if (v != protocol_version::v5) return 0;
-  std::size_t text = text_property_bytes(sendable(reason_string));
+  std::string_view text = sendable(reason_string), reference = sendable(server_reference);
   const std::size_t plain = code == reason::success ? 0 : 1;
-  std::size_t body = text ? 1 + varint_bytes(text) + text : plain;
-  if (framed(body) > packet_max) body = plain, text = 0;
+  std::size_t properties = 0;
+  const auto measured = [&] {
+    properties = text_property_bytes(text) + text_property_bytes(reference);
+    return properties ? 1 + varint_bytes(properties) + properties : plain;
+  };
+  std::size_t body = measured();
+  if (framed(body) > packet_max) text = {}, body = measured(); // where to go is worth more than why
+  if (framed(body) > packet_max) reference = {}, body = measured();
   if (framed(body) > packet_max) return 0;
 
   octet_writer w = begin_packet(out, first_byte(packet_type::disconnect), body);
   if (body) w.u8(static_cast<std::uint8_t>(code));
-  if (text) {
-    w.varint(text);
-    write_text_property(w, property::reason_string, reason_string);
+  if (properties) {
+    w.varint(properties);
+    write_text_property(w, property::reason_string, text);
+    write_text_property(w, property::server_reference, reference);
   }
   return framed(body);
 }

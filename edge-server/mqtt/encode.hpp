@@ -27,6 +27,7 @@ struct connack_properties { // MQTT 5 only; what is not set is not sent
   std::string_view assigned_client_id; // empty: not sent; at most limits::client_id_bytes_max
   std::optional<std::uint16_t> topic_alias_maximum;
   std::string_view reason_string;
+  std::string_view server_reference; // at most limits::reason_bytes_max, like the text
   std::optional<bool> wildcard_subscription_available;
   std::optional<bool> subscription_identifier_available;
   std::optional<bool> shared_subscription_available;
@@ -65,6 +66,7 @@ std::size_t encode_pingresp(output_chain& out);
 
 // MQTT 5 only: a 3.1.1 server just closes, so nothing is appended for it.
 std::size_t encode_disconnect(output_chain& out, protocol_version v, reason code,
-                              std::string_view reason_string = {}, std::size_t packet_max = no_packet_max);
+                              std::string_view reason_string = {}, std::size_t packet_max = no_packet_max,
+                              std::string_view server_reference = {});
 
 } // namespace beeline::mqtt

@@ -199,7 +199,7 @@ bool edge_explains(const run_view& v, const session_view& s, std::int64_t from) 
 
 void judge_end(const run_view& v, std::uint32_t i, findings& wrong) {
   constexpr std::uint8_t taken_over = 0x8e, shutting_down = 0x8b, unavailable = 0x88, keep_alive = 0x8d,
-                         server_unavailable_311 = 3;
+                         elsewhere = 0x9c, server_unavailable_311 = 3;
   const session_view& s = v.sessions[i];
   const bool any = any_fault(v.facts, s.opened, s.end, echo, [](const fault_fact&) { return true; });
   switch (s.how) {
@@ -211,6 +211,7 @@ void judge_end(const run_view& v, std::uint32_t i, findings& wrong) {
   case ending::refused:
     // A link that is away, or a newer CONNECT of the same id that came while this one waited.
     if ((s.code == unavailable || s.code == server_unavailable_311) && (any || has_rival(v, i))) return;
+    if ((s.code == elsewhere || s.code == server_unavailable_311) && edge_explains(v, s, s.opened)) return;
     return wrong.add("sessions", "refused with code " + std::to_string(s.code) + ": " + v.name(i));
   case ending::server_disconnect:
     if (s.code == taken_over) {
@@ -218,7 +219,9 @@ void judge_end(const run_view& v, std::uint32_t i, findings& wrong) {
         wrong.add("P4", "closed for a session that connected earlier, or for none: " + v.name(i));
       return;
     }
-    if ((s.code == shutting_down || s.code == keep_alive) && edge_explains(v, s, s.opened)) return;
+    if ((s.code == shutting_down || s.code == elsewhere || s.code == keep_alive) &&
+        edge_explains(v, s, s.opened))
+      return;
     return wrong.add("sessions",
                      "ended by the edge with reason " + std::to_string(s.code) + ": " + v.name(i));
   default:

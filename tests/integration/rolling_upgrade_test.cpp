@@ -29,7 +29,7 @@ struct upgraded_cluster {
   }
   void start_router(unsigned version) {
     router = std::make_unique<router_process>(
-        arguments{"--shards", "2"}, arguments{"--listen", loopback(ports), "--admin", "127.0.0.1:0"},
+        arguments{"--shards", "2", "--warm-up", "3s"}, arguments{"--listen", loopback(ports), "--admin", "127.0.0.1:0"},
         program("router", version));
   }
   void start_edge(std::size_t k, unsigned version) {

@@ -11,13 +11,15 @@ namespace beeline::test {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-http_answer http_get(std::uint16_t port, const std::string& path) {
+http_answer http_get(std::uint16_t port, const std::string& path, const std::string& method) {
   asio::io_context io;
   tcp::socket socket(io);
   boost::system::error_code e;
   socket.connect({asio::ip::address_v4::loopback(), port}, e);
   if (e) return {};
-  asio::write(socket, asio::buffer("GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"),
+  asio::write(socket,
+              asio::buffer(method + " " + path +
+                           " HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
               e);
   if (e) return {};
   std::string text;

@@ -10,6 +10,6 @@ struct http_answer {
   std::string body;
   std::string head = {}; // status line and headers, each with its end of line
 };
-http_answer http_get(std::uint16_t port, const std::string& path);
+http_answer http_get(std::uint16_t port, const std::string& path, const std::string& method = "GET");
 
 } // namespace beeline::test
