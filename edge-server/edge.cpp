@@ -162,8 +162,9 @@ void edge_server::lane_drained() {
 }
 
 void edge_server::ask_to_drain() {
-  end_with_beat_ = true;
-  control_.ask_to_end();
+  control_.post([this] { // asked again, it goes on as before: only a signal cuts the wait short
+    if (!draining() && !end_with_beat_.exchange(true)) control_.ask_to_end();
+  });
 }
 
 void edge_server::stop() {

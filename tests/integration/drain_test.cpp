@@ -41,6 +41,20 @@ TEST_CASE("drain: POST /drain sends MQTT 5 clients where they should go, and the
   CHECK(r.json("/edges")["edges"].empty()); // a good-bye, no lingering
 }
 
+TEST_CASE("drain: asked again it goes on as before, and waits for who has not settled") {
+  two_edges t;
+  raw_mqtt sender(t.e2.mqtt(), "s"), c(t.e1.mqtt(), "c");
+  CHECK(sender.publish("@/c", "acknowledged late") == 0);
+  for (int k = 0; k < 3; ++k) CHECK(http_get(t.e1.admin(), "/drain", "POST").status == 200);
+  CHECK(t.e1.is_not_ready_because("it is to end"));
+  CHECK(c.next().type() == packet_type::publish);
+  std::string ack;
+  append_puback(ack, 1);
+  c.send(ack);
+  CHECK(last_words(c).first == 0x9c); // and not 0x8B
+  CHECK(t.e1.os().wait() == 0);
+}
+
 TEST_CASE("drain: a client that does not settle is waited for, and a second signal waits no longer") {
   two_edges t;
   raw_mqtt sender(t.e2.mqtt(), "s"), c(t.e1.mqtt(), "c");
@@ -64,7 +78,8 @@ TEST_CASE("drain: --drain-time 0 ends at once, and --drain-time bounds the wait"
     e.os().signal(SIGTERM);
     unsigned told[2] = {};
     for (raw_mqtt* x : {&a, &b, &c}) ++told[last_words(*x).first == 0x9c];
-    CHECK(told[1] == (std::string_view(time) == "0s" ? 0u : 1u)); // one a second; the others are cut off: 0x8B
+    CHECK(told[1] ==
+          (std::string_view(time) == "0s" ? 0u : 1u)); // one a second; the others are cut off: 0x8B
     CHECK(e.os().wait() == 0);
   }
 }

@@ -29,8 +29,8 @@ struct upgraded_cluster {
   }
   void start_router(unsigned version) {
     router = std::make_unique<router_process>(
-        arguments{"--shards", "2", "--warm-up", "3s"}, arguments{"--listen", loopback(ports), "--admin", "127.0.0.1:0"},
-        program("router", version));
+        arguments{"--shards", "2", "--warm-up", "3s"},
+        arguments{"--listen", loopback(ports), "--admin", "127.0.0.1:0"}, program("router", version));
   }
   void start_edge(std::size_t k, unsigned version) {
     edges[k] = std::make_unique<edge_process>("e" + std::to_string(k), arguments{loopback(ports)},
@@ -97,7 +97,7 @@ struct upgraded_cluster {
   std::unique_ptr<router_process> router;
   std::unique_ptr<edge_process> edges[2];
   std::unique_ptr<raw_mqtt> clients[2];
-  int sent = 0;
+  std::atomic<int> sent = 0;
 };
 
 const std::string asks = property_list().user("ack", "received").bytes();
@@ -111,8 +111,9 @@ TEST_CASE("rolling upgrade: edges and routers of versions N-1, N and N+1 serve t
     INFO("to version " << version);
     // The router first: messages that are under way meanwhile are held by the edges, and sent again.
     bool held = false;
+    const int before = c.sent;
     std::thread load([&] { held = c.exchange(0, 300, 3ms); });
-    std::this_thread::sleep_for(200ms);
+    CHECK(eventually([&] { return c.sent > before + 20; }));
     c.replace_router(version);
     load.join();
     CHECK(held);
