@@ -34,6 +34,8 @@ ops::option_set options() {
        "before the end, for clients to go; 0s: they are cut off at once") //
       ("drain-rate", value("N", std::to_string(limits::drain_rate)),
        "clients that are told to go in a second") //
+      ("drain-patience", value("TIME", ops::duration_text(limits::drain_patience)),
+       "for the messages of one client that is to go to be settled") //
       ("drain-reason", value("WHAT", "use-another-server"),
        "what MQTT 5 clients are told: use-another-server (0x9C) or server-moved (0x9D)") //
       ("server-reference", value("TEXT"), "where MQTT 5 clients are told to go, e.g. edge-2:1883");
@@ -50,6 +52,8 @@ ops::option_set options() {
       ("max-pending", value("N", std::to_string(limits::pending_messages_max)),
        "messages that wait for one recipient")                                                           //
       ("max-pending-bytes", value("SIZE", ops::size_text(limits::pending_bytes_max)), "likewise, bytes") //
+      ("max-receipts", value("N", std::to_string(limits::receipts_max)),
+       "recipients' receipts that are waited for, and owed, of one lane each") //
       ("max-client-output", value("SIZE", ops::size_text(limits::client_output_bytes_max)),
        "unsent bytes of one client, then QoS 0 is dropped") //
       ("max-memory", value("SIZE", ops::size_text(limits::outputs_bytes_max)),
@@ -62,6 +66,7 @@ ops::option_set options() {
 
 void read_drain(edge_config& c, const ops::option_values& given) {
   c.drain_max = given.time("drain-time", std::chrono::milliseconds(0), std::chrono::hours(24));
+  c.drain_patience = given.time("drain-patience", std::chrono::milliseconds(0), std::chrono::hours(1));
   c.drain_rate = static_cast<unsigned>(given.count("drain-rate", 1, 1'000'000));
   c.drain_moved = given.choice("drain-reason", {"use-another-server", "server-moved"}) == "server-moved";
   if (!given.has("server-reference")) return;
@@ -107,6 +112,7 @@ void read_limits(edge_config& c, const ops::option_values& given) {
   c.inflight_bytes_max = given.size("max-inflight-bytes", 1 * KiB, 1 * GiB);
   c.pending_max = given.count("max-pending", 0, 1'000'000);
   c.pending_bytes_max = given.size("max-pending-bytes", 0, 1 * GiB);
+  c.receipts_max = given.count("max-receipts", 0, 16'000'000);
   c.client_output_max = given.size("max-client-output", 16 * KiB, 1 * GiB);
   c.memory_max = given.size("max-memory", 16 * MiB, 1024 * GiB);
   c.connect_max = given.time("connect-timeout", std::chrono::milliseconds(100), std::chrono::minutes(10));

@@ -16,10 +16,10 @@ struct edge_config {
   std::size_t packet_bytes_max = 0, connect_bytes_max = 0, prelogin_bytes_max = 0;
   std::uint16_t inflight_max = 0;
   std::size_t inflight_bytes_max = 0, pending_max = 0, pending_bytes_max = 0, client_output_max = 0,
-              memory_max = 0;
+              memory_max = 0, receipts_max = 0;
   duration connect_max{}, keep_alive_max{}, receipt_timeout{};
   bool v311_refused_disconnects = false;
-  duration drain_max{};
+  duration drain_max{}, drain_patience{};
   unsigned drain_rate = 0; // clients a second, all lanes together
   bool drain_moved = false;
   std::string server_reference;

@@ -64,6 +64,8 @@ lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
   l.connect_max = c.connect_max;
   l.keep_alive_max = c.keep_alive_max;
   l.link.receipt_timeout = c.receipt_timeout;
+  l.link.receipts_max = c.receipts_max;
+  l.drain_patience = c.drain_patience;
   l.drain_rate = std::max(1u, c.drain_rate / c.lanes);
   l.drain_reason = c.drain_moved ? mqtt::reason::server_moved : mqtt::reason::use_another_server;
   l.server_reference = c.server_reference;

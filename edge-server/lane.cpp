@@ -64,6 +64,7 @@ void lane::end_session(session& s, close_reason why) {
   counters.closes[static_cast<std::size_t>(why)].add();
   update_held(s, 0);
   if (s.st == session::state::live) counters.sessions.sub();
+  if (s.st == session::state::registering) --registering_;
   if (s.st == session::state::live || s.st == session::state::registering) {
     // A newer session of the id may have taken its place in the index.
     if (const auto it = by_id_.find(s.index); it != by_id_.end() && *it == s.index) by_id_.erase(it);
@@ -155,11 +156,6 @@ std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
                     large ? reason::packet_too_large : reason::malformed_packet);
       break;
     }
-    if (s.going && p.type() == mqtt::packet_type::publish) { // it comes again, elsewhere
-      c.want_read = false;
-      dirty_.mark(c);
-      break;
-    }
     if (first) {
       if (!on_connect(s, p, now)) break; // it moves to its own lane, with these bytes
     } else {
@@ -192,7 +188,7 @@ void lane::on_drained(conn& c, time_point now) {
 // link that its last message went to; and while it takes what it is told. Above, its own TCP connection
 // slows it down, nobody else.
 void lane::update_reading(session& s) {
-  if (s.st != session::state::live || (s.going && !s.c->want_read)) return;
+  if (s.st != session::state::live) return;
   const bool full = s.unanswered >= config_.inflight_max || s.unanswered_bytes >= config_.inflight_bytes_max;
   const bool relaxed =
       s.unanswered <= config_.inflight_max / 2 && s.unanswered_bytes <= config_.inflight_bytes_max / 2;
@@ -305,6 +301,7 @@ void lane::on_registered(handle h, time_point now) {
   session& s = sessions_[i];
   if (s.st != session::state::registering) return; // registered again over a new link
   s.st = session::state::live;
+  --registering_;
   s.last_heard = now;
   counters.connects.add();
   counters.sessions.add();
@@ -313,6 +310,7 @@ void lane::on_registered(handle h, time_point now) {
   s.c->want_read = true; // it may have sent more behind its CONNECT
   dirty_.mark(*s.c);
   update_reading(s);
+  if (draining_) begin_to_go(s, now); // its CONNECT came before
 }
 
 void lane::on_kicked(handle h, close_reason why, time_point) {

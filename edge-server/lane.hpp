@@ -30,6 +30,7 @@ struct lane_config {
   duration keep_alive_max = limits::keep_alive_max;
   bool v311_refused_disconnects = false;
   unsigned drain_rate = limits::drain_rate; // clients told to go a second, of this lane
+  duration drain_patience = limits::drain_patience;
   mqtt::reason drain_reason = mqtt::reason::use_another_server;
   std::string server_reference;             // where they are told to go; empty: anywhere
   std::function<void()> on_drained;         // called in the lane's thread, once
@@ -235,6 +236,7 @@ private:
   std::uint32_t drain_cursor_ = 0;
   std::vector<std::uint32_t> going_; // sessions that are to go and have not gone
   double drain_allowance_ = 0;       // of clients that may be told to go now
+  std::size_t registering_ = 0;      // sessions in that state
   bool sending_full_ = false;   // what our clients have sent takes its half of the memory: they are not read
   bool receiving_full_ = false; // what waits for our clients takes its half: nothing more is queued for them
 };

@@ -89,6 +89,7 @@ bool lane::on_connect(session& s, const mqtt::packet& p, time_point now) {
   by_client_[s.client.index] = s.index;
   by_id_.insert(s.index);
   s.st = session::state::registering;
+  ++registering_;
   s.since = now;
   s.c->want_read = false; // until CONNACK
   if (loser != none) {

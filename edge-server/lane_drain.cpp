@@ -28,9 +28,9 @@ void lane::drain_step(time_point now) {
   drain_allowance_ = std::min(drain_allowance_ + passed.count() * config_.drain_rate,
                               static_cast<double>(config_.drain_rate));
   next_drain_ = now + limits::drain_interval;
-  for (std::size_t n = sessions_.size(); n && drain_allowance_ >= 1; --n) {
-    if (drain_cursor_ >= sessions_.size()) drain_cursor_ = 0;
-    session& s = sessions_[drain_cursor_++];
+  // Once over all of them: who registers meanwhile goes as soon as it is live, who connects is sent away.
+  for (; drain_cursor_ < sessions_.size() && drain_allowance_ >= 1; ++drain_cursor_) {
+    session& s = sessions_[drain_cursor_];
     if (s.st != session::state::live || s.going) continue;
     begin_to_go(s, now);
     drain_allowance_ -= 1;
@@ -40,9 +40,7 @@ void lane::drain_step(time_point now) {
     if (s.going && s.st == session::state::live) leave_if_settled(s, now);
     if (s.going && s.st == session::state::live) going_.push_back(i);
   }
-  if (drained_ || counters.sessions.get() || !endpoint_.outgoing.idle()) return;
-  const auto waits = [](const session& s) { return s.st == session::state::registering; };
-  if (std::any_of(sessions_.begin(), sessions_.end(), waits)) return;
+  if (drained_ || registering_ || counters.sessions.get() || !endpoint_.outgoing.idle()) return;
   drained_ = true;
   if (config_.on_drained) config_.on_drained();
 }
@@ -56,7 +54,7 @@ void lane::begin_to_go(session& s, time_point now) {
 void lane::leave_if_settled(session& s, time_point now) {
   const bool settled =
       s.unanswered == 0 && s.awaiting == 0 && s.in_flight.empty() && (!s.pending || s.pending->empty());
-  if (!settled && now - s.going_since < limits::drain_patience) return;
+  if (!settled && now - s.going_since < config_.drain_patience) return;
   close_session(s, close_reason::drained, config_.drain_reason, "this server is to end");
 }
 

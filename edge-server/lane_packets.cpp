@@ -161,6 +161,7 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
     if (close_reason_of(r) != close_reason::unsupported) counters.malformed.add();
     return close_session(s, close_reason_of(r), r);
   }
+  if (s.going && m.qos == 1) return; // it has no answer, so it comes again, elsewhere
   counters.publishes[m.qos].add();
   counters.publish_bytes.add(m.payload.size());
   wire::message_parts out;

@@ -24,7 +24,7 @@ void shard::set_entry(id_hash h, const presence_entry& e) {
   if (const auto old = table_.find(h)) {
     if (old->link != contested_mark) --members_[old->link].entries;
   }
-  const std::size_t before = table_.memory_bytes();
+  const std::size_t before = plant.rehash_drops ? table_.memory_bytes() : 0;
   table_.insert_or_assign(h, e);
   if (e.link != contested_mark) ++members_[e.link].entries;
   if (plant.rehash_drops && table_.memory_bytes() > before && table_.size() > 4) {

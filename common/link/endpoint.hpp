@@ -182,7 +182,7 @@ private:
     std::string trouble;   // the newest reason why it is not up, in words
     std::uint64_t shard_time = 0, forgotten_until = 0;
     std::uint64_t peer_sent_at = 0, round_trip_us = 0;
-    clock_offset clock; // of the shard
+    peer_terms terms; // of the shard, since the handshake
     time_point peer_heard{};
     std::uint32_t sync_cursor = 0;
     bool blocked = false; // a sender was told link_full
@@ -207,8 +207,6 @@ private:
     wire::batch_writer receipts{wire::frame_type::receipts};
     wire::batch_writer identities{wire::frame_type::identity};
     output_chain& urgent() { return c->link->urgent; }
-    bool has_deadlines() const noexcept { return handshake.version() >= wire::version_with_deadlines; }
-    bool has_receipts() const noexcept { return handshake.version() >= wire::version_with_receipts; }
   };
   struct router {
     router_map map;                   // empty: not yet known
@@ -288,7 +286,6 @@ private:
   std::string map_problem_;
   std::vector<std::uint16_t> touched_; // links with open batches
   std::size_t idle_ = 0, syncing_ = 0; // links in that state
-  bool kicking_ = false;               // for its plant
   bool ready_ = false, leaving_ = false, draining_ = false;
   bool wrong_shard_ = false; // map_problem_ says that an address is another shard's
 };

@@ -84,7 +84,7 @@ template <class Host> void endpoint<Host>::detach(handle h, time_point now) {
   outgoing.sender_gone(h, now);
   if (c->link != slot_table::no_link) {
     shard_link& l = links_[c->link];
-    if ((l.st == state::up || l.st == state::syncing) && !kicking_) {
+    if (l.st == state::up || l.st == state::syncing) {
       // Its registration may still be in this turn's batch: that has to go first.
       if (!c->registered) l.registers.flush(l.urgent());
       wire::unregistration{c->hash, h}.put(l.unregisters.next(l.urgent()));
@@ -122,21 +122,18 @@ auto endpoint<Host>::send_qos0(const wire::message_parts& m, std::uint16_t& link
   shard_link& l = links_[link];
   const std::size_t size = wire::message_bytes(m, false);
   output_chain& data = l.c->link->data;
-  wire::message_parts timed = m;
-  timed.deadline = !l.has_deadlines() || !m.ttl_ms ? m.ttl_ms
-                   : l.clock.known()               ? wire::deadline_of(m.ttl_ms, l.clock.to_peer(last_turn_))
-                                                   : 0;
   if (data.size() + size > limits::link_output_bytes_max) {
     why = drop_reason::link_full;
     drops.put(drop_kind::drop, name_of(why), m.sender, m.destination, 0, last_turn_);
     count_drop(why);
     return sent::dropped;
   }
+  const std::uint32_t limit = l.terms.time_limit(m.ttl_ms, last_turn_);
   if (size <= chunk_pool::contiguous_max) {
-    wire::write_message(data.extend(size), timed, false);
+    wire::write_message(data.extend(size), m, false, limit);
   } else {
     std::vector<std::byte> big(size); // above a chunk: rare, and dominated by the copy anyway
-    wire::write_message(big.data(), timed, false);
+    wire::write_message(big.data(), m, false, limit);
     data.append(big);
   }
   counters.frames_out_qos0.add();
@@ -317,10 +314,8 @@ template <class Host> bool endpoint<Host>::on_kicks(std::uint16_t k, const_bytes
     const bool same = c->id == q.claimant;
     if (same && q.wish == wire::kick::close) {
       counters.takeovers.add();
-      kicking_ = plant.kicked_stays_registered;
-      host_.on_kicked(q.client, close_reason::taken_over, now);
-      kicking_ = false;
-      return;
+      if (plant.kicked_stays_registered) c->link = slot_table::no_link;
+      return host_.on_kicked(q.client, close_reason::taken_over, now);
     }
     if (same && (q.wish == wire::kick::full || q.wish == wire::kick::busy)) {
       counters.refused.add();
@@ -403,12 +398,12 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
 // From here on the message says how long it has left. False: nothing.
 template <class Host>
 bool endpoint<Host>::limit_time(const shard_link& l, wire::message_view m, time_point now) {
-  if (m.deadline() == 0 || !l.has_deadlines()) return true;
-  if (!l.clock.known()) { // a heartbeat comes right behind the welcome: this shard did not keep to that
+  if (m.deadline() == 0 || !l.terms.has_deadlines()) return true;
+  if (!l.terms.clock.known()) { // a heartbeat comes right behind the welcome: this shard did not keep to that
     m.set_time_limit(0);
     return true;
   }
-  const std::uint32_t left = wire::ttl_of(m.deadline(), l.clock.to_peer(now));
+  const std::uint32_t left = wire::ttl_of(m.deadline(), l.terms.clock.to_peer(now));
   m.set_time_limit(left);
   return left != 0;
 }
@@ -416,10 +411,10 @@ bool endpoint<Host>::limit_time(const shard_link& l, wire::message_view m, time_
 template <class Host>
 void endpoint<Host>::take_message(std::uint16_t k, std::uint32_t record, const wire::message_view& m,
                                   bool in_time, time_point now) {
-  const bool wanted = in_time && m.wants_receipt() && links_[k].has_receipts();
+  const bool wanted = in_time && m.wants_receipt() && links_[k].terms.has_receipts();
   const std::uint32_t receipt =
       wanted ? owed_.open(incoming.origin(record), static_cast<std::uint32_t>(m.number()), k) : none;
-  if (wanted && receipt == none) receipt_counts.refused.add();
+  if (wanted && receipt == none) receipt_counts.not_owed.add();
   answer a = answer::expired;
   if (in_time) a = host_.deliver(m.target(), m, receipt, now);
   else {

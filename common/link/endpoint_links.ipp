@@ -62,7 +62,7 @@ template <class Host> void endpoint<Host>::on_up(conn& c, time_point now) {
   l.stats->connects.add();
   l.last_heartbeat = time_point{};
   l.peer_sent_at = 0;
-  l.clock.forget();
+  l.terms.clock.forget();
   l.handshake = lane_handshake{};
   l.handshake.start(config_.make_nonce(), writer_, l.urgent());
   dirty_.mark(c);
@@ -292,6 +292,7 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   dirty_.mark(*l.c);
   if (l.handshake.now() != lane_handshake::state::done) return true;
   const wire::welcome& w = l.handshake.welcome();
+  l.terms.version = l.handshake.version();
   if (w.shard_number != l.shard) {
     map_problem_ = "router address " + l.host + ":" + std::to_string(l.port) + " is its shard " +
                    std::to_string(w.shard_number) + ", not shard " + std::to_string(l.shard) +
@@ -346,8 +347,7 @@ template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now)
   l.retry.reset();
   counters.links_up.add();
   host_.on_event(event_level::info, "in sync with router " + label(l));
-  outgoing.set_clock(k, l.clock);
-  outgoing.link_up(k, *l.c, now, l.handshake.version());
+  outgoing.link_up(k, *l.c, now, l.terms);
   drain_outcomes(now);
   update_ready(now);
 }
@@ -364,8 +364,7 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
   if (h.echo && to_us(now) >= h.echo + h.held_us) {
     l.round_trip_us = to_us(now) - h.echo - h.held_us;
     l.stats->round_trip_us.set(l.round_trip_us);
-    l.clock.sample(h.sent_at, l.round_trip_us, now);
-    outgoing.set_clock(k, l.clock);
+    l.terms.clock.sample(h.sent_at, l.round_trip_us, now);
     link_round_trip.record_us(l.round_trip_us);
   }
   std::uint64_t slowest = 0;

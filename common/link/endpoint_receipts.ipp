@@ -18,7 +18,7 @@ void endpoint<Host>::settle_receipt(std::uint32_t receipt, wire::receipt what, t
 // False: the origin cannot be reached over that link now.
 template <class Host> bool endpoint<Host>::say_receipt(std::uint16_t k, const receipts_owed::entry& e) {
   shard_link& l = links_[k];
-  if (!l.c || !l.has_receipts()) return false;
+  if (!l.c || !l.terms.has_receipts()) return false;
   const auto to = l.index_of.find(e.origin);
   if (to == l.index_of.end()) return false;
   wire::receipt_record{e.number, to->second, e.what}.put(l.receipts.next(l.urgent()));
@@ -41,9 +41,9 @@ template <class Host> void endpoint<Host>::await_receipt(const outbox::outcome& 
       e.owner = incoming.origin(l.origins[o.owner]);
   }
   host_.on_taken(o, now);
-  if (o.detail > 1) return tell_receipt(e, static_cast<receipt_told>(o.detail - 2), now); // it came first
-  if (o.detail == 0 || receipts_full()) {
-    receipt_counts.refused.add();
+  if (o.early_receipt) return tell_receipt(e, static_cast<receipt_told>(*o.early_receipt), now);
+  if (!o.receipt_follows || receipts_full()) {
+    receipt_counts.not_promised.add();
     return tell_receipt(e, receipt_told::not_promised, now);
   }
   awaited_.add(e);
@@ -59,7 +59,7 @@ void endpoint<Host>::tell_receipt(const receipts_awaited::entry& e, receipt_told
 }
 
 template <class Host> bool endpoint<Host>::on_receipts(std::uint16_t k, const_bytes payload, time_point now) {
-  if (!links_[k].has_receipts()) return false;
+  if (!links_[k].terms.has_receipts()) return false;
   const bool ok = wire::for_each_record<wire::receipt_record>(payload, [&](const wire::receipt_record& r) {
     if (links_[k].c) on_receipt(k, r, now); // a host may close a link from on_receipt
   });
@@ -81,12 +81,7 @@ void endpoint<Host>::on_receipt(std::uint16_t k, const wire::receipt_record& r, 
   if (awaited_.take(r.number, e)) return tell_receipt(e, static_cast<receipt_told>(r.what), now);
   // It has overtaken its `accepted`, or that was lost with a link: it says as much.
   if (!outgoing.wants_receipt(r.number)) return;
-  wire::answer_record a;
-  a.number = r.number;
-  a.lane = r.lane;
-  a.what = answer::accepted;
-  a.detail = static_cast<std::uint8_t>(2 + static_cast<unsigned>(r.what));
-  outgoing.on_answer(k, a, now);
+  outgoing.on_early_receipt(k, r.number, r.what, now);
 }
 
 template <class Host>

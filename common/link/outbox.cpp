@@ -126,7 +126,7 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now,
     return remove(i);
   }
   outcomes.push_back({w.sender, t.token, what, cause, t.size, static_cast<std::uint32_t>(t.number), w.link,
-                      (t.flags & wire::flag_receipt) != 0, a.detail, a.lane});
+                      (t.flags & wire::flag_receipt) != 0, a.detail == 1, early_receipt_, a.lane});
   const std::uint32_t took_us = static_cast<std::uint32_t>(to_us(now)) - t.submitted_us;
   publish_to_answer.record_us(took_us);
   counters.answered.add();
@@ -184,6 +184,13 @@ bool outbox::prev_of(const item& m, std::uint16_t& out) const noexcept {
   return true;
 }
 
+namespace {
+std::uint32_t ms_left(time_point until, time_point now) noexcept { // 1 at least: 0 means for ever
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - now).count();
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(1, left));
+}
+} // namespace
+
 void outbox::write_copy(std::uint32_t i, std::uint16_t prev, time_point now) {
   item& t = items_[i];
   link_state& l = links_[flows_[t.flow].link];
@@ -194,8 +201,9 @@ void outbox::write_copy(std::uint32_t i, std::uint16_t prev, time_point now) {
   s.floor_back = static_cast<std::uint32_t>(t.number - (plant.floor_early ? next_number_ - 1 : floor_));
   s.first_sent = t.first_sent;
   s.flags = t.flags;
-  if (l.version < wire::version_with_receipts) s.flags &= static_cast<std::uint8_t>(~wire::flag_receipt);
-  if (t.expires != never && !plant.deadline_ignored) s.deadline = time_limit(l, t.expires, now);
+  if (!l.terms->has_receipts()) s.flags &= static_cast<std::uint8_t>(~wire::flag_receipt);
+  if (t.expires != never && !plant.deadline_ignored)
+    s.deadline = l.terms->time_limit(ms_left(t.expires, now), now);
   v.set_stamp(s);
   l.c->link->data.append({t.block, t.size});
   t.data_end = l.c->link->data_end();
@@ -205,14 +213,6 @@ void outbox::write_copy(std::uint32_t i, std::uint16_t prev, time_point now) {
   (again ? counters.resent : counters.sent).add();
   if (!again) counters.bytes_sent.add(v.payload().size());
   (again ? l.stats->resends : l.stats->messages_out).add();
-}
-
-// As the link says it: a deadline by the shard's clock, or before version 3 a time to live.
-std::uint32_t outbox::time_limit(const link_state& l, time_point expires, time_point now) const noexcept {
-  const auto ttl = static_cast<std::uint32_t>(std::max<std::int64_t>(
-      1, std::chrono::duration_cast<std::chrono::milliseconds>(expires - now).count()));
-  if (l.version < wire::version_with_deadlines) return ttl;
-  return l.clock.known() ? wire::deadline_of(ttl, l.clock.to_peer(now)) : 0;
 }
 
 // Sends one pending message. False: it has to wait (link, window, numbers).

@@ -29,13 +29,14 @@
 #include "common/base/limits.hpp"
 #include "common/base/slab.hpp"
 #include "common/base/time.hpp"
-#include "common/link/clock_offset.hpp"
 #include "common/link/link_stats.hpp"
+#include "common/link/peer_terms.hpp"
 #include "common/link/slot_table.hpp"
 #include "common/wire/message.hpp"
 #include "common/wire/messages.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <optional>
 #include <vector>
 
 namespace beeline::link {
@@ -71,8 +72,9 @@ public:
     std::uint32_t number = 0; // low 32 bits
     std::uint16_t link = slot_table::no_link;
     bool wants_receipt = false;
-    std::uint8_t detail = 0;        // of the answer
-    member_index owner = no_member; // likewise: who gives the receipt
+    bool receipt_follows = false;               // the owner promises it
+    std::optional<wire::receipt> early_receipt; // it came before the answer, and says as much
+    member_index owner = no_member;             // who gives the receipt
   };
   struct settings {
     std::uint64_t window_messages = limits::window_messages_max; // a power of two
@@ -93,11 +95,13 @@ public:
   void add_link(link_stats* stats = nullptr); // they are numbered from 0
   void count_in(std::uint16_t link, link_stats& stats) noexcept { links_[link].stats = &stats; }
   // Sends again all that was in flight.
-  void link_up(std::uint16_t link, conn& c, time_point now, std::uint16_t version = wire::protocol_version);
+  // `terms` are read at each sending and outlive the link's time up.
+  void link_up(std::uint16_t link, conn& c, time_point now, const peer_terms& terms);
   void link_down(std::uint16_t link, time_point now);
   void set_shard_time(std::uint16_t link, std::uint64_t t) noexcept { links_[link].shard_time = t; }
-  void set_clock(std::uint16_t link, const clock_offset& c) noexcept { links_[link].clock = c; }
   void on_answer(std::uint16_t link, const wire::answer_record& a, time_point now);
+  // A receipt of a message without a final answer: it was accepted, and what became of it is known already.
+  void on_early_receipt(std::uint16_t link, std::uint32_t number, wire::receipt what, time_point now);
   void on_path_lost(std::uint16_t link, time_point now);
   // Back or gone; the indexes are sorted.
   void on_lanes_settled(std::uint16_t link, std::span<const member_index> lanes, time_point now);
@@ -154,9 +158,8 @@ private:
     conn* c = nullptr; // null: down
     link_stats* stats = nullptr;
     std::uint64_t shard_time = 0;
-    clock_offset clock; // of the shard
-    std::uint16_t version = 0;
-    std::size_t bytes = 0; // in flight
+    const peer_terms* terms = nullptr; // null: it was never up
+    std::size_t bytes = 0;             // in flight
     bool resend_due = false;
     std::vector<std::uint32_t> waiting; // flows that found no room, a queue from `next_waiting` on
     std::size_t next_waiting = 0;
@@ -197,7 +200,6 @@ private:
   void give_up_late(time_point now);
   void watch_expiry(std::uint32_t i);
   void drop_expired(time_point now);
-  std::uint32_t time_limit(const link_state& l, time_point expires, time_point now) const noexcept;
   bool goes_first(const flow& w) const noexcept { // what has a number already does not wait for its turn
     return w.first_pending != none && items_[w.first_pending].number != 0;
   }
@@ -242,6 +244,7 @@ private:
   std::vector<pause> pauses_;        // a heap
   std::vector<expiry> expiries_;     // a heap; some of them are of messages that are no more
   std::uint32_t pause_ids_ = 0, serials_ = 0;
+  std::optional<wire::receipt> early_receipt_; // of the answer that is being acted on
   time_point next_safety_{};
 };
 

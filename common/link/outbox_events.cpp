@@ -60,6 +60,15 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
   if (numbers_were_used_up) pump_all_waiting(now);
 }
 
+void outbox::on_early_receipt(std::uint16_t link, std::uint32_t number, wire::receipt what, time_point now) {
+  wire::answer_record a;
+  a.number = number;
+  a.what = answer::accepted;
+  early_receipt_ = what;
+  on_answer(link, a, now);
+  early_receipt_.reset();
+}
+
 void outbox::pump_all_waiting(time_point now) {
   for (std::size_t k = 0; k < links_.size(); ++k) pump_waiting(static_cast<std::uint16_t>(k), now);
 }
@@ -175,9 +184,9 @@ void outbox::link_down(std::uint16_t link, time_point now) {
   if (numbers_were_used_up) pump_all_waiting(now);
 }
 
-void outbox::link_up(std::uint16_t link, conn& c, time_point now, std::uint16_t version) {
+void outbox::link_up(std::uint16_t link, conn& c, time_point now, const peer_terms& terms) {
   links_[link].c = &c;
-  links_[link].version = version;
+  links_[link].terms = &terms;
   for_each_flow([&](std::uint32_t f) {
     flow& w = flows_[f];
     if (w.link != link || w.waiting) return;

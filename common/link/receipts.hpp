@@ -28,9 +28,10 @@ struct receipt_counters {
   counter timeouts;                             // our senders were told that none came in time
   counter owners_lost;                          // our senders were told that the owner was lost
   counter unheard;                              // came for a sender whose session had ended
-  counter refused;                              // not promised, or not waited for: a limit
-  counter said_again;                           // over a new link
-  counter forgotten;                            // said, and not heard for limits::receipt_kept
+  counter not_promised; // our senders were told: the owner, or we, at a limit or too old
+  counter not_owed;     // not promised by us to other lanes' senders: a limit
+  counter said_again;   // over a new link
+  counter forgotten;    // said, and not heard for limits::receipt_kept
 };
 
 // The origin's side: senders that wait, all of them equally long.

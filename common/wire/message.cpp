@@ -20,13 +20,13 @@ std::byte* copy(std::byte* to, const_bytes from) noexcept {
 }
 } // namespace
 
-void write_message(std::byte* to, const message_parts& m, bool qos1) noexcept {
+void write_message(std::byte* to, const message_parts& m, bool qos1, std::uint32_t time_limit) noexcept {
   const std::size_t size = message_bytes(m, qos1);
   const std::size_t head = qos1 ? message_header_qos1 : message_header_qos0;
   std::memset(to, 0, head);
   store_u24(to, static_cast<std::uint32_t>(size));
   to[3] = static_cast<std::byte>(qos1 ? frame_type::message_qos1 : frame_type::message_qos0);
-  store_le(to + 16, m.deadline);
+  store_le(to + 16, time_limit);
   store_le(to + head - 16, m.hash);
   to[head - 8] = static_cast<std::byte>(m.destination.size());
   to[head - 7] = static_cast<std::byte>(m.sender.size());

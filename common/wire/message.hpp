@@ -55,9 +55,8 @@ struct message_parts {
   std::string_view destination, sender, channel;
   std::span<const const_bytes> properties;
   const_bytes payload;
-  std::uint32_t ttl_ms = 0;   // 0: for ever
-  std::uint32_t deadline = 0; // QoS 0: what the link is told of it
-  bool receipt = false;       // QoS 1: the sender waits for the recipient's own acknowledgement
+  std::uint32_t ttl_ms = 0; // 0: for ever
+  bool receipt = false;     // QoS 1: the sender waits for the recipient's own acknowledgement
   std::size_t body_bytes() const noexcept {
     std::size_t n = destination.size() + sender.size() + channel.size() + payload.size();
     for (const_bytes p : properties) n += p.size();
@@ -67,9 +66,9 @@ struct message_parts {
 inline std::size_t message_bytes(const message_parts& m, bool qos1) noexcept {
   return (qos1 ? message_header_qos1 : message_header_qos0) + m.body_bytes();
 }
-// Writes the whole frame to `to` (message_bytes() long). QoS 1: number, prev, floor, flags are set
-// by `stamp` at each sending, which also closes the CRCs.
-void write_message(std::byte* to, const message_parts& m, bool qos1) noexcept;
+// Writes the whole frame to `to` (message_bytes() long). QoS 1: number, prev, floor, flags and time limit are
+// set by `stamp` at each sending, which also closes the CRCs. QoS 0: `time_limit` as the link says it.
+void write_message(std::byte* to, const message_parts& m, bool qos1, std::uint32_t time_limit = 0) noexcept;
 
 class message_view {
 public:

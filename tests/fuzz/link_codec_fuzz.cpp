@@ -243,6 +243,7 @@ struct made_message {
   wire::message_parts parts;
   wire::message_view::stamp stamp;
   bool qos1;
+  std::uint32_t deadline = 0;
   std::size_t head() const { return qos1 ? wire::message_header_qos1 : wire::message_header_qos0; }
 };
 
@@ -256,13 +257,13 @@ made_message make_message(fuzz::input& in, const_bytes (&properties)[2]) {
   m.parts.properties = properties;
   m.parts.payload = as_bytes(in.text(in.two()));
   m.parts.hash = in.number();
-  m.parts.deadline = static_cast<std::uint32_t>(in.number());
+  m.deadline = static_cast<std::uint32_t>(in.number());
   m.bytes.resize(wire::message_bytes(m.parts, m.qos1));
   const mutable_bytes frame{reinterpret_cast<std::byte*>(m.bytes.data()), m.bytes.size()};
-  wire::write_message(frame.data(), m.parts, m.qos1);
+  wire::write_message(frame.data(), m.parts, m.qos1, m.deadline);
   if (m.qos1) {
-    m.stamp = {in.number() | 1,  in.two(),    static_cast<std::uint32_t>(in.number()),
-               m.parts.deadline, in.number(), in.byte()};
+    m.stamp = {in.number() | 1, in.two(),    static_cast<std::uint32_t>(in.number()),
+               m.deadline,      in.number(), in.byte()};
     wire::message_view(frame).set_stamp(m.stamp);
   }
   return m;
@@ -276,7 +277,7 @@ void comes_out_as_it_went_in(const made_message& made, handle owner, member_inde
   MUST_HOLD(m.valid() && m.body_intact());
   m.route(owner, origin);
   MUST_HOLD(m.valid() && m.body_intact() && m.target() == owner && m.origin() == origin);
-  MUST_HOLD(m.qos1() == made.qos1 && m.hash() == made.parts.hash && m.deadline() == made.parts.deadline);
+  MUST_HOLD(m.qos1() == made.qos1 && m.hash() == made.parts.hash && m.deadline() == made.deadline);
   MUST_HOLD(m.destination() == made.parts.destination && m.sender() == made.parts.sender);
   MUST_HOLD(m.channel() == made.parts.channel && as_text(m.payload()) == as_text(made.parts.payload));
   std::string properties;

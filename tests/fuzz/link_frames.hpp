@@ -70,15 +70,15 @@ private:
     const const_bytes properties = as_bytes(in_.text(in_.byte() % 16));
     m.properties = {&properties, 1};
     m.payload = as_bytes(in_.text(in_.byte()));
-    m.deadline = in_.byte() & 1 ? in_.two() : 0;
+    const std::uint32_t deadline = in_.byte() & 1 ? in_.two() : 0;
     const bool qos1 = in_.byte() & 1;
     std::string bytes(wire::message_bytes(m, qos1), '\0');
     const mutable_bytes frame{reinterpret_cast<std::byte*>(bytes.data()), bytes.size()};
-    wire::write_message(frame.data(), m, qos1);
+    wire::write_message(frame.data(), m, qos1, deadline);
     wire::message_view v(frame);
     if (qos1)
-      v.set_stamp({in_.number(), in_.two(), static_cast<std::uint32_t>(in_.number()), m.deadline,
-                   in_.number(), in_.byte()});
+      v.set_stamp({in_.number(), in_.two(), static_cast<std::uint32_t>(in_.number()), deadline, in_.number(),
+                   in_.byte()});
     v.route(some_handle(), some_member());
     if (in_.byte() % 16 == 0) bytes[in_.two() % bytes.size()] = static_cast<char>(in_.byte());
     return bytes;

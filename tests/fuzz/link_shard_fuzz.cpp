@@ -5,8 +5,7 @@
 //
 // What must hold: before the proof nothing has any effect; the shard says nothing but good frames; nothing
 // grows; and when the three have gone, nothing of them is left.
-#include "tests/fuzz/link_frames.hpp"
-#include "tests/support/lane_world.hpp"
+#include "tests/fuzz/link_inside.hpp"
 #include "tests/support/link_shard_tools.hpp"
 
 using namespace beeline;
@@ -155,37 +154,14 @@ private:
   bool honest_spoke_ = false;
 };
 
-void check_world(lane_world& w) {
-  for (std::size_t e : {0, 1}) {
-    MUST_HOLD(w.lane(e).pool().bytes_in_use() < 8 * limits::MiB);
-    MUST_HOLD(w.lane(e).endpoint().clients() <= 3);
-  }
-  MUST_HOLD(w.shard().pool().bytes_in_use() < 8 * limits::MiB);
-}
-
-// Speaks for a good lane, in the middle of what that says itself.
-void from_inside(fuzz::input& in) {
-  lane_world w({.lane = [](edge::lane_config& c) { c.link.window.window_messages = 256; }});
-  auto& a = w.connect("A");
-  auto& b = w.connect("B", {.edge = 1});
-  fuzz::frame_maker make(in, lane_world::secret_text);
-  for (unsigned n = 0; !in.empty(); ++n) {
-    if (!w.into_shard_link(n % 2, make.next())) w.advance(200ms);
-    if (n % 8 == 0) a.publish("@/B", "x", n / 8 % 2);
-    if (n % 8 == 4) b.publish("@/A", "x", 1);
-    if (n % 16 == 9) w.advance(600ms);
-    check_world(w);
-  }
-  w.advance(3s);
-  check_world(w);
-}
-
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::input in(data, size);
   const unsigned setup = in.byte();
-  if (setup & 128) from_inside(in);
+  if (setup & 128)
+    fuzz::speak_inside(
+        in, [](lane_world& w, std::size_t k, const std::string& f) { return w.into_shard_link(k, f); });
   else shard_game(in, setup).play();
   return 0;
 }

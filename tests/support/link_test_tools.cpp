@@ -179,9 +179,8 @@ byte_vector make(const test_message& m) {
   parts.sender = m.from;
   parts.channel = m.channel;
   parts.payload = as_bytes(m.payload);
-  parts.deadline = m.deadline;
   byte_vector b(wire::message_bytes(parts, m.qos1));
-  wire::write_message(b.data(), parts, m.qos1);
+  wire::write_message(b.data(), parts, m.qos1, m.deadline);
   if (m.qos1)
     wire::message_view(b).set_stamp({m.number, m.prev, static_cast<std::uint32_t>(m.number - m.floor),
                                      m.deadline, m.first_sent, m.flags});

@@ -23,7 +23,7 @@ struct origin {
       up(k);
     }
   }
-  void up(unsigned k = 0) { box.link_up(static_cast<std::uint16_t>(k), *conns[k], now); }
+  void up(unsigned k = 0) { box.link_up(static_cast<std::uint16_t>(k), *conns[k], now, terms); }
   void down(unsigned k = 0) {
     box.link_down(static_cast<std::uint16_t>(k), now);
     conns[k]->link->clear();
@@ -76,6 +76,7 @@ struct origin {
   chunk_pool pool;
   block_pool blocks;
   dirty_list dirty;
+  link::peer_terms terms; // of all links
   std::string padding;
   std::vector<std::unique_ptr<conn>> conns;
   std::vector<heard_frame> copies;

@@ -132,6 +132,41 @@ TEST_CASE(
   REQUIRE(w.done == 1);
 }
 
+TEST_CASE("lane_drain: who is to go and goes on sending is heard: it leaves once its PUBACK has come",
+          "[lane]") {
+  drained_world w;
+  auto& sender = w.connect("S", {.edge = 1});
+  auto& c = w.connect("C1");
+  sender.publish("@/C1", "to be acknowledged");
+  REQUIRE(sender.next_puback().reason == 0);
+  const auto got = c.next_publish();
+  w.drain();
+  c.publish("@/S", "QoS 1: it comes again, elsewhere");
+  c.publish("@/S", "QoS 0: nobody would send it again", 0);
+  c.puback(got.id);
+  w.advance(100ms);
+  REQUIRE(c.closed_with(0x9c)); // no PUBACK for the one in between
+  REQUIRE(sender.next_publish().payload == "QoS 0: nobody would send it again");
+  REQUIRE(sender.nothing());
+  REQUIRE(w.done == 1);
+}
+
+TEST_CASE("lane_drain: a client whose CONNECT came before goes as soon as it is in", "[lane]") {
+  drained_world w;
+  w.stall_link(0, true);
+  auto& c = w.open();
+  c.connect({.client_id = "C1"});
+  w.drain();
+  w.advance(200ms);
+  REQUIRE((c.nothing() && !c.closed()));
+  REQUIRE(w.done == 0);
+  w.stall_link(0, false);
+  w.advance(100ms);
+  REQUIRE(c.next_connack().code == 0);
+  REQUIRE(c.closed_with(0x9c));
+  REQUIRE(w.done == 1);
+}
+
 TEST_CASE("lane_drain: a client that does not settle goes after a while", "[lane]") {
   drained_world w;
   auto& sender = w.connect("S", {.edge = 1});

@@ -278,9 +278,7 @@ TEST_CASE("outbox: a message that expires while it waits goes nowhere, one in ti
   o.submit(1, "bob", ann, 100);
   o.submit(2, "bob", ann, 1000);
   o.now += 300ms;
-  link::clock_offset clock; // the shard's is 5 s ahead
-  clock.sample(to_us(o.now + 5s), 0, o.now);
-  o.box.set_clock(0, clock);
+  o.terms.clock.sample(to_us(o.now + 5s), 0, o.now); // the shard's clock is 5 s ahead
   o.up();
   CHECK(o.outcomes() == lines{"1 expired"});
   CHECK(o.sends() == lines{"1"});
@@ -290,8 +288,7 @@ TEST_CASE("outbox: a message that expires while it waits goes nowhere, one in ti
 
 TEST_CASE("outbox: a link before version 3 is told a time to live") {
   origin o;
-  o.down();
-  o.box.link_up(0, *o.conns[0], o.now, 2);
+  o.terms.version = 2;
   o.submit(1, "bob", ann, 700);
   CHECK(o.sends() == lines{"1"});
   CHECK(o.copies[0].message().ttl_ms() == 700);

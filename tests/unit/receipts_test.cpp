@@ -169,7 +169,7 @@ TEST_CASE("receipts: none in time, none promised, too many waited for, a lost ow
   t.answers(4, answer::accepted);
   CHECK(t.bench.told() ==
         lines{"taken 8", "taken 9", "taken 10", receipt(10, link::receipt_told::not_promised)});
-  CHECK(t.counts().refused.get() == 2);
+  CHECK(t.counts().not_promised.get() == 2);
   t.bench.wait(29s);
   CHECK(t.bench.told().empty());
   t.bench.wait(1s);

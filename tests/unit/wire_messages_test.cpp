@@ -297,9 +297,8 @@ TEST_CASE("wire_messages: any byte survives in ids, channel, properties and payl
     wire::message_parts p;
     p.hash = 0x1122334455667788;
     p.destination = low, p.sender = high, p.channel = all, p.properties = pieces, p.payload = as_bytes(all);
-    p.deadline = 5000;
     byte_vector b(wire::message_bytes(p, qos1));
-    wire::write_message(b.data(), p, qos1);
+    wire::write_message(b.data(), p, qos1, 5000);
     wire::message_view m(b);
     if (qos1) m.set_stamp({7, 2, 3, 4000, 99, wire::flag_again});
     wire::frame f;
