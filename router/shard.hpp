@@ -231,6 +231,7 @@ private:
 
   // shard_delivery.cpp: messages and answers
   void on_message(peer& p, wire::message_view m, time_point now);
+  bool has_room(const peer& owner, std::size_t bytes) const noexcept;
   void forward(peer& from, peer& to, handle h, wire::message_view m, time_point now);
   void answer_message(peer& p, const wire::message_view& m, answer a, drop_reason if_qos0,
                       member_index about = no_member);

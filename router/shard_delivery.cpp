@@ -43,11 +43,16 @@ void shard::on_message(peer& p, wire::message_view m, time_point now) {
   if (to.link == contested_mark) return answer_message(p, m, answer::busy, drop_reason::owner_lingering);
   peer* owner = members_[to.link].p;
   if (!owner) return answer_message(p, m, answer::later_lane, drop_reason::owner_lingering, to.link);
-  const std::size_t queued = owner->c->link->data.size() + m.size();
-  if (queued > config_.link_output_max || pool_.bytes_in_use() > config_.outputs_max)
-    return answer_message(p, m, answer::busy, drop_reason::link_full);
+  if (!has_room(*owner, m.size())) return answer_message(p, m, answer::busy, drop_reason::link_full);
   if (plant.answer_when_forwarded && m.qos1()) answer_message(p, m, answer::accepted, drop_reason::nobody);
   forward(p, *owner, to.h, m, now);
+}
+
+// Back pressure of a shard, which always reads: an owner that does not take what it is sent has its own queue
+// full, and only those who write to its clients hear of it. All queues together have a bound as well.
+bool shard::has_room(const peer& owner, std::size_t bytes) const noexcept {
+  return owner.c->link->data.size() + bytes <= config_.link_output_max &&
+         pool_.bytes_in_use() <= config_.outputs_max;
 }
 
 void shard::forward(peer& from, peer& to, handle h, wire::message_view m, time_point now) {

@@ -41,6 +41,13 @@ struct histogram_snapshot {
     for (const std::uint64_t c : counts) n += c;
     return n;
   }
+  // How many are not above `us`, to the end of its bucket.
+  std::uint64_t count_within(std::uint64_t us) const noexcept {
+    std::uint64_t n = 0;
+    for (std::size_t i = 0; i <= histogram_shape::bucket_of(std::min(us, histogram_shape::value_max)); ++i)
+      n += counts[i];
+    return n;
+  }
   void merge(const histogram_snapshot& o) noexcept {
     for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += o.counts[i];
     sum_us += o.sum_us;

@@ -42,6 +42,12 @@ maybe answer_time(const server_view& v, const char* quantile) {
   return number(last, {quantile});
 }
 
+maybe answered_in_time(const server_view& v) {
+  const maybe all = answer_time(v, "count"), in_time = answer_time(v, "count_within_1s");
+  if (!all || !in_time) return {};
+  return *in_time / *all;
+}
+
 maybe refused(const server_view& v) {
   const json& answers = at(v.stats.body, {"totals", v.is_router() ? "answers" : "outcomes"});
   const maybe all = number(answers, {}), accepted = number(answers, {"accepted"});

@@ -28,6 +28,9 @@ struct server_view {
 // own clients, at a router of all edges'. Nothing when there was no such message.
 maybe answer_time(const server_view& v, const char* quantile);
 
+// Which share of these took at most a second.
+maybe answered_in_time(const server_view& v);
+
 // QoS 1 messages answered with anything but accepted, since the start: at an edge what its clients were told,
 // at a router what it answered or passed on, put-offs too.
 maybe refused(const server_view& v);

@@ -15,15 +15,15 @@ maybe rate(const server_view& v) {
 }
 
 std::string servers_table(const std::vector<server_view>& views) {
-  table t({"SERVER", "ADMIN", "STATE", ">UP", "VERSION", ">CLIENTS", ">MESSAGES/S", ">P50", ">P99", ">COPIES",
-           ">REFUSED", ">DROPS"});
+  table t({"SERVER", "ADMIN", "STATE", ">UP", "VERSION", ">CLIENTS", ">MESSAGES/S", ">P50", ">P99", ">IN 1 S",
+           ">COPIES", ">REFUSED", ">DROPS"});
   for (const server_view& v : views) {
     const json& s = v.stats.body;
     t.row({v.name(), v.admin, v.state(), span_text(number(s, {"uptime_seconds"})), text_or(s, {"version"}),
            count_text(number(s, {"totals", "clients"})), rate_text(rate(v)),
            microseconds_text(answer_time(v, "p50_us")), microseconds_text(answer_time(v, "p99_us")),
-           ratio_text(number(s, {"copies_per_message"})), count_text(refused(v)),
-           count_text(number(s, {"totals", "drops"}))});
+           share_text(answered_in_time(v)), ratio_text(number(s, {"copies_per_message"})),
+           count_text(refused(v)), count_text(number(s, {"totals", "drops"}))});
   }
   return t.text();
 }
@@ -86,8 +86,9 @@ const command status_command{
     0,
     "the cluster at a glance; exit code 1 when something is not ready or not told",
     "Asks each admin address for its state, and routers for their edges and lanes. P50 and P99 are of\n"
-    "the time from a QoS 1 publish to its answer over the last 10 s, \"-\" without such messages: at an\n"
-    "edge of its own clients, at a router of all edges'. Messages in the lanes' lines are since the link\n"
+    "the time from a QoS 1 publish to its answer over the last 10 s, IN 1 S is the share that took at most\n"
+    "a second, \"-\" without such messages: at an edge of its own clients, at a router of all edges'. "
+    "Messages in the lanes' lines are since the link\n"
     "came up: FROM IT into the cluster, TO IT to its clients. COPIES is how often a message was written\n"
     "to owner edges, 1.00 at rest. REFUSED are QoS 1 messages since the start that were answered with\n"
     "anything but accepted: at an edge what its clients were told (nobody, full, unknown, ...), at a\n"

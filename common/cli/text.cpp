@@ -1,6 +1,7 @@
 #include "common/cli/text.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <fmt/format.h>
 
@@ -18,6 +19,12 @@ std::string rate_text(maybe r) {
 }
 
 std::string ratio_text(maybe r) { return r ? fmt::format("{:.2f}", *r) : "-"; }
+
+std::string share_text(maybe share) {
+  if (!share) return "-";
+  const double permille = std::floor(*share * 1000 + 1e-6); // 999 of 1,000 are not all
+  return fmt::format("{:.{}f} %", permille / 10, permille == 1000 || permille == 0 ? 0 : 1);
+}
 
 std::string bytes_text(maybe n) {
   if (!n) return "-";

@@ -12,6 +12,7 @@ using maybe = std::optional<double>; // a number that an older server may not ha
 std::string count_text(maybe n);         // "1234"
 std::string rate_text(maybe a_second);   // "0", "7.5", "812", "12.3k", "1.20M"
 std::string ratio_text(maybe r);         // "1.00"
+std::string share_text(maybe share);     // "100 %", "99.9 %", never rounded up
 std::string bytes_text(maybe n);         // "812 B", "1.5 KiB"
 std::string span_text(maybe seconds);    // "0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "5 d 3 h"
 std::string microseconds_text(maybe us); // "85 us", "1.2 ms", "2.50 s"

@@ -47,7 +47,7 @@ numbers rates(const server_view& before, const server_view& now) {
 
 std::string block(const std::vector<server_view>& before, const std::vector<server_view>& now) {
   table t({"SERVER", "ADMIN", "STATE", ">CLIENTS", ">IN/S", ">OUT/S", ">BYTES OUT/S", ">REFUSED/S",
-           ">DROPS/S", ">QUEUE", ">P50", ">P99", ">CPU", ">MEMORY"});
+           ">DROPS/S", ">QUEUE", ">P50", ">P99", ">IN 1 S", ">CPU", ">MEMORY"});
   for (std::size_t i = 0; i < now.size(); ++i) {
     const server_view& v = now[i];
     const numbers r = rates(before[i], v);
@@ -55,7 +55,7 @@ std::string block(const std::vector<server_view>& before, const std::vector<serv
            rate_text(r.in), rate_text(r.out), bytes_text(r.bytes_out), rate_text(r.refused),
            rate_text(r.drops), bytes_text(number(v.stats.body, {"totals", "queue_bytes"})),
            microseconds_text(answer_time(v, "p50_us")), microseconds_text(answer_time(v, "p99_us")),
-           r.cpu ? count_text(*r.cpu * 100) + "%" : "-",
+           share_text(answered_in_time(v)), r.cpu ? count_text(*r.cpu * 100) + "%" : "-",
            bytes_text(number(v.stats.body, {"process", "rss_bytes"}))});
   }
   std::string out = ops::utc_text(std::chrono::system_clock::now()) + "\n" + t.text();
@@ -82,7 +82,8 @@ json line(const std::vector<server_view>& before, const std::vector<server_view>
                        {"cpu", put(r.cpu)},
                        {"rss_bytes", put(number(v.stats.body, {"process", "rss_bytes"}))},
                        {"p50_us", put(answer_time(v, "p50_us"))},
-                       {"p99_us", put(answer_time(v, "p99_us"))}});
+                       {"p99_us", put(answer_time(v, "p99_us"))},
+                       {"share_within_1s", put(answered_in_time(v))}});
     if (!v.why_not_ready.empty()) servers.back()["why"] = v.why_not_ready;
   }
   return {{"at", ops::utc_text(std::chrono::system_clock::now())},

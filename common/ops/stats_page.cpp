@@ -110,6 +110,7 @@ void tell_quantiles(json_text& out, const histogram_snapshot& h) {
   out.value("count", n);
   out.value("max_us", h.max_us);
   out.value("mean_us", n ? tenths(static_cast<double>(h.sum_us) / static_cast<double>(n)) : 0.0);
+  out.value("count_within_1s", h.count_within(to_us(limits::answer_goal)));
   out.value("p50_us", q[0]);
   out.value("p90_us", q[1]);
   out.value("p99_us", q[2]);

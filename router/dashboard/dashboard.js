@@ -6,7 +6,7 @@ import { Page, Panel } from "./panels.js";
 import { Picture, stateText } from "./picture.js";
 import { dropCells, lookUp } from "./lookup.js";
 import { ask, askAll, repeat } from "./poll.js";
-import { byId, bytes, clock, count, element, micros, rate, rows, set, setText, span } from "./dom.js";
+import { byId, bytes, clock, count, element, micros, rate, rows, set, setText, share, span } from "./dom.js";
 
 const EVENTS_MAX = 50;
 const samples = [];
@@ -72,7 +72,8 @@ function silent(why) {
 let before = null; // counters of the answer before
 
 // Nothing happened: no value, which is not 0.
-const lately = ({ last_10s: l }) => (l.count ? { p50: l.p50_us, p99: l.p99_us } : { p50: null, p99: null });
+const lately = ({ last_10s: l }) => (l.count ? { p50: l.p50_us, p99: l.p99_us, inTime: l.count_within_1s / l.count }
+  : { p50: null, p99: null, inTime: null });
 
 function keep(sample) {
   samples.push(sample);
@@ -97,6 +98,7 @@ function showNumbers() {
   const tiles = [["in", rate(rates.messages_in), "messages in"],
                  ["out", rate(rates.messages_out), "messages out"],
                  ["answer", micros(lately(t.latency.publish_to_answer).p99), "p99 to answer"],
+                 ["in-time", share(lately(t.latency.publish_to_answer).inTime), "answered in 1 s"],
                  ["refused", rate(rates.refused), "QoS 1 refused"], ["dropped", rate(rates.drops), "QoS 0 drops"],
                  ["edges", pages.edges.problem === null ? count(edges.present) : "-", "edges"],
                  ["clients", count(t.clients), "clients"], ["queue", bytes(t.queue_bytes), "queued for links"]];

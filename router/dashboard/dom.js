@@ -55,6 +55,8 @@ const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
 export const count = (x) => (isNumber(x) ? scaled(x, 1000, ["", "k", "M", "G"]) : "-");
 export const rate = (x) => (isNumber(x) ? count(x) + "/s" : "-");
 export const bytes = (x) => (isNumber(x) ? scaled(x, 1024, [" B", " KiB", " MiB", " GiB"]) : "-");
+// Never rounded up: 999 of 1,000 are not all.
+export const share = (x) => (isNumber(x) ? `${Math.floor(x * 1000 + 1e-6) / 10} %` : "-");
 export const micros = (x) => (isNumber(x) ? scaled(x, 1000, [" µs", " ms", " s"]) : "-");
 
 export function span(seconds) {

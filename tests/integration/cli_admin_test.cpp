@@ -82,7 +82,7 @@ TEST_CASE("status: servers, lanes and what is wrong; exit code 1 when something 
   CHECK_THAT(good.out, Contains("router 0-2047  " + router.address() + "  ready"));
   CHECK_THAT(good.out, Contains("1 min 15 s"));
   // Messages a second, times to the answer, copies, refused (answers but accepted), drops.
-  CHECK_THAT(good.out, Contains("123  290 us  1.5 ms    1.00        6      4\n"));
+  CHECK_THAT(good.out, Contains("123  290 us  1.5 ms  87.5 %    1.00        6      4\n"));
   CHECK_THAT(good.out, Contains("edge e1"));
   CHECK_THAT(good.out, Contains("-       -       -       -        8      -\n")); // of its outcomes
   CHECK_THAT(good.out, Contains("in sync        7       30     29  2.0 KiB       85 us\n"));
@@ -126,7 +126,7 @@ TEST_CASE("status of a server that tells little shows a dash for each number tha
       {{"/stats", page({{"program", "beeline-edge"}, {"name", "old"}})}, {"/readyz", page(json::object())}});
   const cli_result r = cli({"status", "--admin", bare.address()});
   CHECK(r.code == 0);
-  CHECK_THAT(r.out, Contains("ready   -  -              -           -    -    -       -        -      -\n"));
+  CHECK_THAT(r.out, Contains("ready   -  -              -           -    -    -       -       -        -      -\n"));
 }
 
 TEST_CASE("top: rates are differences of two looks, and a server started anew has none yet") {
@@ -140,6 +140,7 @@ TEST_CASE("top: rates are differences of two looks, and a server started anew ha
   CHECK(look_where(R"("in_per_second":0.0)")["clients"] == 7);
   CHECK(look_where(R"("in_per_second":0.0)")["p50_us"] == 290.0);
   CHECK(look_where(R"("in_per_second":0.0)")["p99_us"] == 1500.0);
+  CHECK(look_where(R"("in_per_second":0.0)")["share_within_1s"] == 0.875);
   auto pages = router_pages();
   pages["/stats"]["body"]["totals"]["messages_in"]["qos1"] = 1020;
   pages["/stats"]["body"]["totals"]["answers"] = {{"accepted", 1015}, {"nobody", 104}, {"busy", 2}};
@@ -162,6 +163,7 @@ TEST_CASE("top: rates are differences of two looks, and a server started anew ha
   router.put("/stats", pages["/stats"]["body"]);
   CHECK(look_where(R"("in_per_second":null)")["state"] == "ready");
   CHECK(look_where(R"("in_per_second":null)")["p99_us"].is_null()); // no messages lately
+  CHECK(look_where(R"("in_per_second":null)")["share_within_1s"].is_null());
   p.stop();
 
   const cli_result text = cli({"top", "-n", "2", "-i", "100ms", "--admin", router.address()});

@@ -204,6 +204,8 @@ def check_numbers(w):
     for t in totals:
         q = t["latency"]["publish_to_answer"]
         check(0 < q["p50_us"] <= q["p90_us"] <= q["p99_us"] <= q["p999_us"] <= q["max_us"], f"quantiles: {q}")
+        check(0 < q["count_within_1s"] <= q["count"], f"within a second: {q}")
+        check(q["count"] - q["count_within_1s"] <= t["answered_late"], f"{t['answered_late']} late, but {q}")
         check(t["latency"]["link_round_trip"]["count"] > 0, "no round trips")
         check(t["unanswered_messages_high_water"] > 0 and t["queue_bytes_high_water"] > 0, "no high-water marks")
         check(t["messages_per_write"] > 1 / 8, f"messages a write: {t['messages_per_write']}")

@@ -9,7 +9,7 @@ using namespace beeline;
 using namespace beeline::cli;
 
 TEST_CASE("numbers for people; what is not known is a dash") {
-  for (const auto f : {count_text, rate_text, ratio_text, bytes_text, span_text, microseconds_text})
+  for (const auto f : {count_text, rate_text, ratio_text, share_text, bytes_text, span_text, microseconds_text})
     CHECK(f(std::nullopt) == "-");
   CHECK(rate_text(0.0) == "0");
   CHECK(rate_text(7.54) == "7.5");
@@ -23,6 +23,10 @@ TEST_CASE("numbers for people; what is not known is a dash") {
   CHECK(span_text(59.9) == "59 s");
   CHECK(span_text(3600.0 + 60) == "1 h 1 min");
   CHECK(span_text(86'400.0 * 2) == "2 d 0 h");
+  CHECK(share_text(1.0) == "100 %");
+  CHECK(share_text(0.99999) == "99.9 %");
+  CHECK(share_text(0.875) == "87.5 %");
+  CHECK(share_text(0.0) == "0 %");
   CHECK(microseconds_text(999.0) == "999 us");
   CHECK(microseconds_text(1500.0) == "1.5 ms");
   CHECK(of_several(1.0, "client", "clients") == "1 client");

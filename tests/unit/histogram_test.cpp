@@ -48,6 +48,17 @@ TEST_CASE("histogram: one slow value among a thousand shows at the end only") {
   CHECK(s.quantile_us(0.9999) == 3'000'000);
 }
 
+TEST_CASE("histogram: how many took at most so long, to the end of its bucket") {
+  histogram h;
+  CHECK(h.snapshot().count_within(1'000'000) == 0);
+  for (const std::uint64_t us : {0u, 7u, 999'999u, 1'048'575u}) h.record_us(us);
+  h.record_us(1'048'576);
+  h.record_us(std::uint64_t{1} << 40);
+  CHECK(h.snapshot().count_within(7) == 2);
+  CHECK(h.snapshot().count_within(1'000'000) == 4);
+  CHECK(h.snapshot().count_within(~std::uint64_t{0}) == 6);
+}
+
 TEST_CASE("histogram: what is negative counts as nothing, what is too long as the longest") {
   histogram h;
   h.record(-5us);
