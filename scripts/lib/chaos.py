@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import chaos_picture
+import chaos_scenarios
 
 OK, VIOLATION, USAGE, VOID, SKIPPED = 0, 1, 2, 3, 77
 NO_NAMESPACES = 4  # exit code of beeline-chaos
@@ -30,16 +31,23 @@ def parse(words):
     p.add_argument("--programs", help=argparse.SUPPRESS, required=True)
     p.add_argument("--runs", type=int, default=5, help="how many (default 5)")
     p.add_argument("--seed", type=int, default=1, help="of the first; the next ones follow (default 1)")
-    p.add_argument("--seconds", type=float, default=20, help="of load, in each run (default 20)")
-    p.add_argument("--rate", type=float, default=5000, help="messages a second, all clients together (default 5000)")
-    p.add_argument("--clients", type=int, default=60)
+    p.add_argument("--seconds", type=float, help="of load, in each run (default 20)")
+    p.add_argument("--rate", type=float, help="messages a second, all clients together (default 5000)")
+    p.add_argument("--clients", type=int, help="(default 60)")
     p.add_argument("--faults", type=int, default=-1, help="in each run; 0: none (default: drawn, 4 or more)")
     p.add_argument("--only", default="", metavar="KIND", help="no other faults than this one")
     p.add_argument("--netns", action="store_true", help="edges and router in network namespaces of their own")
     p.add_argument("--netns-too", action="store_true", help="the last run with --netns, where that is permitted")
     p.add_argument("--keep", metavar="DIR", help="keep histories, logs and reports there (default: of failures only)")
+    p.add_argument("--scenario", metavar="NAME", help="scripted runs instead, one a name: NAME, NAME,NAME or all")
+    p.add_argument("--full", action="store_true", help="scenarios in full size, with their limits as promised")
+    p.add_argument("--list-scenarios", action="store_true", help="their names")
+    p.add_argument("--json", metavar="FILE", help="the figures of scenarios")
     p.add_argument("--lies", action="store_true", help="falsify the first run in each way, and see that it is noticed")
-    return p.parse_args(words)
+    o = p.parse_args(words)
+    if not o.scenario:
+        o.seconds, o.rate, o.clients = o.seconds or 20, o.rate or 5000, o.clients or 60
+    return o
 
 
 class Run:
@@ -47,9 +55,11 @@ class Run:
 
     def __init__(self, o, seed, netns, folder):
         self.o, self.seed, self.netns, self.folder = o, seed, netns, folder
-        self.report = None
+        self.report = self.scenario = None
 
     def command(self):
+        if self.o.scenario:
+            return chaos_scenarios.command(self.o, self.seed, self.scenario)
         c = ["--seed", str(self.seed), "--seconds", f"{self.o.seconds:g}", "--rate", f"{self.o.rate:g}",
              "--clients", str(self.o.clients), "--faults", str(self.o.faults)]
         return c + (["--only", self.o.only] if self.o.only else []) + (["--netns"] if self.netns else [])
@@ -61,8 +71,8 @@ class Run:
         return os.path.join(self.o.programs, name)
 
     def drive(self):
-        done = subprocess.run([self.program("beeline-chaos"), "--programs", self.o.programs, "--out", self.folder,
-                               *self.command()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        words = [self.program("beeline-chaos"), "--programs", self.o.programs, "--out", self.folder, *self.command()]
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return done.returncode, done.stdout.strip()
 
     def check(self, *more):
@@ -228,11 +238,16 @@ def go(o, folder):
 
 def main():
     o = parse(sys.argv[1:])
+    if o.list_scenarios:
+        return subprocess.run([os.path.join(o.programs, "beeline-chaos"), "--list-scenarios"], check=False).returncode
     folder = os.path.abspath(o.keep) if o.keep else tempfile.mkdtemp(prefix="beeline-chaos-")
     os.makedirs(folder, exist_ok=True)
     code = VIOLATION
     try:
-        code, _ = go(o, folder)
+        if o.scenario:
+            code = chaos_scenarios.go(o, folder, Run)
+        else:
+            code, _ = go(o, folder)
     finally:
         if not o.keep and code in (OK, SKIPPED, USAGE):
             shutil.rmtree(folder, ignore_errors=True)

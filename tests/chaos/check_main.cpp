@@ -34,6 +34,13 @@ json told(const outage& o) {
           {"client_gap_max_us", o.client_gap_max}};
 }
 
+json told(const figure& x) {
+  json j{{"name", x.name}, {"value", x.value}, {"unit", x.unit}, {"kept", x.kept()}};
+  j["least"] = x.least > 0 ? json(x.least) : json(nullptr);
+  j["most"] = x.most >= 0 ? json(x.most) : json(nullptr);
+  return j;
+}
+
 json counts_of(const run_view& v) {
   std::map<std::string, std::uint64_t> by_answer;
   std::uint64_t sessions = 0, longest = 0, taken_along = 0;
@@ -58,7 +65,8 @@ json counts_of(const run_view& v) {
           {"longest_answer_us", longest}, {"success_without_receipt", taken_along}};
 }
 
-json page_of(const run_view& v, const findings& wrong, const std::optional<std::string>& not_counting) {
+json page_of(const run_view& v, const findings& wrong, const std::optional<std::string>& not_counting,
+             const std::vector<figure>& figures) {
   json page{{"seed", v.facts.seed},   {"rate", v.facts.rate}, {"netns", v.facts.netns},
             {"drawn", v.facts.drawn}, {"ok", !wrong.any()},   {"counts", counts_of(v)},
             {"broken", wrong.counts}};
@@ -70,6 +78,9 @@ json page_of(const run_view& v, const findings& wrong, const std::optional<std::
   for (const violation& x : wrong.shown)
     page["violations"].push_back({{"promise", x.promise}, {"text", x.text}});
   const outages o = measure(v);
+  page["scenario"] = v.facts.scenario;
+  page["figures"] = json::array();
+  for (const figure& x : figures) page["figures"].push_back(told(x));
   page["calm"] = told(o.calm);
   page["faults"] = json::array();
   for (const outage& x : o.faults) page["faults"].push_back(told(x));
@@ -88,8 +99,9 @@ int check(const std::string& folder, const std::string& told_lie, const std::str
   const run_view v(std::move(facts), h, wrong);
   judge(v, wrong);
   judge_order(v, h, wrong);
+  const std::vector<figure> figures = judge_scenario(v, wrong);
   const auto not_counting = why_void(v);
-  if (!report.empty()) std::ofstream(report) << page_of(v, wrong, not_counting).dump() << '\n';
+  if (!report.empty()) std::ofstream(report) << page_of(v, wrong, not_counting, figures).dump() << '\n';
   for (const violation& x : wrong.shown) std::printf("%s: %s\n", x.promise.c_str(), x.text.c_str());
   for (const auto& [promise, n] : wrong.counts)
     std::printf("%s was broken %llu times\n", promise.c_str(), static_cast<unsigned long long>(n));

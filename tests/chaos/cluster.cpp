@@ -2,6 +2,7 @@
 
 #include "tests/chaos/admin_get.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <fcntl.h>
 #include <stdexcept>
@@ -160,9 +161,23 @@ std::size_t cluster::online() const {
   return n;
 }
 
+std::size_t cluster::online_of(const std::vector<std::string>& ids) const {
+  std::vector<std::string> paths;
+  for (const auto& id : ids) paths.push_back("/clients/" + id);
+  std::size_t n = 0;
+  for (const json& c : ask_router(paths)) n += c.is_object() && c["online"] == true;
+  return n;
+}
+
+double cluster::number(int edge, const std::string& pointer) const {
+  const json stats = ask(edge, "/stats");
+  const json::json_pointer at(pointer);
+  return stats.is_object() && stats.contains(at) && stats[at].is_number() ? stats[at].get<double>() : -1;
+}
+
 // Many at a time: where processors are busy a page may take a quarter of a second.
 std::vector<json> cluster::ask_router(const std::vector<std::string>& paths) const {
-  constexpr std::size_t at_once = 16;
+  const std::size_t at_once = std::min<std::size_t>(16, paths.size());
   std::vector<json> told(paths.size());
   std::vector<std::thread> threads;
   for (std::size_t k = 0; k < at_once; ++k)

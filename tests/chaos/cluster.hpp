@@ -51,6 +51,8 @@ public:
   nlohmann::json ask(int edge, const std::string& path) const; // discarded: no answer, or none with 200
   rest_facts at_rest(const std::vector<std::string>& ids);
   std::size_t online() const; // clients, as the router counts them
+  std::size_t online_of(const std::vector<std::string>& ids) const; // of these, as /clients/{id} says
+  double number(int edge, const std::string& pointer) const; // of /stats, by JSON pointer; -1: no answer
   std::vector<process_end> ends;
 
 private:

@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto tick_interval = 4ms;
+constexpr std::size_t final_others = 80; // so many does each send to at rest: of a few dozen clients all
 constexpr std::size_t final_unanswered_max = 200; // so that no queue fills at rest
 constexpr std::int64_t ms = 1000;
 } // namespace
@@ -60,7 +61,8 @@ void crowd::end_load() {
 
 void crowd::begin_final() {
   post([this] {
-    for (std::uint32_t step = 1; step < clients_.size(); ++step)
+    const auto steps = std::min(clients_.size() - 1, final_others);
+    for (std::uint32_t step = 1; step <= steps; ++step)
       for (std::uint32_t from = 0; from < clients_.size(); ++from)
         final_left_.emplace_back(from, static_cast<std::uint32_t>((from + step) % clients_.size()));
     std::reverse(final_left_.begin(), final_left_.end());
@@ -118,6 +120,7 @@ void crowd::ended(std::uint32_t number, std::uint32_t ended_session) {
   member& c = clients_[number];
   std::erase_if(c.sessions, [&](const auto& s) { return s->number() == ended_session; });
   if (!c.wanted || !c.sessions.empty() || stopped_) return;
+  if (loading_ && !settings_.clients[number].returns) return;
   const std::uint64_t most = std::min<std::uint64_t>(1000, 100u << std::min(c.failures++, 4u));
   c.connect_at = now() + static_cast<std::int64_t>(30 + random_.below(most)) * ms;
 }
@@ -144,7 +147,8 @@ void crowd::connect_due() {
     if (!c.wanted || !c.sessions.empty()) continue;
     // Half of them where they began, so that an edge that comes back has clients again.
     const auto home = static_cast<std::uint8_t>(i % settings_.edges.size());
-    open(i, random_.one_in(2) ? home : some_edge());
+    const int always = settings_.clients[i].home;
+    open(i, always >= 0 ? static_cast<std::uint8_t>(always) : random_.one_in(2) ? home : some_edge());
   }
 }
 

@@ -37,7 +37,7 @@ public:
   void connect_all();
   void begin_load();
   void end_load();    // those who were away come back, but for one in ten, and all acknowledge at once
-  void begin_final(); // everybody who is there sends to everybody; to the absent too
+  void begin_final(); // everybody who is there sends to everybody (of many: to the next ones); to the absent too
   bool final_sent() const { return final_sent_; }
   std::size_t live() const { return live_count_; }
   std::size_t unanswered() const { return unanswered_; }

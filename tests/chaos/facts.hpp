@@ -105,8 +105,21 @@ struct rest_facts {
   std::vector<edge_at_rest> edges;
 };
 
+// What a scenario measured, and within what it has to be.
+struct figure {
+  std::string name;
+  double value = 0;
+  std::string unit;
+  double least = 0, most = -1; // most below 0: no bound
+  bool kept() const noexcept { return value >= least && (most < 0 || value <= most); }
+};
+
 struct run_facts {
   std::uint64_t seed = 0;
+  std::string scenario; // empty: faults were drawn
+  std::vector<figure> figures;
+  std::vector<std::string> broken;            // what the scenario's script saw and may not be
+  std::map<std::string, std::int64_t> moments; // of the script, by name
   double rate = 0;
   bool netns = false, sanitized = false;
   unsigned faults_wanted = 0;

@@ -45,6 +45,18 @@ void injector::run(const std::vector<planned_fault>& plan, std::int64_t load_beg
   wait_until(load_end);
 }
 
+std::size_t injector::begin_now(const planned_fault& f) {
+  begun_.push_back(f);
+  told_.push_back({f.kind, f.edge, f.shard, now_(), now_(), 0});
+  told_.back().hits = begin(f);
+  return told_.size() - 1;
+}
+
+void injector::end_now(std::size_t number) {
+  end(begun_[number], told_[number]);
+  told_[number].end = now_();
+}
+
 unsigned injector::begin(const planned_fault& f) {
   switch (scope_of(f.kind)) {
   case scope::links:

@@ -18,6 +18,10 @@ public:
   void run(const std::vector<planned_fault>& plan, std::int64_t load_begin, std::int64_t load_end);
   const std::vector<fault_fact>& told() const { return told_; }
 
+  // One at a time, as a script says; what was begun has to be ended before the load ends.
+  std::size_t begin_now(const planned_fault& f);
+  void end_now(std::size_t number);
+
 private:
   unsigned begin(const planned_fault& f);
   void end(const planned_fault& f, fault_fact& told);
@@ -29,6 +33,7 @@ private:
   proxy* proxy_;
   namespaces* nets_;
   clock now_;
+  std::vector<planned_fault> begun_; // by script
   std::vector<fault_fact> told_;
 };
 

@@ -151,4 +151,17 @@ run_plan draw(const run_options& o) {
   return p;
 }
 
+run_plan steady(const run_options& o) {
+  run_plan p;
+  p.lanes = {1, 1, 1};
+  p.churn = 0;
+  for (unsigned i = 0; i < o.clients; ++i) {
+    client_plan c;
+    c.id = "c" + std::to_string(i);
+    c.home = static_cast<int>(i % p.lanes.size());
+    p.clients.push_back(c);
+  }
+  return p;
+}
+
 } // namespace beeline::chaos

@@ -11,8 +11,9 @@ struct run_options {
   double seconds = 20, rate = 5000;
   unsigned clients = 60;
   int faults = -1; // -1: drawn, at least 4
-  bool netns = false;
-  std::string only; // a fault's name: no other
+  bool netns = false, full = false;
+  std::string only;     // a fault's name: no other
+  std::string scenario; // a script instead of faults that are drawn
   std::string programs, folder;
 };
 
@@ -34,5 +35,7 @@ struct run_plan {
 };
 
 run_plan draw(const run_options& o);
+// Three edges of one lane, clients that stay where they are and acknowledge at once, no faults.
+run_plan steady(const run_options& o);
 
 } // namespace beeline::chaos

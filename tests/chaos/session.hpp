@@ -18,6 +18,8 @@ struct client_plan {
   bool v5 = true;
   std::uint16_t receive_max = 0; // 0: not announced
   int late_ack_ms = 0;           // 0: at once
+  int home = -1;                 // the edge where it always connects; -1: any
+  bool returns = true;           // it connects again when its connection has ended; else at the load's end
 };
 
 class crowd;

@@ -1,0 +1,93 @@
+"""Scripted runs of beeline-chaos (scripts/chaos --scenario NAME): each is judged as any other, and its figures are
+printed beside their limits."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+OK, VIOLATION, USAGE, VOID, SKIPPED = 0, 1, 2, 3, 77
+NO_NAMESPACES = 4  # exit code of beeline-chaos
+
+
+def command(o, seed, scenario):
+    c = ["--scenario", scenario, "--seed", str(seed)] + (["--full"] if o.full else [])
+    for name in ("seconds", "rate", "clients"):
+        if getattr(o, name) is not None:
+            c += [f"--{name}", f"{getattr(o, name):g}"]
+    return c
+
+
+def bound(figure):
+    least = "" if figure["least"] is None else f"at least {figure['least']:g}"
+    most = "" if figure["most"] is None else f"at most {figure['most']:g}"
+    return ", ".join(x for x in (least, most) if x)
+
+
+def number(value):
+    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"
+
+
+def print_figures(report, seconds):
+    c = report["counts"]
+    answers = ", ".join(f"{k} {n}" for k, n in sorted(c["answers"].items()))
+    print(f"{report['scenario']}: {c['published']} messages, {c['received']} received, {c['sessions']} sessions; answers "
+          f"{answers}; longest {c['longest_answer_us'] / 1e6:.1f} s; {seconds:.0f} s in all")
+    rows = [(f["name"], number(f["value"]) + (" " + f["unit"] if f["unit"] else ""), bound(f),
+             "" if f["kept"] else "BROKEN") for f in report["figures"]]
+    widths = [max([len(r[i]) for r in rows], default=0) for i in range(3)]
+    for name, value, limit, broken in rows:
+        print(f"  {name.ljust(widths[0])}  {value.rjust(widths[1])}  {limit.ljust(widths[2])}  {broken}".rstrip())
+    sys.stdout.flush()
+
+
+def names_of(o):
+    listed = subprocess.run([os.path.join(o.programs, "beeline-chaos"), "--list-scenarios"], stdout=subprocess.PIPE,
+                            text=True, check=True).stdout
+    known = [line.split("\t")[0] for line in listed.splitlines()]
+    return known if o.scenario == "all" else o.scenario.split(",")
+
+
+def one(o, name, folder, new_run):
+    run = new_run(o, o.seed, False, os.path.join(folder, name))
+    run.scenario = name
+    begin = time.monotonic()
+    code, said = run.drive()
+    if code == NO_NAMESPACES:
+        return SKIPPED, run, said
+    if code == USAGE:
+        return USAGE, run, said
+    if code != 0:
+        return VIOLATION, run, f"the driver ended with {code}: {said}"
+    code, said = run.judge()
+    if run.report:
+        print_figures(run.report, time.monotonic() - begin)
+    return code, run, said
+
+
+def go(o, folder, new_run):
+    worst, skipped, told = OK, 0, []
+    names = names_of(o)
+    for name in names:
+        code, run, said = one(o, name, folder, new_run)
+        if code == USAGE:
+            print(said, file=sys.stderr)
+            return USAGE
+        if code == SKIPPED:
+            print(f"{name} is skipped: {said}")
+            skipped += 1
+            continue
+        if run.report:
+            told.append({"scenario": name, "ok": code == OK, "counts": run.report["counts"],
+                         "figures": run.report["figures"]})
+        if code != OK:
+            worst = code if worst == OK else VIOLATION
+            print(f"{'VOID' if code == VOID else 'FAILED'}: {name}\n{said}\n  again: scripts/chaos "
+                  f"{' '.join(run.command())}\n  histories and logs: {run.folder}", flush=True)
+        elif not o.keep:
+            shutil.rmtree(run.folder, ignore_errors=True)
+    if o.json:
+        with open(o.json, "w", encoding="utf-8") as f:
+            json.dump(told, f, indent=1)
+    return SKIPPED if skipped == len(names) else worst

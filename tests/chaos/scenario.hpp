@@ -1,0 +1,39 @@
+// Scripted runs, each named after the fault of docs/reliability.md that it shows: a cluster and clients that suit
+// it, a script that breaks something and measures, and limits on what was measured. The checker judges the history
+// by all of its rules and, in judge_scenario.cpp, by those of the scenario.
+//
+// Scripts run on the driver's main thread, beside the load.
+#pragma once
+#include "tests/chaos/run.hpp"
+
+#include <span>
+
+namespace beeline::chaos {
+
+struct scenario_size {
+  double seconds, rate; // of load: messages a second; seconds are the script's to divide
+  unsigned clients;
+};
+
+struct scenario {
+  std::string_view name, text;
+  bool netns; // needs network namespaces
+  scenario_size brief, full;
+  run_plan (*plan)(const run_options&);
+  void (*play)(run&);
+  void (*at_rest)(run&) = nullptr; // what is to be measured then
+};
+
+std::span<const scenario> scenarios();
+const scenario* find_scenario(std::string_view name); // null: there is none
+
+// By file.
+namespace scripts {
+run_plan edge_killed_plan(const run_options& o);
+run_plan edge_restarted_plan(const run_options& o);
+void edge_kill(run& r);
+void edge_vanishes(run& r);
+void edge_restart(run& r);
+} // namespace scripts
+
+} // namespace beeline::chaos
