@@ -81,6 +81,10 @@ json page_of(const run_view& v, const findings& wrong, const std::optional<std::
   page["scenario"] = v.facts.scenario;
   page["figures"] = json::array();
   for (const figure& x : figures) page["figures"].push_back(told(x));
+  page["samples"] = json::array();
+  for (const process_sample& x : v.facts.samples)
+    page["samples"].push_back(
+        {{"at_us", x.at}, {"name", x.name}, {"rss_bytes", x.rss_bytes}, {"fds", x.fds}});
   page["calm"] = told(o.calm);
   page["faults"] = json::array();
   for (const outage& x : o.faults) page["faults"].push_back(told(x));
@@ -92,9 +96,14 @@ json page_of(const run_view& v, const findings& wrong, const std::optional<std::
 
 int check(const std::string& folder, const std::string& told_lie, const std::string& report) {
   run_facts facts = read_facts(folder + "/run.json");
-  history h = read_history(folder + "/history.bin");
-  if (!told_lie.empty() && !falsify(told_lie, facts, h))
-    throw std::runtime_error("nothing to falsify by " + told_lie);
+  const history_file file(folder + "/history.bin");
+  std::span<const record> h = file.records();
+  history false_one;
+  if (!told_lie.empty()) {
+    false_one.assign(h.begin(), h.end());
+    if (!falsify(told_lie, facts, false_one)) throw std::runtime_error("nothing to falsify by " + told_lie);
+    h = false_one;
+  }
   findings wrong;
   const run_view v(std::move(facts), h, wrong);
   judge(v, wrong);

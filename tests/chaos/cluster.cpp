@@ -91,17 +91,24 @@ std::vector<std::string> cluster::edge_arguments(unsigned e) const {
   return a;
 }
 
+std::unique_ptr<child> cluster::begin(const std::string& program, std::vector<std::string> arguments,
+                                      const std::string& log, int network) const {
+  const std::string path = settings_.programs + "/" + program;
+  if (settings_.environment.empty()) return std::make_unique<child>(path, std::move(arguments), log, network);
+  arguments.insert(arguments.begin(), path);
+  arguments.insert(arguments.begin(), settings_.environment.begin(), settings_.environment.end());
+  return std::make_unique<child>("env", std::move(arguments), log, network); // which becomes the program
+}
+
 void cluster::start(int edge) {
   const std::string log = settings_.folder + "/" + name(edge) + ".log";
   const auto e = static_cast<unsigned>(edge);
   expected_down_.erase(edge);
   if (edge < 0) {
-    router_ = std::make_unique<child>(settings_.programs + "/beeline-router", router_arguments(), log,
-                                      nets_ ? nets_->of_router() : -1);
+    router_ = begin("beeline-router", router_arguments(), log, nets_ ? nets_->of_router() : -1);
     ++router_lives_;
   } else {
-    edges_[e] = std::make_unique<child>(settings_.programs + "/beeline-edge", edge_arguments(e), log,
-                                        nets_ ? nets_->of_edge(e) : -1);
+    edges_[e] = begin("beeline-edge", edge_arguments(e), log, nets_ ? nets_->of_edge(e) : -1);
   }
 }
 

@@ -28,7 +28,7 @@ struct cluster_settings {
   std::string programs, folder; // executables; logs
   unsigned shards = 2;
   std::vector<unsigned> lanes; // by edge
-  std::vector<std::string> edge_options;
+  std::vector<std::string> edge_options, environment;
   bool sanitized = false;
 };
 
@@ -42,6 +42,7 @@ public:
   bool router_up() { return router_ && router_->running(); }
   bool edge_up(unsigned e) { return edges_[e] && edges_[e]->running(); }
   unsigned edges() const { return static_cast<unsigned>(edges_.size()); }
+  std::string name(int edge) const { return edge < 0 ? "router" : "e" + std::to_string(edge + 1); }
   child* process(int edge) { return edge < 0 ? router_.get() : edges_[static_cast<unsigned>(edge)].get(); }
   // -1: the router. The driver ends a process, or finds that one has ended by itself.
   void end(int edge, int signal, int wanted, std::int64_t at);
@@ -50,15 +51,16 @@ public:
 
   nlohmann::json ask(int edge, const std::string& path) const; // discarded: no answer, or none with 200
   rest_facts at_rest(const std::vector<std::string>& ids);
-  std::size_t online() const; // clients, as the router counts them
+  std::size_t online() const;                                       // clients, as the router counts them
   std::size_t online_of(const std::vector<std::string>& ids) const; // of these, as /clients/{id} says
   double number(int edge, const std::string& pointer) const; // of /stats, by JSON pointer; -1: no answer
   std::vector<process_end> ends;
 
 private:
   std::vector<std::string> router_arguments() const;
+  std::unique_ptr<child> begin(const std::string& program, std::vector<std::string> arguments,
+                               const std::string& log, int network) const;
   std::vector<std::string> edge_arguments(unsigned e) const;
-  std::string name(int edge) const { return edge < 0 ? "router" : "e" + std::to_string(edge + 1); }
   edge_at_rest edge_at_rest_of(unsigned e);
   std::vector<nlohmann::json> ask_router(const std::vector<std::string>& paths) const;
   std::vector<std::string> clients_of(unsigned e);

@@ -15,16 +15,20 @@ constexpr std::size_t final_unanswered_max = 200; // so that no queue fills at r
 constexpr std::int64_t ms = 1000;
 } // namespace
 
-crowd::crowd(crowd_settings s, clock::time_point begin)
+crowd::crowd(crowd_settings s, clock::time_point begin, const std::string& history)
     : settings_(std::move(s)), begin_(begin), random_(settings_.seed ^ 0xc0ffee),
-      clients_(settings_.clients.size()) {
-  history_.reserve(1 << 20);
+      clients_(settings_.clients.size()), history_(history) {
+  for (std::uint32_t i = 0; i < clients_.size(); ++i) {
+    const unsigned group = settings_.clients[i].group;
+    if (group >= groups_.size()) groups_.resize(group + 1u);
+    groups_[group].push_back(i);
+  }
   asio::post(io_, [this] { tick(); });
   thread_ = std::thread([this] { io_.run(); });
 }
 
 crowd::~crowd() {
-  if (thread_.joinable()) (void)stop();
+  if (thread_.joinable()) stop();
 }
 
 void crowd::post(std::function<void()> f) { asio::post(io_, std::move(f)); }
@@ -59,6 +63,12 @@ void crowd::end_load() {
   done.get_future().get();
 }
 
+void crowd::deaf(std::uint32_t c, bool on) {
+  post([this, c, on] {
+    for (const auto& s : clients_[c].sessions) s->deaf(on);
+  });
+}
+
 void crowd::begin_final() {
   post([this] {
     const auto steps = std::min(clients_.size() - 1, final_others);
@@ -70,7 +80,7 @@ void crowd::begin_final() {
   });
 }
 
-history crowd::stop() {
+void crowd::stop() {
   post([this] {
     stopped_ = true;
     timer_.cancel();
@@ -80,7 +90,7 @@ history crowd::stop() {
     }
   });
   thread_.join();
-  return std::move(history_);
+  history_.close();
 }
 
 std::string crowd::words() {
@@ -105,7 +115,7 @@ std::string crowd::words() {
 
 void crowd::see(const record& r) {
   if (stopped_) return; // what the end of the run itself causes
-  history_.push_back(r);
+  history_.add(r);
   if (r.what == seen::answer || r.what == seen::receive || r.what == seen::publish) last_event_ = r.at;
 }
 
@@ -152,12 +162,25 @@ void crowd::connect_due() {
   }
 }
 
+// At another edge than its newest session, which may not have its CONNACK yet: so claims cross.
+void crowd::take_over(std::uint32_t number) {
+  constexpr std::size_t at_once_max = 4;
+  const auto& its = clients_[number].sessions;
+  if (its.empty() || its.size() >= at_once_max) return;
+  ++takeovers_;
+  open(number, static_cast<std::uint8_t>((its.back()->edge() + 1u) % settings_.edges.size()));
+}
+
 void crowd::churn() {
   if (settings_.churn <= 0) return;
   while (next_churn_ <= now()) {
     next_churn_ +=
         static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(2e6 / settings_.churn)) + 1);
     const auto number = static_cast<std::uint32_t>(random_.below(clients_.size()));
+    if (settings_.takeovers) {
+      take_over(number);
+      continue;
+    }
     session* s = live_session(number);
     if (!s) continue;
     const std::uint64_t dice = random_.below(100);
@@ -170,12 +193,19 @@ void crowd::churn() {
   }
 }
 
+std::uint32_t crowd::some_recipient(std::uint32_t from) {
+  const int group = settings_.clients[from].sends_to;
+  if (group < 0) return static_cast<std::uint32_t>(random_.below(clients_.size()));
+  const auto& all = groups_[static_cast<std::size_t>(group)];
+  return all[random_.below(all.size())];
+}
+
 bool crowd::publish_one() {
   for (int tries = 0; tries < 8; ++tries) {
     const auto from = static_cast<std::uint32_t>(random_.below(clients_.size()));
     session* s = live_session(from);
     if (!s || !s->has_room()) continue;
-    const auto to = static_cast<std::uint32_t>(random_.below(clients_.size()));
+    const std::uint32_t to = some_recipient(from);
     const std::size_t most = random_.one_in(50) ? 8 * settings_.payload_max : settings_.payload_max;
     s->publish(to, random_.below(100) < settings_.qos0_percent ? 0 : 1, false, random_.below(most));
     return true;

@@ -19,8 +19,9 @@ namespace beeline::chaos {
 
 struct crowd_settings {
   std::uint64_t seed = 1;
-  double rate = 5000; // messages a second, all clients together
-  double churn = 6;   // times a second that some client leaves, moves or breaks off
+  double rate = 5000;     // messages a second, all clients together
+  double churn = 6;       // times a second that some client leaves, moves or breaks off
+  bool takeovers = false; // churn is nothing but connecting elsewhere while the old session lives
   unsigned qos0_percent = 15;
   std::size_t payload_max = 256; // one message in 50 has up to 8 times as much
   std::vector<client_plan> clients;
@@ -30,14 +31,17 @@ struct crowd_settings {
 class crowd {
 public:
   using clock = std::chrono::steady_clock;
-  crowd(crowd_settings s, clock::time_point begin);
+  crowd(crowd_settings s, clock::time_point begin, const std::string& history);
   ~crowd();
 
   // Any thread.
   void connect_all();
   void begin_load();
-  void end_load();    // those who were away come back, but for one in ten, and all acknowledge at once
-  void begin_final(); // everybody who is there sends to everybody (of many: to the next ones); to the absent too
+  void end_load(); // those who were away come back, but for one in ten, and all acknowledge at once
+  void
+  begin_final(); // everybody who is there sends to everybody (of many: to the next ones); to the absent too
+  void deaf(std::uint32_t client, bool on);            // its sessions read nothing
+  std::size_t takeovers() const { return takeovers_; } // that were tried
   bool final_sent() const { return final_sent_; }
   std::size_t live() const { return live_count_; }
   std::size_t unanswered() const { return unanswered_; }
@@ -45,7 +49,7 @@ public:
   std::int64_t last_event() const { return last_event_; }
   std::uint64_t held_back() const { return held_back_; }
   std::string words(); // what keeps it from rest
-  history stop();      // ends the thread; everything that was seen
+  void stop();         // ends the thread; everything that was seen is in the file
   std::int64_t now() const {
     return std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - begin_).count();
   }
@@ -73,6 +77,8 @@ private:
   void offer();
   bool publish_one();
   void churn();
+  void take_over(std::uint32_t number);
+  std::uint32_t some_recipient(std::uint32_t from);
   void send_final();
   void count();
   std::uint8_t some_edge() { return static_cast<std::uint8_t>(random_.below(settings_.edges.size())); }
@@ -84,13 +90,14 @@ private:
   boost::asio::steady_timer timer_{io_};
   rng random_;
   std::vector<member> clients_;
-  history history_;
+  std::vector<std::vector<std::uint32_t>> groups_; // clients
+  history_writer history_;
   std::uint32_t sessions_ = 0;
   bool loading_ = false, final_ = false;
   std::int64_t load_begin_ = 0, next_churn_ = 0;
   std::uint64_t offered_ = 0;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> final_left_; // sender, destination
-  std::atomic<std::size_t> live_count_ = 0, unanswered_ = 0, wrong_ = 0;
+  std::atomic<std::size_t> live_count_ = 0, unanswered_ = 0, wrong_ = 0, takeovers_ = 0;
   std::atomic<std::int64_t> last_event_ = 0;
   std::atomic<std::uint64_t> held_back_ = 0;
   std::atomic<bool> final_sent_ = false, stopped_ = false;

@@ -16,6 +16,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(edge_at_rest, clients, clients_at_router, lin
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(rest_facts, reached, why_not, router_ready, router_rss_bytes, presence,
                                    shard_of, edges)
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(process_sample, at, name, rss_bytes, fds)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(figure, name, value, unit, least, most)
 
 static void to_json(json& j, const fault_fact& f) {
@@ -33,9 +34,10 @@ static void from_json(const json& j, fault_fact& f) {
   j.at("hits").get_to(f.hits);
 }
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(run_facts, seed, scenario, figures, broken, moments, rate, netns, sanitized,
-                                   faults_wanted, drawn, small_queues, shards, ids, edges, load_begin, load_end, final_begin,
-                                   run_end, held_back, faults, ends, rest)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(run_facts, seed, scenario, figures, samples, broken, moments, rate, netns,
+                                   sanitized, full, faults_wanted, drawn, small_queues, shards, ids, edges,
+                                   groups, load_begin, load_end, final_begin, run_end, held_back, faults,
+                                   ends, rest)
 
 void write_facts(const std::string& path, const run_facts& f) {
   std::ofstream file(path);

@@ -24,6 +24,9 @@ enum class scope : std::uint8_t { links, edge, router, clients };
   X(link_blackhole, links, "they swallow bytes both ways, then are reset")                                   \
   X(link_trickle, links, "they carry 16 bytes each 10 ms")                                                   \
   X(link_flip, links, "a bit of what they carry flips")                                                      \
+  X(link_lose_bytes, links, "some bytes in the middle of what they carry are missing")                       \
+  X(link_replay, links, "a message that they carry is carried twice")                                        \
+  X(link_replay_proof, links, "the handshake's proof is carried once more")                                  \
   X(dials_refused, links, "they are closed and connects are refused")                                        \
   X(dials_hang, links, "they are closed and connects are taken without an answer")                           \
   X(edge_cut_off, links, "all links of an edge are silent, new ones too")                                    \
@@ -38,6 +41,7 @@ enum class scope : std::uint8_t { links, edge, router, clients };
   X(clients_reset, clients, "the connections of an edge's clients are reset")                                \
   X(clients_stall, clients, "they are silent both ways, bytes are kept")                                     \
   X(clients_trickle, clients, "they carry 16 bytes each 10 ms")                                              \
+  X(client_deaf, clients, "a client does not read")                                                          \
   X(net_blackhole, links, "packets between an edge and the router vanish, both ways")                        \
   X(net_one_way, links, "packets from an edge to the router vanish")                                         \
   X(net_down, edge, "an edge's network interface is down")
@@ -114,20 +118,28 @@ struct figure {
   bool kept() const noexcept { return value >= least && (most < 0 || value <= most); }
 };
 
+struct process_sample {
+  std::int64_t at = 0;
+  std::string name;
+  std::uint64_t rss_bytes = 0, fds = 0;
+};
+
 struct run_facts {
   std::uint64_t seed = 0;
   std::string scenario; // empty: faults were drawn
   std::vector<figure> figures;
-  std::vector<std::string> broken;            // what the scenario's script saw and may not be
+  std::vector<process_sample> samples;
+  std::vector<std::string> broken;             // what the scenario's script saw and may not be
   std::map<std::string, std::int64_t> moments; // of the script, by name
   double rate = 0;
-  bool netns = false, sanitized = false;
+  bool netns = false, sanitized = false, full = false; // full: a scenario's limits as promised
   unsigned faults_wanted = 0;
   std::map<std::string, std::string> drawn; // for people: limits and the like
   bool small_queues = false;
   unsigned shards = 2;
   std::vector<std::string> ids;   // by client
   std::vector<std::string> edges; // names
+  std::vector<unsigned> groups;   // by client: whom others may send to
   std::int64_t load_begin = 0, load_end = 0, final_begin = 0, run_end = 0;
   std::uint64_t held_back = 0; // messages due that no client had room for
   std::vector<fault_fact> faults;

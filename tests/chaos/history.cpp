@@ -1,36 +1,56 @@
 #include "tests/chaos/history.hpp"
 
+#include "common/net/unique_fd.hpp"
+
 #include <array>
 #include <cstring>
-#include <fstream>
+#include <fcntl.h>
 #include <stdexcept>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 namespace beeline::chaos {
 namespace {
 constexpr std::array<char, 8> magic{'B', 'L', 'C', 'H', 'A', 'O', 'S', '1'};
+static_assert(magic.size() % alignof(record) == 0);
+} // namespace
+
+history_writer::history_writer(const std::string& path) : path_(path), file_(path, std::ios::binary) {
+  file_.write(magic.data(), magic.size());
+  waiting_.reserve(step);
 }
 
-void write_history(const std::string& path, const history& h) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(magic.data(), magic.size());
-  file.write(reinterpret_cast<const char*>(h.data()),
-             static_cast<std::streamsize>(h.size() * sizeof(record)));
-  file.close();
-  if (!file) throw std::runtime_error("cannot write " + path);
+void history_writer::flush() {
+  file_.write(reinterpret_cast<const char*>(waiting_.data()),
+              static_cast<std::streamsize>(waiting_.size() * sizeof(record)));
+  waiting_.clear();
 }
 
-history read_history(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const auto bytes = static_cast<std::size_t>(file ? static_cast<std::streamoff>(file.tellg()) : 0);
-  file.seekg(0);
-  std::array<char, magic.size()> head{};
-  file.read(head.data(), head.size());
-  if (!file || head != magic || (bytes - magic.size()) % sizeof(record) != 0)
+void history_writer::close() {
+  flush();
+  file_.close();
+  if (!file_) throw std::runtime_error("cannot write " + path_);
+}
+
+history_file::history_file(const std::string& path) {
+  const net::unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat s {};
+  if (!fd || ::fstat(fd.get(), &s) != 0) throw std::runtime_error("cannot read " + path);
+  bytes_ = static_cast<std::size_t>(s.st_size);
+  if (bytes_ < magic.size() || (bytes_ - magic.size()) % sizeof(record) != 0)
     throw std::runtime_error(path + " is not a whole history");
-  history h((bytes - magic.size()) / sizeof(record));
-  file.read(reinterpret_cast<char*>(h.data()), static_cast<std::streamsize>(h.size() * sizeof(record)));
-  if (!file) throw std::runtime_error("cannot read " + path);
-  return h;
+  void* const at = ::mmap(nullptr, bytes_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (at == MAP_FAILED) throw std::runtime_error("cannot read " + path);
+  at_ = static_cast<const char*>(at);
+  if (std::memcmp(at_, magic.data(), magic.size()) == 0) return;
+  ::munmap(at, bytes_);
+  throw std::runtime_error(path + " is not a whole history");
+}
+
+history_file::~history_file() { ::munmap(const_cast<char*>(at_), bytes_); }
+
+std::span<const record> history_file::records() const noexcept {
+  return {reinterpret_cast<const record*>(at_ + magic.size()), (bytes_ - magic.size()) / sizeof(record)};
 }
 
 } // namespace beeline::chaos

@@ -5,6 +5,8 @@
 // sender's session and that session's count, from 0 without gaps; both are in its payload. Owner: one thread.
 #pragma once
 #include <cstdint>
+#include <fstream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,7 +46,36 @@ static_assert(sizeof(record) == 24);
 
 using history = std::vector<record>;
 
-void write_history(const std::string& path, const history& h);
-history read_history(const std::string& path); // throws std::runtime_error
+// Writes as it goes, so that a long run keeps little in memory. Throws std::runtime_error.
+class history_writer {
+public:
+  explicit history_writer(const std::string& path);
+  void add(const record& r) {
+    waiting_.push_back(r);
+    if (waiting_.size() == step) flush();
+  }
+  void close();
+
+private:
+  static constexpr std::size_t step = 16 * 1024; // 384 KiB: a fraction of a millisecond into the page cache
+  void flush();
+  std::string path_;
+  std::ofstream file_;
+  history waiting_;
+};
+
+// The file as it lies there: pages that are not looked at are not in memory. Throws std::runtime_error.
+class history_file {
+public:
+  explicit history_file(const std::string& path);
+  ~history_file();
+  history_file(const history_file&) = delete;
+  history_file& operator=(const history_file&) = delete;
+  std::span<const record> records() const noexcept;
+
+private:
+  const char* at_ = nullptr;
+  std::size_t bytes_ = 0;
+};
 
 } // namespace beeline::chaos

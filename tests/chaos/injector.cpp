@@ -7,6 +7,18 @@
 namespace beeline::chaos {
 using namespace std::chrono_literals;
 
+namespace {
+std::optional<proxy::harm> damage_of(fault f) {
+  switch (f) {
+  case fault::link_flip: return proxy::harm::flip;
+  case fault::link_lose_bytes: return proxy::harm::lose;
+  case fault::link_replay: return proxy::harm::replay;
+  case fault::link_replay_proof: return proxy::harm::replay_proof;
+  default: return {};
+  }
+}
+} // namespace
+
 injector::injector(cluster& c, proxy* links, namespaces* nets, clock now)
     : cluster_(c), proxy_(links), nets_(nets), now_(std::move(now)) {}
 
@@ -45,10 +57,10 @@ void injector::run(const std::vector<planned_fault>& plan, std::int64_t load_beg
   wait_until(load_end);
 }
 
-std::size_t injector::begin_now(const planned_fault& f) {
+std::size_t injector::begin_now(const planned_fault& f, unsigned done) {
   begun_.push_back(f);
   told_.push_back({f.kind, f.edge, f.shard, now_(), now_(), 0});
-  told_.back().hits = begin(f);
+  told_.back().hits = done ? done : begin(f);
   return told_.size() - 1;
 }
 
@@ -60,7 +72,9 @@ void injector::end_now(std::size_t number) {
 unsigned injector::begin(const planned_fault& f) {
   switch (scope_of(f.kind)) {
   case scope::links:
-  case scope::clients: return f.kind == fault::link_flip ? flip(f) : on_links(f, true);
+  case scope::clients:
+    if (const auto how = damage_of(f.kind)) return damage(f, *how);
+    return on_links(f, true);
   default: return f.kind == fault::net_down ? on_links(f, true) : on_process(f);
   }
 }
@@ -71,6 +85,10 @@ void injector::end(const planned_fault& f, fault_fact& told) {
   case link_cut:
   case link_reset:
   case link_flip:
+  case link_lose_bytes:
+  case link_replay:
+  case link_replay_proof:
+  case client_deaf:
   case clients_reset: return;
   case edge_kill:
   case edge_kill_long:
@@ -106,7 +124,10 @@ unsigned injector::on_links(const planned_fault& f, bool on) {
   case dials_refused: return proxy_->refuse(where, on);
   case dials_hang: return proxy_->hang(where, on);
   case edge_cut_off: return proxy_->freeze(where, on);
-  case net_blackhole: return nets_->blackhole(edge, true, on) ? 1 : 0;
+  case net_blackhole:
+    if (f.shard >= 0)
+      return nets_->blackhole_port(edge, static_cast<std::uint16_t>(router_port + f.shard), on) ? 1 : 0;
+    return nets_->blackhole(edge, true, on) ? 1 : 0;
   case net_one_way: return nets_->blackhole(edge, false, on) ? 1 : 0;
   case net_down: return nets_->down(edge, on) ? 1 : 0;
   default: return 0;
@@ -114,13 +135,13 @@ unsigned injector::on_links(const planned_fault& f, bool on) {
 }
 
 // Waits a moment for bytes that can be damaged: a link that is down has none.
-unsigned injector::flip(const planned_fault& f) {
-  const unsigned before = proxy_->flipped();
+unsigned injector::damage(const planned_fault& f, proxy::harm how) {
+  const unsigned before = proxy_->damaged();
   const std::int64_t until = now_() + 2'000'000;
   while (now_() < until) {
-    if (proxy_->flip({false, f.edge, -1}) == 0) std::this_thread::sleep_for(50ms);
-    for (int i = 0; i < 30 && proxy_->flipped() == before; ++i) std::this_thread::sleep_for(5ms);
-    if (const unsigned done = proxy_->flipped() - before) return done;
+    if (proxy_->damage({false, f.edge, f.shard}, how) == 0) std::this_thread::sleep_for(50ms);
+    for (int i = 0; i < 30 && proxy_->damaged() == before; ++i) std::this_thread::sleep_for(5ms);
+    if (const unsigned done = proxy_->damaged() - before) return done;
   }
   return 0;
 }

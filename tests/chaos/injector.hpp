@@ -19,7 +19,8 @@ public:
   const std::vector<fault_fact>& told() const { return told_; }
 
   // One at a time, as a script says; what was begun has to be ended before the load ends.
-  std::size_t begin_now(const planned_fault& f);
+  // `done`: the script has done it itself, to so many.
+  std::size_t begin_now(const planned_fault& f, unsigned done = 0);
   void end_now(std::size_t number);
 
 private:
@@ -27,7 +28,7 @@ private:
   void end(const planned_fault& f, fault_fact& told);
   unsigned on_links(const planned_fault& f, bool on);
   unsigned on_process(const planned_fault& f);
-  unsigned flip(const planned_fault& f);
+  unsigned damage(const planned_fault& f, proxy::harm how);
   void wait_until(std::int64_t at);
   cluster& cluster_;
   proxy* proxy_;

@@ -21,8 +21,8 @@ void judge_order(const run_view& v, std::span<const record> h, findings& wrong);
 void judge_sessions(const run_view& v, findings& wrong); // P4, and who was cut off without a cause
 void judge_rest(const run_view& v, findings& wrong);     // P4, P5, P6 at rest
 
-// What else a scenario promises. All that was measured, by its script and in its history; what is out of bounds
-// is wrong.
+// What else a scenario promises. All that was measured, by its script and in its history; what is out of
+// bounds is wrong.
 std::vector<figure> judge_scenario(const run_view& v, findings& wrong);
 
 // Nothing: the run counts. Otherwise why it says nothing: too little load, or a fault that did not happen.

@@ -126,10 +126,10 @@ std::optional<std::string> why_void(const run_view& v) {
   constexpr std::int64_t calm_after = 3 * second;
   constexpr double answered_least = 0.6, of_all_least = 0.25;
   const run_facts& f = v.facts;
+  if (!f.scenario.empty()) return {}; // it says itself what it needs
   if (f.faults.size() < f.faults_wanted) return "a fault was not begun";
   for (const fault_fact& x : f.faults)
     if (x.hits == 0) return std::string(name_of(x.kind)) + " did not happen";
-  if (!f.scenario.empty()) return {}; // it says itself what it needs
   // Bins of 100 ms in which no fault is, nor was shortly before.
   constexpr std::int64_t bin = second / 10;
   const auto bins = static_cast<std::size_t>(std::max<std::int64_t>(0, (f.load_end - f.load_begin) / bin));

@@ -24,7 +24,8 @@ void end_in_time(const run_options& o) {
 
 int list_scenarios() {
   for (const scenario& s : scenarios())
-    std::printf("%s\t%s%s\n", std::string(s.name).c_str(), std::string(s.text).c_str(), s.netns ? " (netns)" : "");
+    std::printf("%s\t%s%s\n", std::string(s.name).c_str(), std::string(s.text).c_str(),
+                s.netns ? " (netns)" : "");
   return 0;
 }
 
@@ -37,7 +38,8 @@ int program(int argc, char** argv) {
   const run_plan plan = script ? script->plan(o) : draw(o);
   std::unique_ptr<namespaces> nets;
   if (o.netns) try {
-      nets = std::make_unique<namespaces>(static_cast<unsigned>(plan.lanes.size()), o.folder + "/network.log");
+      nets =
+          std::make_unique<namespaces>(static_cast<unsigned>(plan.lanes.size()), o.folder + "/network.log");
     } catch (const std::system_error& e) {
       std::fprintf(stderr, "beeline-chaos: %s\n", e.what());
       return 4;

@@ -62,6 +62,13 @@ bool namespaces::blackhole(unsigned edge, bool both_ways, bool on) {
   return ok;
 }
 
+bool namespaces::blackhole_port(unsigned edge, std::uint16_t port, bool on) {
+  const std::string verb = on ? "add" : "del", e = edge_address(edge), r = router_address();
+  const std::string p = std::to_string(port);
+  bool ok = tried({"rule", verb, "from", e, "to", r, "ipproto", "tcp", "dport", p, "blackhole"});
+  return tried({"rule", verb, "from", r, "to", e, "ipproto", "tcp", "sport", p, "blackhole"}) && ok;
+}
+
 bool namespaces::down(unsigned edge, bool on) {
   return tried({"link", "set", veth(edge + 1), on ? "down" : "up"});
 }

@@ -10,6 +10,7 @@
 #pragma once
 #include "common/net/unique_fd.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ public:
 
   // What goes from an edge to the router, and, both ways, back.
   bool blackhole(unsigned edge, bool both_ways, bool on);
+  // Both ways, of the connections to one port of the router.
+  bool blackhole_port(unsigned edge, std::uint16_t port, bool on);
   bool down(unsigned edge, bool on);
 
 private:

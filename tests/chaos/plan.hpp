@@ -29,7 +29,9 @@ struct run_plan {
   unsigned shards = 2, qos0_percent = 15;
   std::size_t payload_max = 256;
   double churn = 6;
+  bool takeovers = false; // churn is connecting elsewhere while the old session lives
   std::vector<std::string> edge_options;
+  std::vector<std::string> environment; // of all servers: NAME=VALUE
   std::vector<client_plan> clients;
   std::vector<planned_fault> faults; // by begin
 };

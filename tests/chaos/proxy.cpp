@@ -1,11 +1,14 @@
 #include "tests/chaos/proxy.hpp"
 
+#include "tests/chaos/frame_cursor.hpp"
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <future>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -19,6 +22,8 @@ namespace {
 constexpr std::size_t buffer_bytes = 64 * 1024;
 constexpr std::size_t trickle_bytes = 16;
 constexpr auto trickle_interval = 10ms;
+// Of the link protocol (docs/link-protocol.md).
+constexpr std::uint8_t proof_frame = 0x03, message_qos1_frame = 0x41;
 } // namespace
 
 struct proxy_route {
@@ -29,7 +34,7 @@ struct proxy_route {
     listener.bind(what.listen);
     listener.listen();
   }
-  void accept(rng& random, unsigned& flips);
+  void accept(rng& random, unsigned& damaged);
   route what;
   tcp::acceptor listener;
   std::set<std::shared_ptr<proxy_connection>> connections;
@@ -40,15 +45,17 @@ struct proxy_connection : std::enable_shared_from_this<proxy_connection> {
   struct pipe {
     std::vector<char> bytes = std::vector<char>(buffer_bytes);
     std::size_t at = 0, size = 0;
-    bool stalled = false, swallows = false, trickles = false, flips = false;
-    bool busy = false;  // an operation is on its way
-    bool ended = false; // the stream's end was read
+    bool stalled = false, swallows = false, trickles = false;
+    std::optional<proxy::harm> harm; // to be done
+    frame_cursor frames;             // of a link
+    bool busy = false;               // an operation is on its way
+    bool ended = false;              // the stream's end was read
   };
 
-  proxy_connection(proxy_route& r, tcp::socket from, rng& random, unsigned& flips)
+  proxy_connection(proxy_route& r, tcp::socket from, rng& random, unsigned& damaged)
       : route_(r), ends{std::move(from), tcp::socket(r.listener.get_executor())},
         timers{asio::steady_timer(r.listener.get_executor()), asio::steady_timer(r.listener.get_executor())},
-        random_(random), flips_(flips) {
+        random_(random), damaged_(damaged) {
     for (pipe& p : pipes) p.stalled = r.frozen;
   }
 
@@ -70,7 +77,6 @@ struct proxy_connection : std::enable_shared_from_this<proxy_connection> {
     if (p.swallows) p.at = p.size;
     if (p.at == p.size) return p.ended ? end_of(way) : read(way);
     if (p.stalled) return;
-    if (p.flips) flip(p);
     write(way);
   }
   void read(unsigned way) {
@@ -83,6 +89,7 @@ struct proxy_connection : std::enable_shared_from_this<proxy_connection> {
                                 q.at = 0, q.size = n;
                                 if (e == asio::error::eof) q.ended = true;
                                 else if (e) return self->broken();
+                                self->look_at(q);
                                 self->pump(way);
                               });
   }
@@ -108,10 +115,50 @@ struct proxy_connection : std::enable_shared_from_this<proxy_connection> {
       self->pump(way);
     });
   }
-  void flip(pipe& p) {
-    p.flips = false;
-    ++flips_;
-    p.bytes[p.at + random_.below(p.size - p.at)] ^= static_cast<char>(1u << random_.below(8));
+  // Follows the frames of a link, and does the harm that was asked for as soon as there is something to harm.
+  void look_at(pipe& p) {
+    if (p.size == 0) return;
+    const bool link = route_.what.shard >= 0;
+    const std::vector<frame_place> whole =
+        link ? p.frames.take({p.bytes.data(), p.size}) : std::vector<frame_place>{};
+    for (const frame_place& f : whole)
+      if (f.type == proof_frame) proof.assign(p.bytes.data() + f.at, f.size);
+    if (p.harm && do_harm(p, *p.harm, whole)) p.harm.reset(), ++damaged_;
+  }
+  bool do_harm(pipe& p, proxy::harm how, const std::vector<frame_place>& whole) {
+    if (how == proxy::harm::flip) {
+      p.bytes[random_.below(p.size)] ^= static_cast<char>(1u << random_.below(8));
+      return true;
+    }
+    if (whole.empty()) return false;
+    const frame_place& any = whole[random_.below(whole.size())];
+    switch (how) {
+    case proxy::harm::lose: { // not all of it: a whole frame less is another fault
+      const auto first = any.at + random_.below(any.size);
+      const auto n = 1 + random_.below(std::min(any.size - 1, any.at + any.size - first));
+      p.bytes.erase(place_in(p, first), place_in(p, first + n));
+      p.size -= n;
+      return true;
+    }
+    case proxy::harm::replay: {
+      const auto m = std::find_if(whole.begin(), whole.end(),
+                                  [](const frame_place& f) { return f.type == message_qos1_frame; });
+      if (m == whole.end()) return false;
+      insert(p, m->at + m->size, std::string(p.bytes.data() + m->at, m->size));
+      return true;
+    }
+    default:
+      if (proof.empty() || &p != &pipes[0]) return false;
+      insert(p, any.at + any.size, proof);
+      return true;
+    }
+  }
+  static std::vector<char>::iterator place_in(pipe& p, std::size_t at) {
+    return p.bytes.begin() + static_cast<std::ptrdiff_t>(at);
+  }
+  static void insert(pipe& p, std::size_t at, const std::string& bytes) {
+    p.bytes.insert(place_in(p, at), bytes.begin(), bytes.end());
+    p.size += bytes.size();
   }
   void end_of(unsigned way) { // both ends close at once, as processes that end do
     if (pipes[way].stalled) return;
@@ -146,20 +193,21 @@ struct proxy_connection : std::enable_shared_from_this<proxy_connection> {
   std::array<tcp::socket, 2> ends;
   std::array<asio::steady_timer, 2> timers;
   std::array<pipe, 2> pipes;
+  std::string proof; // of a link's handshake, as it went by
   rng& random_;
-  unsigned& flips_;
+  unsigned& damaged_;
   bool connected = false, closed = false, was_broken = false;
 };
 
-void proxy_route::accept(rng& random, unsigned& flips) {
-  listener.async_accept([this, &random, &flips](const error_code& e, tcp::socket s) {
+void proxy_route::accept(rng& random, unsigned& damaged) {
+  listener.async_accept([this, &random, &damaged](const error_code& e, tcp::socket s) {
     if (e == asio::error::operation_aborted || !listener.is_open()) return;
     if (!e) {
-      auto c = std::make_shared<proxy_connection>(*this, std::move(s), random, flips);
+      auto c = std::make_shared<proxy_connection>(*this, std::move(s), random, damaged);
       connections.insert(c);
       if (!hangs) c->connect();
     }
-    accept(random, flips);
+    accept(random, damaged);
   });
 }
 
@@ -167,7 +215,7 @@ proxy::proxy(const std::vector<route>& routes, std::uint64_t seed)
     : work_(asio::make_work_guard(io_)), random_(seed) {
   for (const route& r : routes) {
     routes_.push_back(std::make_unique<proxy_route>(io_, r));
-    routes_.back()->accept(random_, flipped_);
+    routes_.back()->accept(random_, damaged_);
   }
   thread_ = std::thread([this] { io_.run(); });
 }
@@ -238,26 +286,28 @@ unsigned proxy::trickle(route_filter f, bool on) {
     for (auto& p : c.pipes) p.trickles = on;
   });
 }
-unsigned proxy::flip(route_filter f) {
+unsigned proxy::damage(route_filter f, harm how) {
   return ask([&] {
     std::vector<proxy_connection*> all;
     for (auto& r : routes_)
-      if ((r->what.shard < 0) == f.clients && (f.edge < 0 || f.edge == r->what.edge))
+      if ((r->what.shard < 0) == f.clients && (f.edge < 0 || f.edge == r->what.edge) &&
+          (f.shard < 0 || f.shard == r->what.shard))
         for (const auto& c : r->connections)
           if (c->connected) all.push_back(c.get());
     if (all.empty()) return 0u;
-    all[random_.below(all.size())]->pipes[random_.below(2)].flips = true;
+    const std::size_t way = how == harm::replay_proof ? 0 : random_.below(2);
+    all[random_.below(all.size())]->pipes[way].harm = how;
     return 1u;
   });
 }
-unsigned proxy::flipped() {
-  return ask([&] { return flipped_; });
+unsigned proxy::damaged() {
+  return ask([&] { return damaged_; });
 }
 unsigned proxy::refuse(route_filter f, bool on) {
   const unsigned hit = each_route(f, [this, on](proxy_route& r) {
     if (on == !r.listener.is_open()) return 0u;
     if (on) r.listener.close();
-    else r.open(), r.accept(random_, flipped_);
+    else r.open(), r.accept(random_, damaged_);
     return 1u;
   });
   if (on) reset(f);

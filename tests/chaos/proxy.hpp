@@ -52,9 +52,12 @@ public:
   unsigned stall(route_filter f, way w, bool on);
   unsigned swallow(route_filter f, bool on);
   unsigned trickle(route_filter f, bool on);
-  // One bit of the next bytes of one connection; ask `flipped` for how many there were.
-  unsigned flip(route_filter f);
-  unsigned flipped();
+  // To the next bytes of one connection; ask `damaged` for how often that was done. Links alone can have more
+  // than a bit flipped: a part of a frame is lost, a QoS 1 message is repeated, the proof of the handshake
+  // is.
+  enum class harm : std::uint8_t { flip, lose, replay, replay_proof };
+  unsigned damage(route_filter f, harm how);
+  unsigned damaged();
   // Of routes: how many. What is being connected is reset.
   unsigned refuse(route_filter f, bool on);
   unsigned hang(route_filter f, bool on);   // connects are taken and lead nowhere
@@ -68,7 +71,7 @@ private:
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   rng random_;
   std::vector<std::unique_ptr<proxy_route>> routes_;
-  unsigned flipped_ = 0;
+  unsigned damaged_ = 0;
   std::thread thread_;
 };
 

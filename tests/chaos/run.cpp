@@ -4,7 +4,10 @@
 #include "tests/support/sanitized.hpp"
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <thread>
+#include <unistd.h>
 
 namespace beeline::chaos {
 namespace {
@@ -48,9 +51,11 @@ run::run(const run_options& o, const run_plan& plan, const scenario* script, std
     : options_(o), plan_(plan), script_(script), nets_(std::move(nets)),
       where_(layout_of(plan, nets_ != nullptr)),
       proxy_(nets_ ? nullptr : std::make_unique<proxy>(routes_of(where_, plan), o.seed)),
-      cluster_({o.programs, o.folder, plan.shards, plan.lanes, plan.edge_options, test::sanitized}, where_,
-               nets_.get()),
-      crowd_(settings(), begin_), injector_(cluster_, proxy_.get(), nets_.get(), [this] { return now(); }) {
+      cluster_({o.programs, o.folder, plan.shards, plan.lanes, plan.edge_options, plan.environment,
+                test::sanitized},
+               where_, nets_.get()),
+      crowd_(settings(), begin_, o.folder + "/history.bin"),
+      injector_(cluster_, proxy_.get(), nets_.get(), [this] { return now(); }) {
   for (const client_plan& c : plan_.clients) ids_.push_back(c.id);
 }
 
@@ -59,6 +64,7 @@ crowd_settings run::settings() const {
   s.seed = options_.seed;
   s.rate = options_.rate;
   s.churn = plan_.churn;
+  s.takeovers = plan_.takeovers;
   s.qos0_percent = plan_.qos0_percent;
   s.payload_max = plan_.payload_max;
   s.clients = plan_.clients;
@@ -74,6 +80,7 @@ bool run::start() {
 }
 
 void run::go() {
+  if (script_ && script_->before) script_->before(*this);
   facts_.load_begin = now();
   crowd_.begin_load();
   if (script_) script_->play(*this);
@@ -86,7 +93,7 @@ void run::go() {
   come_to_rest();
   facts_.run_end = now();
   facts_.held_back = crowd_.held_back();
-  write_history(options_.folder + "/history.bin", crowd_.stop());
+  crowd_.stop();
   end_processes();
   describe();
   write_facts(options_.folder + "/run.json", facts_);
@@ -110,6 +117,23 @@ void run::load_for(double seconds) {
 
 void run::figure(std::string name, double value, std::string unit, double least, double most) {
   facts_.figures.push_back({std::move(name), value, std::move(unit), least, most});
+}
+
+const std::vector<process_sample>& run::sample() {
+  for (int part = -1; part < static_cast<int>(cluster_.edges()); ++part) {
+    child* c = cluster_.process(part);
+    if (!c || !c->running()) continue;
+    const std::string folder = "/proc/" + std::to_string(c->pid());
+    std::uint64_t pages = 0, resident = 0, fds = 0;
+    std::ifstream(folder + "/statm") >> pages >> resident;
+    std::error_code gone;
+    for (std::filesystem::directory_iterator at(folder + "/fd", gone), end; !gone && at != end;
+         at.increment(gone))
+      ++fds;
+    facts_.samples.push_back(
+        {now(), cluster_.name(part), resident * static_cast<std::uint64_t>(::getpagesize()), fds});
+  }
+  return facts_.samples;
 }
 
 double run::time_limit(double of_full_size) const {
@@ -161,6 +185,8 @@ void run::describe() {
   facts_.small_queues = plan_.small_queues;
   facts_.shards = plan_.shards;
   facts_.ids = ids_;
+  facts_.full = options_.full;
+  for (const client_plan& c : plan_.clients) facts_.groups.push_back(c.group);
   std::string lanes, more;
   for (unsigned n : plan_.lanes) lanes += (lanes.empty() ? "" : ", ") + std::to_string(n);
   for (const auto& x : plan_.edge_options) more += x + " ";

@@ -1,8 +1,9 @@
-// One run: the cluster, its network, its clients, and the time that they share. It starts them, lets the load run
-// while faults that were drawn, or a scenario's script, do their work, waits for rest and writes down what there is
-// to judge.
+// One run: the cluster, its network, its clients, and the time that they share. It starts them, lets the load
+// run while faults that were drawn, or a scenario's script, do their work, waits for rest and writes down
+// what there is to judge.
 //
-// Owner: the driver's main thread. Members stand in the order in which they are made, and go the other way round.
+// Owner: the driver's main thread. Members stand in the order in which they are made, and go the other way
+// round.
 #pragma once
 #include "tests/chaos/crowd.hpp"
 #include "tests/chaos/injector.hpp"
@@ -35,6 +36,10 @@ public:
   void load_for(double seconds);
   std::int64_t mark(const std::string& name) { return facts_.moments[name] = now(); }
   void figure(std::string name, double value, std::string unit, double least = 0, double most = -1);
+  // Memory and descriptors of each server now, for the picture too.
+  const std::vector<process_sample>& sample();
+  // What is noted before the load to be compared at rest.
+  std::map<std::string, double>& notes() noexcept { return notes_; }
   void broken(std::string what) { facts_.broken.push_back(std::move(what)); }
   // Limits on times hold as they stand in full size; a short run shares its processors with other tests.
   double time_limit(double of_full_size) const;
@@ -62,6 +67,7 @@ private:
   injector injector_;
   std::vector<std::string> ids_;
   run_facts facts_;
+  std::map<std::string, double> notes_;
 };
 
 } // namespace beeline::chaos

@@ -26,8 +26,8 @@ std::size_t kill_with_messages_in_flight(run& r) {
 
 void its_clients_go(run& r, double limit_ms) {
   const auto ids = clients_at(r, victim, true);
-  r.time_until("its clients are known to be gone after", [&] { return r.servers().online_of(ids) == 0; },
-               limit_ms);
+  r.time_until(
+      "its clients are known to be gone after", [&] { return r.servers().online_of(ids) == 0; }, limit_ms);
   r.mark("gone");
 }
 
@@ -69,11 +69,12 @@ void edge_restart(run& r) {
   r.load_for(r.options().seconds / 3);
   const std::size_t f = kill_with_messages_in_flight(r);
   r.faults().end_now(f);
-  r.time_until("the new life is in sync after",
-               [&] { return !r.servers().ask(victim, "/readyz").is_discarded(); }, -1);
+  r.time_until(
+      "the new life is in sync after", [&] { return !r.servers().ask(victim, "/readyz").is_discarded(); },
+      -1);
   const auto absent = clients_at(r, victim, true);
-  r.figure("of the old life's clients then still known", static_cast<double>(r.servers().online_of(absent)), "",
-           0, 0);
+  r.figure("of the old life's clients then still known", static_cast<double>(r.servers().online_of(absent)),
+           "", 0, 0);
   r.mark("gone");
   r.load_for(r.options().seconds * 2 / 3);
 }

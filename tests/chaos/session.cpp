@@ -13,7 +13,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 namespace {
-constexpr std::size_t window = 200;              // QoS 1 without an answer, of one session
 constexpr std::size_t unsent_max = 256 * 1024;   // then it publishes no more
 constexpr std::int64_t ping_after = 2'000'000;   // µs of silence
 constexpr std::int64_t silence_max = 8'000'000;  // then the client gives up
@@ -31,8 +30,9 @@ words words_of(std::string_view text) {
 } // namespace
 
 session::session(crowd& c, std::uint32_t number, std::uint32_t client, std::uint8_t edge)
-    : crowd_(c), socket_(c.io()), number_(number), client_(client), edge_(edge), by_packet_(window) {
-  for (std::size_t i = window; i > 0; --i) free_packets_.push_back(static_cast<std::uint16_t>(i));
+    : crowd_(c), socket_(c.io()), number_(number), client_(client), edge_(edge),
+      by_packet_(c.plan(client).window) {
+  for (std::size_t i = by_packet_.size(); i > 0; --i) free_packets_.push_back(static_cast<std::uint16_t>(i));
 }
 
 std::int64_t session::now() const { return crowd_.now(); }
@@ -117,6 +117,10 @@ void session::tick() {
   const std::int64_t silent = now() - heard_;
   if (!live_ && now() - opened_ > connack_max) return end(ending::gave_up);
   if (!live_) return;
+  if (deaf_) {
+    if (now() - pinged_at_ > ping_after) pinged_at_ = now(), out_ += test::encode_pingreq(), flush();
+    return;
+  }
   if (silent > silence_max) return end(ending::gave_up);
   if (silent < ping_after) pinged_ = false;
   else if (!std::exchange(pinged_, true)) out_ += test::encode_pingreq(), flush();
@@ -133,12 +137,21 @@ void session::end(ending how, unsigned code) {
   crowd_.ended(client_, number_);
 }
 
+void session::deaf(bool on) {
+  deaf_ = on;
+  heard_ = now();
+  if (!on && connected_ && !over_ && !reading_) read();
+}
+
 void session::read() {
+  if (deaf_) return;
+  reading_ = true;
   constexpr std::size_t step = 64 * 1024;
   const std::size_t had = in_.size();
   in_.resize(had + step);
   socket_.async_read_some(asio::buffer(in_.data() + had, step), [self = shared_from_this(),
                                                                  had](const error_code& e, std::size_t n) {
+    self->reading_ = false;
     if (self->over_) return;
     self->in_.resize(had + n);
     self->heard_ = self->now();
@@ -238,7 +251,7 @@ void session::on_puback(const mqtt::packet& p) {
   mqtt::ack_packet a;
   const bool v5 = crowd_.plan(client_).v5;
   const bool good = test::decode_ack(p, v5 ? test::v5 : test::v311, a) == mqtt::reason::success;
-  if (!good || a.packet_id == 0 || a.packet_id > window || by_packet_[a.packet_id - 1u] == 0)
+  if (!good || a.packet_id == 0 || a.packet_id > by_packet_.size() || by_packet_[a.packet_id - 1u] == 0)
     return see(seen::answer, 0, 0, static_cast<unsigned>(a.code), flag_unasked, 0);
   const std::uint32_t count = std::exchange(by_packet_[a.packet_id - 1u], 0) - 1;
   free_packets_.push_back(a.packet_id);

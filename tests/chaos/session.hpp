@@ -19,6 +19,9 @@ struct client_plan {
   std::uint16_t receive_max = 0; // 0: not announced
   int late_ack_ms = 0;           // 0: at once
   int home = -1;                 // the edge where it always connects; -1: any
+  unsigned group = 0;            // whom others may send to
+  int sends_to = -1;             // a group; -1: anybody
+  std::size_t window = 200;      // QoS 1 without an answer, of one session
   bool returns = true;           // it connects again when its connection has ended; else at the load's end
 };
 
@@ -31,9 +34,10 @@ public:
 
   void connect(const tcp::endpoint& to);
   void publish(std::uint32_t to, std::uint8_t qos, bool last, std::size_t bytes);
-  void leave(); // DISCONNECT
-  void abort(); // RST
-  void tick();  // a few times a second: keep-alive, and whether the server is silent
+  void leave();       // DISCONNECT
+  void abort();       // RST
+  void deaf(bool on); // it reads nothing, and keeps itself alive
+  void tick();        // a few times a second: keep-alive, and whether the server is silent
 
   bool live() const noexcept { return live_ && !over_; }
   bool over() const noexcept { return over_; }
@@ -60,13 +64,14 @@ private:
   tcp::socket socket_;
   std::uint32_t number_, client_;
   std::uint8_t edge_;
-  bool connected_ = false, live_ = false, over_ = false, writing_ = false, pinged_ = false, leaving_ = false;
+  bool connected_ = false, live_ = false, over_ = false, writing_ = false, pinged_ = false, leaving_ = false,
+       deaf_ = false, reading_ = false;
   std::string in_, out_, sending_;
   std::uint32_t next_count_ = 0;
   std::vector<std::uint32_t> by_packet_; // count + 1; 0: free
   std::vector<std::uint16_t> free_packets_;
   std::size_t unanswered_ = 0;
-  std::int64_t heard_ = 0, opened_ = 0;
+  std::int64_t heard_ = 0, opened_ = 0, pinged_at_ = 0;
 };
 
 } // namespace beeline::chaos
