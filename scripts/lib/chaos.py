@@ -121,6 +121,10 @@ def print_run(run, seconds):
           f"{c['sessions']} sessions; answers {answers}, of 0x00 {c['success_without_receipt']} taken along by "
           f"sessions that ended; longest {c['longest_answer_us'] / 1e6:.1f} s; "
           f"{seconds:.0f} s in all")
+    print_faults(r)
+
+
+def print_faults(r):
     rows = [["(calm)", "all", "", "", ms(r["calm"]["gap_median_us"]), ms(r["calm"]["gap_us"]), "",
              ms(r["calm"]["client_gap_median_us"]), ms(r["calm"]["client_gap_max_us"])]]
     for f in r["faults"]:
@@ -245,7 +249,7 @@ def main():
     code = VIOLATION
     try:
         if o.scenario:
-            code = chaos_scenarios.go(o, folder, Run)
+            code = chaos_scenarios.go(o, folder, Run, print_faults)
         else:
             code, _ = go(o, folder)
     finally:

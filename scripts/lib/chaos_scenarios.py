@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import figures
+
 OK, VIOLATION, USAGE, VOID, SKIPPED = 0, 1, 2, 3, 77
 NO_NAMESPACES = 4  # exit code of beeline-chaos
 
@@ -19,27 +21,14 @@ def command(o, seed, scenario):
     return c
 
 
-def bound(figure):
-    least = "" if figure["least"] is None else f"at least {figure['least']:g}"
-    most = "" if figure["most"] is None else f"at most {figure['most']:g}"
-    return ", ".join(x for x in (least, most) if x)
-
-
-def number(value):
-    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"
-
-
-def print_figures(report, seconds):
+def print_report(report, seconds, print_faults):
     c = report["counts"]
     answers = ", ".join(f"{k} {n}" for k, n in sorted(c["answers"].items()))
     print(f"{report['scenario']}: {c['published']} messages, {c['received']} received, {c['sessions']} sessions; answers "
           f"{answers}; longest {c['longest_answer_us'] / 1e6:.1f} s; {seconds:.0f} s in all")
-    rows = [(f["name"], number(f["value"]) + (" " + f["unit"] if f["unit"] else ""), bound(f),
-             "" if f["kept"] else "BROKEN") for f in report["figures"]]
-    widths = [max([len(r[i]) for r in rows], default=0) for i in range(3)]
-    for name, value, limit, broken in rows:
-        print(f"  {name.ljust(widths[0])}  {value.rjust(widths[1])}  {limit.ljust(widths[2])}  {broken}".rstrip())
-    sys.stdout.flush()
+    if report["scenario"] == "soak":
+        print_faults(report)
+    figures.show(report["figures"])
 
 
 def names_of(o):
@@ -49,7 +38,7 @@ def names_of(o):
     return known if o.scenario == "all" else o.scenario.split(",")
 
 
-def one(o, name, folder, new_run):
+def one(o, name, folder, new_run, print_faults):
     run = new_run(o, o.seed, False, os.path.join(folder, name))
     run.scenario = name
     begin = time.monotonic()
@@ -62,15 +51,15 @@ def one(o, name, folder, new_run):
         return VIOLATION, run, f"the driver ended with {code}: {said}"
     code, said = run.judge()
     if run.report:
-        print_figures(run.report, time.monotonic() - begin)
+        print_report(run.report, time.monotonic() - begin, print_faults)
     return code, run, said
 
 
-def go(o, folder, new_run):
+def go(o, folder, new_run, print_faults):
     worst, skipped, told = OK, 0, []
     names = names_of(o)
     for name in names:
-        code, run, said = one(o, name, folder, new_run)
+        code, run, said = one(o, name, folder, new_run, print_faults)
         if code == USAGE:
             print(said, file=sys.stderr)
             return USAGE

@@ -15,9 +15,9 @@ constexpr std::size_t final_unanswered_max = 200; // so that no queue fills at r
 constexpr std::int64_t ms = 1000;
 } // namespace
 
-crowd::crowd(crowd_settings s, clock::time_point begin, const std::string& history)
+crowd::crowd(crowd_settings s, clock::time_point begin, const std::string& history_path)
     : settings_(std::move(s)), begin_(begin), random_(settings_.seed ^ 0xc0ffee),
-      clients_(settings_.clients.size()), history_(history) {
+      clients_(settings_.clients.size()), history_(history_path) {
   for (std::uint32_t i = 0; i < clients_.size(); ++i) {
     const unsigned group = settings_.clients[i].group;
     if (group >= groups_.size()) groups_.resize(group + 1u);

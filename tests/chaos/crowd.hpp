@@ -31,7 +31,7 @@ struct crowd_settings {
 class crowd {
 public:
   using clock = std::chrono::steady_clock;
-  crowd(crowd_settings s, clock::time_point begin, const std::string& history);
+  crowd(crowd_settings s, clock::time_point begin, const std::string& history_path);
   ~crowd();
 
   // Any thread.

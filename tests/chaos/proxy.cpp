@@ -295,8 +295,8 @@ unsigned proxy::damage(route_filter f, harm how) {
         for (const auto& c : r->connections)
           if (c->connected) all.push_back(c.get());
     if (all.empty()) return 0u;
-    const std::size_t way = how == harm::replay_proof ? 0 : random_.below(2);
-    all[random_.below(all.size())]->pipes[way].harm = how;
+    const std::size_t side = how == harm::replay_proof ? 0 : random_.below(2);
+    all[random_.below(all.size())]->pipes[side].harm = how;
     return 1u;
   });
 }
