@@ -166,7 +166,7 @@ void crowd::connect_due() {
 void crowd::take_over(std::uint32_t number) {
   constexpr std::size_t at_once_max = 4;
   const auto& its = clients_[number].sessions;
-  if (its.empty() || its.size() >= at_once_max) return;
+  if (its.empty() || its.size() >= at_once_max || takeovers_ == settings_.takeovers) return;
   ++takeovers_;
   open(number, static_cast<std::uint8_t>((its.back()->edge() + 1u) % settings_.edges.size()));
 }

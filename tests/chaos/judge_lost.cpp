@@ -15,15 +15,19 @@ struct told_of_lost_edge {
   std::int64_t longest = 0;
 };
 
+std::int64_t began(const scene& s) {
+  return s.v.facts.faults.empty() ? never : s.v.facts.faults.front().begin;
+}
+
 void judge_answer_after_kill(scene& s, std::uint32_t session, std::uint32_t count, told_of_lost_edge& told) {
   const message_view& m = s.v.sessions[session].messages[count];
-  const std::int64_t killed = s.moment("dead"), gone = s.moment("gone");
+  const std::int64_t killed = s.moment("dead"), gone = s.moment("gone"); // as the script found
   if (m.answered == never) {
     if (s.v.sessions[session].end == never) s.broken("silence: " + s.v.name(session, count));
     return;
   }
   told.longest = std::max(told.longest, m.answered - m.at);
-  told.in_flight += m.at < killed;
+  told.in_flight += m.at < began(s);
   told.nobody += m.code == none;
   const bool unknown = m.code == unspecified && m.text == words::unknown;
   told.unknown += unknown;
@@ -51,7 +55,7 @@ std::vector<bool> who_is_away(const run_view& v, std::int64_t killed, bool stays
 
 void judge_lost_edge(scene& s, bool stays_away) {
   const run_view& v = s.v;
-  const std::int64_t killed = s.moment("dead");
+  const std::int64_t killed = began(s);
   const std::vector<bool> away = who_is_away(v, killed, stays_away);
   std::uint64_t others = 0, others_ended = 0;
   for (const session_view& x : v.sessions) {

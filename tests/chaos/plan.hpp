@@ -29,7 +29,7 @@ struct run_plan {
   unsigned shards = 2, qos0_percent = 15;
   std::size_t payload_max = 256;
   double churn = 6;
-  bool takeovers = false; // churn is connecting elsewhere while the old session lives
+  std::size_t takeovers = 0; // not 0: churn is so many connects elsewhere while the old session lives
   std::vector<std::string> edge_options;
   std::vector<std::string> environment; // of all servers: NAME=VALUE
   std::vector<client_plan> clients;

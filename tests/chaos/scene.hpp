@@ -27,7 +27,8 @@ struct scene {
   template <class F> void each_message(F f) const {
     for (std::uint32_t i = 0; i < v.sessions.size(); ++i)
       for (std::uint32_t n = 0; n < v.sessions[i].messages.size(); ++n)
-        if (!v.sessions[i].messages[n].last) f(v.sessions[i], i, v.sessions[i].messages[n], n);
+        if (v.sessions[i].messages[n].published && !v.sessions[i].messages[n].last)
+          f(v.sessions[i], i, v.sessions[i].messages[n], n);
   }
 };
 
