@@ -12,6 +12,7 @@ import time
 
 PROGRAMS = os.path.abspath(sys.argv[1])
 DRIVER, CHECKER = (os.path.join(PROGRAMS, name) for name in ("beeline-chaos", "beeline-chaos-check"))
+SOAK = os.path.join(os.path.dirname(__file__), "..", "..", "scripts", "soak")
 SCRIPT = os.path.join(os.path.dirname(__file__), "..", "..", "scripts", "lib", "chaos.py")
 
 
@@ -68,6 +69,10 @@ def misuse(folder):
     expect(run(DRIVER)[0] == 2, "the driver without options says usage")
     unknown = run(DRIVER, "--programs", PROGRAMS, "--out", folder, "--only", "no_such_fault")
     expect(unknown[0] == 2, "an unknown fault too")
+    unknown = run(DRIVER, "--programs", PROGRAMS, "--out", folder, "--scenario", "no_such_scenario")
+    expect(unknown[0] == 2 and "no scenario" in unknown[1], "an unknown scenario too")
+    expect("f3_edge_kill" in run(DRIVER, "--list-scenarios")[1], "the driver lists its scenarios")
+    expect(run(SOAK, "--no-such-option")[0] == 2, "the soak says usage")
     expect(run(CHECKER)[0] == 2, "the checker without a folder says usage")
     expect(run(CHECKER, os.path.join(folder, "nothing"))[0] == 2, "a folder without a run cannot be judged")
     expect(run(sys.executable, SCRIPT, "--programs", PROGRAMS, "--no-such-option")[0] == 2, "the script says usage")

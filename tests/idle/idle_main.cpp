@@ -109,8 +109,8 @@ private:
     for (std::size_t k = connects_.due(); k > 0 && !to_connect_.empty(); --k) {
       const std::uint32_t i = to_connect_.back();
       to_connect_.pop_back();
-      clients_[i].connect(epoll_.get(), i, options_.from,
-                          options_.edges[random_.below(options_.edges.size())], tally_);
+      const sockaddr_in& to = options_.edges[random_.below(options_.edges.size())];
+      clients_[i].connect(epoll_.get(), i, source_of(i), to, tally_);
     }
     for (std::size_t k = churn_.due(); k > 0; --k) leave_and_come_back(some());
     for (std::size_t k = pings_.due(); k > 0; --k) clients_[next_ping_++ % clients_.size()].ping();
@@ -124,6 +124,13 @@ private:
       told_ = true, std::printf("connected\n"), std::fflush(stdout);
   }
 
+  // As from many machines: addresses after the one that was given.
+  sockaddr_in source_of(std::uint32_t i) const {
+    constexpr std::uint32_t addresses = 200;
+    sockaddr_in from = options_.from;
+    from.sin_addr.s_addr = htonl(ntohl(from.sin_addr.s_addr) + i % addresses);
+    return from;
+  }
   std::uint32_t some() { return static_cast<std::uint32_t>(random_.below(clients_.size())); }
   std::size_t slow_ones() { return random_.below(clients_.size() / slow_one_in + 1); }
   std::size_t live() const {
