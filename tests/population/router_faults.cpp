@@ -34,8 +34,9 @@ struct fault {
   std::function<bool()> seen = [] { return true; }; // beyond the lanes' own news
 };
 
-// The fault, the way back to full presence, some load after it; printed, and its bounds checked.
-void break_and_watch(run& r, const fault& f, std::uint64_t calm_since) {
+// The fault, the way back to full presence, some load after it; printed, and its bounds checked. Returns
+// since when all has been calm again.
+std::uint64_t break_and_watch(run& r, const fault& f, std::uint64_t calm_since) {
   crowd& c = r.clients;
   const std::size_t rss_before = r.rss();
   r.forget_marks();
@@ -66,12 +67,14 @@ void break_and_watch(run& r, const fault& f, std::uint64_t calm_since) {
   std::printf("  router RSS %s before, at most %s after: %.2f times\n", mib(rss_before).c_str(),
               mib(rss_most).c_str(), ratio);
   print_latency(r, "before", calm_since, broke);
-  print_latency(r, "meanwhile", broke, done);
-  print_latency(r, "after", done + us(settled_after), now_us());
+  print_latency(r, "meanwhile", broke - latency_line::slot_us, done + latency_line::slot_us);
+  const std::uint64_t settled = done + us(settled_after);
+  print_latency(r, "after", settled, now_us());
   std::fflush(stdout);
   r.must(complete, "presence is complete again");
   r.must(done - mended <= us(presence_max), "presence is complete within 10 s");
   if (!test::sanitized) r.must(ratio <= rss_ratio_max, "router RSS at most 1.5 times that before");
+  return settled;
 }
 
 } // namespace
@@ -99,8 +102,7 @@ void router_kill(run& r) {
                          r.options.clients);
              kill_and_start();
            }};
-    break_and_watch(r, f, calm_since);
-    calm_since = now_us();
+    calm_since = break_and_watch(r, f, calm_since);
   }
   const verdict v = r.end_and_judge();
   r.must(v.of(answer::unknown) == 0, "every session lived on, so no outcome is unknown");
@@ -115,15 +117,15 @@ void router_stop(run& r) {
   r.go_on_for(r.options.calm);
   char name[64];
   std::snprintf(name, sizeof name, "SIGSTOP for %.1f s", r.options.pause);
-  break_and_watch(r,
-                  {name,
-                   [&r] {
-                     r.router.pause();
-                     r.go_on_for(r.options.pause);
-                     r.router.go_on();
-                   },
-                   [&] { return closed_as_paused(r) >= links; }},
-                  calm_since);
+  (void)break_and_watch(r,
+                        {name,
+                         [&r] {
+                           r.router.pause();
+                           r.go_on_for(r.options.pause);
+                           r.router.go_on();
+                         },
+                         [&] { return closed_as_paused(r) >= links; }},
+                        calm_since);
   std::printf("  %llu links were closed before their bytes were acted on, of %llu\n",
               static_cast<unsigned long long>(closed_as_paused(r)), static_cast<unsigned long long>(links));
   const verdict v = r.end_and_judge();

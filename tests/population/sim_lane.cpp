@@ -30,7 +30,7 @@ void latency_line::record(std::uint64_t sent_us, std::uint64_t now_us) {
 histogram_snapshot latency_line::between(std::uint64_t from_us, std::uint64_t to_us) const {
   histogram_snapshot all;
   for (std::size_t k = 0; k < slots_.size(); ++k)
-    if (const std::uint64_t at = begin_us_ + k * slot_us; at >= from_us && at < to_us)
+    if (const std::uint64_t at = begin_us_ + k * slot_us; at >= from_us && at + slot_us <= to_us)
       all.merge(slots_[k].snapshot());
   return all;
 }

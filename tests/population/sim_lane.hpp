@@ -38,6 +38,7 @@ class latency_line {
 public:
   static constexpr std::uint64_t slot_us = 100'000;
   void record(std::uint64_t sent_us, std::uint64_t now_us);
+  // Of the slots that lie wholly between.
   histogram_snapshot between(std::uint64_t from_us, std::uint64_t to_us) const;
 
 private:
