@@ -36,6 +36,7 @@ void shard::begin_turn(time_point now) {
 }
 
 void shard::end_turn(time_point now) {
+  settle_stale(now);
   for (std::size_t i = 0; i < touched_.size(); ++i) {
     peer& p = *touched_[i];
     p.touched = false;
@@ -53,7 +54,7 @@ void shard::end_turn(time_point now) {
 }
 
 void shard::on_time(time_point now) {
-  if (sweeping_now_) sweep(now);
+  if (sweeping_now_ && !settling()) sweep(now);
   if (now < next_check_) return;
   next_check_ = now + limits::heartbeat_interval / 5;
   for (std::size_t i = 0; i < peers_.size(); ++i)
@@ -81,7 +82,7 @@ void shard::on_time(time_point now) {
 }
 
 time_point shard::next_deadline() const noexcept {
-  if (sweeping_now_) return last_turn_;
+  if (sweeping_now_ || settling()) return last_turn_;
   return notices_.empty() ? next_check_ : std::min(next_check_, next_notices_);
 }
 

@@ -256,8 +256,9 @@ private:
   void confirm(claim& c, time_point now);
   void set_entry(id_hash h, const presence_entry& e);
   void erase_entry(id_hash h);
-  void settle_lane(const lane& l, time_point now);
-  std::vector<member_index> bury_former(lane& l, time_point now);
+  void settle_stale(time_point now);
+  bool settling() const noexcept { return contests_stale_ || !unsettled_.empty(); }
+  std::vector<member_index> bury_former(lane& l);
   void start_dying(member_index i);
   void sweep(time_point now);
   bool absent(member_index i) const noexcept {
@@ -283,6 +284,8 @@ private:
   sweep_cursor cursor_;
   bool sweeping_now_ = false;
   boost::unordered_flat_map<id_hash, contest> contests_;
+  std::vector<id_hash> unsettled_; // contests still to be looked at since a link died, the last one next
+  bool contests_stale_ = false;    // another one died since those were listed
   std::vector<peer*> touched_;
   drop_ring drops_;
   wire::frame_writer writer_;

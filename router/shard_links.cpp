@@ -124,7 +124,7 @@ void shard::lane_gone(lane& l, time_point now, bool for_good) {
     peer& p = *members_[l.current].p;
     lose(p, close_reason::link_replaced, now);
   }
-  const std::vector<member_index> gone = bury_former(l, now);
+  const std::vector<member_index> gone = bury_former(l);
   notices_.gone(gone);
   for (member_index i : gone) notices_.left({i, 0, l.id, l.number, l.edge});
   const auto id = static_cast<std::uint64_t>(l.id);
@@ -275,7 +275,7 @@ void shard::on_in_sync(peer& p, time_point now) {
   last_progress_ = now;
   lane& l = *p.of;
   members_[p.index].st = index_state::in_sync;
-  const std::vector<member_index> former = bury_former(l, now);
+  const std::vector<member_index> former = bury_former(l);
   notices_.back(former);
   for (member_index i : former) notices_.left({i, 0, l.id, l.number, l.edge});
   check_warm_up(now);

@@ -14,7 +14,8 @@ constexpr std::int64_t time_bias = std::int64_t{1} << 43;
 std::uint64_t pack_time(std::int64_t us) {
   return static_cast<std::uint64_t>(std::clamp<std::int64_t>(us / 10 + time_bias, 0, 2 * time_bias - 1));
 }
-constexpr std::size_t sweep_step_entries = 20'000; // well under a millisecond
+constexpr std::size_t sweep_step_entries = 20'000;  // well under a millisecond
+constexpr std::size_t settle_step_contests = 1'000; // likewise
 std::int64_t unpack_time(std::uint64_t t) { return (static_cast<std::int64_t>(t) - time_bias) * 10; }
 } // namespace
 
@@ -185,7 +186,8 @@ void shard::settle(id_hash h, time_point now) {
   contest& all = it->second;
   std::erase_if(all, [&](const claim& c) { return absent(c.link); });
   const auto later = [&](const claim& a, const claim& b) { return later_wins(a, b); };
-  for (const claim& c : take_losers(all, later)) kick(h, c, c.id);
+  if (all.size() > 1)
+    for (const claim& c : take_losers(all, later)) kick(h, c, c.id);
   const bool in_doubt = std::any_of(all.begin(), all.end(), [](const claim& c) { return c.id.empty(); });
   if (!in_doubt || all.size() == 1)
     for (claim& c : all)
@@ -229,24 +231,33 @@ bool shard::on_identity(peer& p, const_bytes payload, time_point now) {
   });
 }
 
-// A lane's links have changed: contests that wait for it go on.
-void shard::settle_lane(const lane& l, time_point now) {
-  std::vector<id_hash> touched;
-  for (const auto& [h, all] : contests_)
-    if (std::any_of(all.begin(), all.end(), [&](const claim& c) { return members_[c.link].of == &l; }))
-      touched.push_back(h);
-  std::sort(touched.begin(), touched.end());
-  for (id_hash h : touched) settle(h, now);
+// Links are dead since the last time: contests that waited for them go on. When an edge ends and its clients
+// have come back elsewhere, those are very many: some in each turn, and messages in between.
+void shard::settle_stale(time_point now) {
+  if (unsettled_.empty()) {
+    if (!std::exchange(contests_stale_, false)) return;
+    unsettled_.reserve(contests_.size());
+    for (const auto& [h, all] : contests_) unsettled_.push_back(h);
+    std::sort(unsettled_.begin(), unsettled_.end(), std::greater<>());
+  }
+  for (std::size_t n = 0; n < settle_step_contests && !unsettled_.empty(); ++n) {
+    const auto it = contests_.find(unsettled_.back());
+    unsettled_.pop_back();
+    if (it != contests_.end() &&
+        std::any_of(it->second.begin(), it->second.end(), [&](const claim& c) { return absent(c.link); }))
+      settle(it->first, now);
+  }
+  if (unsettled_.empty()) unsettled_.shrink_to_fit();
 }
 
 // --- dead indexes ---------------------------------------------------------------------------------
 
-// The lane's former links are dead from now on, and contests that waited for them go on. Returns them.
-std::vector<member_index> shard::bury_former(lane& l, time_point now) {
+// The lane's former links are dead from now on. Returns them. Their claims are absent, and nobody's, and go
+// out of their contests by and by.
+std::vector<member_index> shard::bury_former(lane& l) {
   std::vector<member_index> former = std::exchange(l.former, {});
   for (member_index i : former) start_dying(i);
-  if (!former.empty()) settle_lane(l, now);
-  for (member_index i : former) members_[i].of = nullptr; // last: settling asks whose they were
+  if (!former.empty() && !contests_.empty()) contests_stale_ = true;
   return former;
 }
 
@@ -254,6 +265,7 @@ std::vector<member_index> shard::bury_former(lane& l, time_point now) {
 void shard::start_dying(member_index i) {
   members_[i].st = index_state::dead;
   members_[i].p = nullptr;
+  members_[i].of = nullptr;
   dying_.push_back(i);
 }
 
@@ -262,7 +274,7 @@ void shard::start_dying(member_index i) {
 void shard::sweep(time_point now) {
   const auto retire = [&](std::vector<member_index>& all) {
     std::erase_if(all, [&](member_index i) {
-      if (members_[i].entries) return false;
+      if (members_[i].entries || settling()) return false; // contests name it too
       quarantine_.emplace_back(now + limits::index_quarantine, i);
       return true;
     });

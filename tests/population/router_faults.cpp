@@ -66,7 +66,7 @@ std::uint64_t break_and_watch(run& r, const fault& f, std::uint64_t calm_since) 
               static_cast<unsigned long long>(c.most(&lane_figures::waiting_most)));
   std::printf("  router RSS %s before, at most %s after: %.2f times\n", mib(rss_before).c_str(),
               mib(rss_most).c_str(), ratio);
-  print_latency(r, "before", calm_since, broke);
+  print_latency(r, "before", calm_since, broke - latency_line::slot_us);
   print_latency(r, "meanwhile", broke - latency_line::slot_us, done + latency_line::slot_us);
   const std::uint64_t settled = done + us(settled_after);
   print_latency(r, "after", settled, now_us());

@@ -120,3 +120,38 @@ TEST_CASE("shard_contest: a lane that goes takes all its claims of every hash al
   CHECK(shared > 100);
   CHECK(t.bench.shard.counters.contested.get() == static_cast<std::uint64_t>(shared));
 }
+
+TEST_CASE(
+    "shard_contest: clients of a lost edge that came back elsewhere are settled in steps, and reached in "
+    "between") {
+  three_lanes t(64);
+  constexpr std::uint32_t clients = 5'000;
+  const auto id = [](std::uint32_t n) { return "c" + std::to_string(n); };
+  for (std::uint32_t n = 0; n < clients; ++n) t.e1.registers({n, 1}, id(n));
+  t.e1.drops();
+  t.bench.wait(1s);
+  for (std::uint32_t n = 0; n < clients; ++n) t.e2.registers({n, 1}, id(n));
+  const auto& contested = t.bench.shard.counters.contested;
+  CHECK(contested.get() == clients); // e1 may come back, and the shard does not know its clients' ids
+  t.bench.wait(limits::linger - 1s); // the turn in which e1 is gone
+  CHECK(contested.get() > 0);
+  CHECK(contested.get() < clients);
+  t.e2.hears();
+  for (std::uint32_t n = 0; n < clients; ++n) {
+    test_message m;
+    m.to = id(n);
+    m.number = n + 1;
+    t.e3.sends(m);
+  }
+  CHECK(t.e2.hears().size() == clients);
+  unsigned turns = 0;
+  for (; contested.get() != 0 && turns < clients; ++turns) {
+    CHECK(t.bench.shard.next_deadline() <= t.bench.now); // no waiting before it is done
+    t.bench.shard.begin_turn(t.bench.now);
+    t.bench.shard.on_time(t.bench.now);
+    t.bench.shard.end_turn(t.bench.now);
+  }
+  CHECK(turns < 10);
+  CHECK(t.entries().size() == clients);
+  CHECK(t.bench.shard.where(id(0), t.bench.now).edge == "e2");
+}

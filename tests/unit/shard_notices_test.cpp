@@ -82,6 +82,21 @@ TEST_CASE("shard_notices: 200 lanes that fall in one turn are three frames for e
       CHECK(std::count(heard.begin(), heard.end(), line) == 1);
 }
 
+// CAT-62: what takes a whole edge's clients away is one event.
+TEST_CASE(
+    "shard_notices: the end of an edge with 10,000 clients is three frames for another, not one a client") {
+  two_joined_lanes t;
+  for (std::uint32_t n = 0; n < 10'000; ++n) t.e2.registers({n, 1}, "c" + std::to_string(n));
+  test_message m;
+  m.to = "c7";
+  t.e1.sends(m);
+  t.e1.hears();
+  t.e2.drops();
+  t.bench.wait(limits::linger + 1s);
+  CHECK(t.e1.hears() == lines{"path-lost 1", "gone 1", "left 1 e2/0"});
+  CHECK(!t.online("c7"));
+}
+
 TEST_CASE("shard_notices: a lane that speaks version 1 is told of each link in a frame of its own") {
   hundreds_of_lanes t(1);
   t.fall_in_one_turn();
