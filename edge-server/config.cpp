@@ -41,11 +41,15 @@ ops::option_set options() {
       ("server-reference", value("TEXT"), "where MQTT 5 clients are told to go, e.g. edge-2:1883");
   limits_group.add_options() //
       ("max-connections", value("N", std::to_string(limits::connections_max)),
-       "MQTT connections, all lanes together")                                                             //
+       "MQTT connections, all lanes together") //
+      ("max-connections-per-address", value("N", std::to_string(limits::connections_per_address_max)),
+       "of these, from one IPv4 address or IPv6 /64; 0: any number") //
+      ("connect-rate", value("N", std::to_string(limits::connect_rate)),
+       "connections taken in a second, others wait in the kernel; 0: any number")                          //
       ("max-packet-size", value("SIZE", ops::size_text(limits::packet_bytes_max)), "one MQTT packet")      //
       ("max-connect-size", value("SIZE", ops::size_text(limits::connect_bytes_max)), "one CONNECT packet") //
       ("max-prelogin-bytes", value("SIZE", ops::size_text(limits::prelogin_bytes_max)),
-       "bytes of connections that are not logged in, of one lane in all") //
+       "bytes of connections that are not logged in, all lanes together") //
       ("max-inflight", value("N", std::to_string(limits::inflight_messages_max)),
        "QoS 1 messages of one client without an answer, each way")                                         //
       ("max-inflight-bytes", value("SIZE", ops::size_text(limits::inflight_bytes_max)), "likewise, bytes") //
@@ -105,6 +109,8 @@ std::string name_of_edge(const ops::option_values& given) {
 void read_limits(edge_config& c, const ops::option_values& given) {
   using limits::KiB, limits::MiB, limits::GiB;
   c.connections_max = given.count("max-connections", 1, 10'000'000);
+  c.connections_per_address_max = given.count("max-connections-per-address", 0, 10'000'000);
+  c.connect_rate = static_cast<unsigned>(given.count("connect-rate", 0, 10'000'000));
   c.packet_bytes_max = given.size("max-packet-size", 1 * KiB, limits::packet_bytes_max);
   c.connect_bytes_max = given.size("max-connect-size", 256, limits::connect_bytes_max);
   c.prelogin_bytes_max = given.size("max-prelogin-bytes", 64 * KiB, limits::GiB);

@@ -54,7 +54,8 @@ lane_config make_lane_config(const edge_config& c, std::uint32_t k) {
   l.link = link_config(c, k);
   l.packet_bytes_max = c.packet_bytes_max;
   l.connect_bytes_max = std::min(c.packet_bytes_max, c.connect_bytes_max);
-  l.prelogin_bytes_max = c.prelogin_bytes_max;
+  // Each its share; but the whole of one CONNECT always fits.
+  l.prelogin_bytes_max = std::max(c.prelogin_bytes_max / c.lanes, l.connect_bytes_max);
   l.inflight_max = c.inflight_max;
   l.inflight_bytes_max = c.inflight_bytes_max;
   l.pending_max = c.pending_max;
@@ -91,7 +92,7 @@ std::string lane_problem::text() const {
 edge_server::edge_server(edge_config config, ops::control_loop& control)
     : config_(std::move(config)),
       control_(control), hasher_{link::cluster_secret(config_.program.secret).id_key()},
-      budget_(config_.connections_max), sockets_(bind_lanes(config_)),
+      budget_(config_.connections_max, config_.connections_per_address_max), sockets_(bind_lanes(config_)),
       mqtt_address_(sockets_.front().address) {
   for (std::uint32_t k = 0; k < config_.lanes; ++k) {
     lane_place& place = *lanes_.emplace_back(std::make_unique<lane_place>());
@@ -135,7 +136,9 @@ void edge_server::lane_ready(std::uint32_t k) {
 
 void edge_server::open_port() try {
   if (draining()) return;
-  for (std::size_t k = 0; k < lanes_.size(); ++k) threads_[k]->accept_from(std::move(sockets_[k]), &budget_);
+  // The kernel spreads connections evenly over the lanes, which share no count of them in time.
+  const net::admission limit{&budget_, static_cast<double>(config_.connect_rate) / config_.lanes};
+  for (std::size_t k = 0; k < lanes_.size(); ++k) threads_[k]->accept_from(std::move(sockets_[k]), limit);
   open_.store(true, std::memory_order_relaxed);
   opened_();
 } catch (const std::system_error& e) {

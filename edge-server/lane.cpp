@@ -33,6 +33,7 @@ void lane::on_up(conn& c, time_point now) {
   std::uint32_t i;
   if (free_sessions_.empty()) {
     i = static_cast<std::uint32_t>(sessions_.size());
+    if (free_sessions_.capacity() == i) free_sessions_.reserve(2 * std::size_t{i} + 8); // for on_down
     sessions_.emplace_back();
   } else {
     i = free_sessions_.back();
@@ -240,11 +241,18 @@ void lane::check_memory() {
   const std::size_t sending =
       std::min<std::size_t>(used, endpoint_.outgoing.counters.bytes.get() + endpoint_.output_bytes());
   const std::size_t receiving = used - sending;
-  receiving_full_ = receiving > (receiving_full_ ? half / 2 : half);
+  receiving_full_ = last_time_ < memory_short_until_ || receiving > (receiving_full_ ? half / 2 : half);
   const bool full = sending > (sending_full_ ? half / 2 : half);
   if (full == sending_full_) return;
   sending_full_ = full;
   for (session& s : sessions_) update_reading(s);
+}
+
+// What waits for clients drains as they take and acknowledge it, so they are read on.
+void lane::on_memory_short(time_point now) {
+  counters.memory_short.add();
+  memory_short_until_ = now + limits::memory_short_min;
+  receiving_full_ = true;
 }
 
 void lane::end_turn(time_point now) {

@@ -7,6 +7,7 @@
 // Sans-I/O: see conn.hpp for the calls of the shell. Owner: the lane's thread, for everything but
 // the counters. A session lives as long as its connection.
 #pragma once
+#include "common/base/token_bucket.hpp"
 #include "common/link/endpoint.hpp"
 #include "edge-server/mqtt/decode.hpp"
 #include "edge-server/mqtt/encode.hpp"
@@ -54,6 +55,7 @@ struct lane_counters {
   counter subscribes, subscriptions_refused;
   counter reads_paused;               // times a client's socket was not read for back pressure
   counter malformed;                  // packets
+  counter memory_short;               // times the process found no memory for what a client sent or was sent
   counter closes[close_reason_count]; // of clients
   counter draining;                   // 1 while clients are told to go, and after that
   counter sent_away;                  // CONNECT packets meanwhile
@@ -82,6 +84,8 @@ public:
   void on_connect_failed(std::uint32_t link, std::string_view why, time_point now) {
     endpoint_.on_connect_failed(link, why, now);
   }
+  // The process finds no memory: nothing is queued for clients for a while, so that senders are refused.
+  void on_memory_short(time_point now);
   // Its clients are told to go, one after the other, each when its messages are settled; on_drained follows
   // when all have gone and every message has its answer. New clients are sent away at once.
   void drain(time_point now);
@@ -92,6 +96,7 @@ public:
   // --- host of the endpoint ---
   void on_registered(handle h, time_point now);
   void on_kicked(handle h, close_reason why, time_point now);
+  // Without memory for it: a client in the middle of a packet is closed, its sender is told.
   answer deliver(handle h, const wire::message_view& m, std::uint32_t receipt, time_point now);
   void on_outcome(const link::outbox::outcome& o, time_point now);
   void on_taken(const link::outbox::outcome& o, time_point now);
@@ -159,6 +164,7 @@ private:
   // lane_connect.cpp
   bool on_connect(session& s, const mqtt::packet& p, time_point now); // true: consumed
   bool check_connect(session& s, const mqtt::connect_packet& c);
+  std::uint32_t enter(session& s, const std::string& id, time_point now);
   void send_connack(session& s);
   std::string make_client_id();
 
@@ -177,6 +183,7 @@ private:
   void put_puback(session& s, std::uint16_t packet_id, mqtt::reason r, std::string_view text);
 
   // lane_delivery.cpp: messages to clients
+  answer deliver_to(session& s, const wire::message_view& m, std::uint32_t receipt, time_point now);
   void write_publish(session& s, const wire::message_view& m, std::uint8_t qos, time_point now,
                      time_point expires, std::uint32_t receipt = none);
   void pump_pending(session& s, time_point now);
@@ -230,12 +237,12 @@ private:
   std::vector<std::vector<std::uint32_t>> paused_by_link_; // sessions that wait for a link to drain
   rng random_;
   std::uint32_t check_cursor_ = 0;
-  time_point last_time_{}, next_check_{};
+  time_point last_time_{}, next_check_{}, memory_short_until_{};
   bool leaving_ = false, draining_ = false, drained_ = false;
   time_point next_drain_ = never;
   std::uint32_t drain_cursor_ = 0;
   std::vector<std::uint32_t> going_; // sessions that are to go and have not gone
-  double drain_allowance_ = 0;       // of clients that may be told to go now
+  token_bucket may_go_;              // clients that may be told to go
   std::size_t registering_ = 0;      // sessions in that state
   bool sending_full_ = false;   // what our clients have sent takes its half of the memory: they are not read
   bool receiving_full_ = false; // what waits for our clients takes its half: nothing more is queued for them

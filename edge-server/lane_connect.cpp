@@ -80,14 +80,7 @@ bool lane::on_connect(session& s, const mqtt::packet& p, time_point now) {
   s.keep_alive = c.keep_alive;
   if (c.version == mqtt::protocol_version::v5 && (c.keep_alive == 0 || c.keep_alive > keep_alive_max))
     s.keep_alive = s.told_keep_alive = keep_alive_max; // 3.1.1 has no way to be told
-  // The new session is registered before the old one is unregistered: there is no moment without.
-  const auto old = by_id_.find(std::string_view(id));
-  const std::uint32_t loser = old == by_id_.end() ? none : *old;
-  if (loser != none) by_id_.erase(old);
-  s.client = endpoint_.attach(id, now);
-  if (s.client.index >= by_client_.size()) by_client_.resize(s.client.index + 1, none);
-  by_client_[s.client.index] = s.index;
-  by_id_.insert(s.index);
+  const std::uint32_t loser = enter(s, id, now);
   s.st = session::state::registering;
   ++registering_;
   s.since = now;
@@ -97,6 +90,26 @@ bool lane::on_connect(session& s, const mqtt::packet& p, time_point now) {
     close_session(sessions_[loser], close_reason::taken_over, reason::session_taken_over);
   }
   return true;
+}
+
+// Makes it the session of its id, and returns which one was, or none; all of it, or nothing when there is no
+// memory. The new session is registered before the old one is unregistered: there is no moment without.
+std::uint32_t lane::enter(session& s, const std::string& id, time_point now) {
+  const handle h = endpoint_.attach(id, now);
+  try {
+    if (h.index >= by_client_.size()) by_client_.resize(h.index + 1, none);
+    by_id_.reserve(by_id_.size() + 1);
+  } catch (const std::bad_alloc&) {
+    endpoint_.detach(h, now);
+    throw;
+  }
+  s.client = h;
+  by_client_[h.index] = s.index;
+  const auto old = by_id_.find(std::string_view(id));
+  const std::uint32_t loser = old == by_id_.end() ? none : *old;
+  if (loser != none) by_id_.erase(old); // leaves its room to the new one
+  by_id_.insert(s.index);
+  return loser;
 }
 
 void lane::send_connack(session& s) {

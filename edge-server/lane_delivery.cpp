@@ -27,6 +27,19 @@ answer lane::deliver(handle h, const wire::message_view& m, std::uint32_t receip
     return answer::not_here;
   }
   session& s = sessions_[i];
+  const std::size_t written = s.c->out.size();
+  try {
+    return deliver_to(s, m, receipt, now);
+  } catch (const std::bad_alloc&) {
+    on_memory_short(now);
+    drop(m, drop_reason::memory_limit, now);
+    if (s.c->out.size() != written) close_session(s, close_reason::out_of_memory, mqtt::reason::success);
+    return answer::full;
+  }
+}
+
+answer lane::deliver_to(session& s, const wire::message_view& m, std::uint32_t receipt, time_point now) {
+  const std::uint8_t qos = m.qos1();
   const_bytes properties;
   mqtt::publish_message p = publish_of(m, properties);
   p.qos = qos;
@@ -62,9 +75,14 @@ answer lane::deliver(handle h, const wire::message_view& m, std::uint32_t receip
     return answer::full;
   }
   if (!s.pending) s.pending = std::make_unique<std::deque<pending_message>>();
-  pending_message w{blocks_.take(m.size()), static_cast<std::uint32_t>(m.size()), expires, receipt};
-  std::memcpy(w.block, m.bytes().data(), m.size());
-  s.pending->push_back(w);
+  s.pending->push_back({nullptr, static_cast<std::uint32_t>(m.size()), expires, receipt});
+  try {
+    s.pending->back().block = blocks_.take(m.size());
+  } catch (const std::bad_alloc&) {
+    s.pending->pop_back();
+    throw;
+  }
+  std::memcpy(s.pending->back().block, m.bytes().data(), m.size());
   s.pending_bytes += m.size();
   s.pending_expiring += expires != never;
   counters.pending.add();

@@ -1,7 +1,8 @@
 // A lane that is to end: its clients go to other servers, and nothing of theirs is lost on the way.
 //
-//   live -> going: what they publish is not read any more, what others send them is not taken any more (the
-//           origins keep it, and try again where the client turns up); what was taken is delivered
+//   live -> going: what they publish at QoS 1 has no answer any more (they send it again elsewhere), what others
+//           send them at QoS 1 is not taken any more (the origins keep it, and try again where the client turns
+//           up); what was taken is delivered
 //        -> gone: told 0x9C or 0x9D and where, as soon as all of it is settled, or after drain_patience
 //
 // They begin to go at a rate, for the other servers have to take them in.
@@ -18,22 +19,18 @@ using mqtt::reason;
 void lane::drain(time_point now) {
   if (std::exchange(draining_, true) || leaving_) return;
   counters.draining.set(1);
-  drain_allowance_ = 1;
-  next_drain_ = now;
+  may_go_ = token_bucket(config_.drain_rate, config_.drain_rate, 1, now);
   drain_step(now);
 }
 
 void lane::drain_step(time_point now) {
-  const auto passed = std::chrono::duration<double>(now - next_drain_ + limits::drain_interval);
-  drain_allowance_ = std::min(drain_allowance_ + passed.count() * config_.drain_rate,
-                              static_cast<double>(config_.drain_rate));
   next_drain_ = now + limits::drain_interval;
   // Once over all of them: who registers meanwhile goes as soon as it is live, who connects is sent away.
-  for (; drain_cursor_ < sessions_.size() && drain_allowance_ >= 1; ++drain_cursor_) {
+  for (; drain_cursor_ < sessions_.size(); ++drain_cursor_) {
     session& s = sessions_[drain_cursor_];
     if (s.st != session::state::live || s.going) continue;
+    if (!may_go_.take(now)) break;
     begin_to_go(s, now);
-    drain_allowance_ -= 1;
   }
   for (const std::uint32_t i : std::exchange(going_, {})) {
     session& s = sessions_[i];

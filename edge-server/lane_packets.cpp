@@ -126,8 +126,12 @@ reason lane::resolve_alias(session& s, mqtt::publish_packet& p) {
 }
 
 void lane::put_puback(session& s, std::uint16_t packet_id, reason r, std::string_view text) {
-  mqtt::encode_ack(s.c->out, packet_type::puback, packet_id, s.version, r,
-                   s.problem_information ? text : std::string_view{}, s.packet_bytes_max);
+  try {
+    mqtt::encode_ack(s.c->out, packet_type::puback, packet_id, s.version, r,
+                     s.problem_information ? text : std::string_view{}, s.packet_bytes_max);
+  } catch (const std::bad_alloc&) { // it would wait for its answer for ever
+    return close_session(s, close_reason::out_of_memory, reason::success);
+  }
   dirty_.mark(*s.c);
 }
 
@@ -189,7 +193,7 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
     return refuse_publish(s, m, out.destination, reason::quota_exceeded, drop_reason::memory_limit,
                           "too many receipts are waited for");
   if (m.qos == 1) {
-    ++s.unanswered;
+    ++s.unanswered; // before: the outcome may come from within
     s.unanswered_bytes += wire::message_bytes(out, true);
     endpoint_.send_qos1(s.client, m.packet_id, out, now);
     return update_reading(s);

@@ -14,18 +14,27 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
-void check_descriptors(const edge_config& c) {
+// Clients never take the descriptors that links and the admin server need.
+void fit_descriptors(edge_config& c) {
   const std::uint64_t have = ops::raise_descriptor_limit();
-  const std::uint64_t wanted = c.connections_max + limits::descriptors_spare + 16 * c.lanes;
-  if (have < wanted)
-    ops::log_warning("only {} file descriptors for --max-connections {}: raise the limit to {} (ulimit -n, "
-                     "LimitNOFILE) or lower --max-connections",
-                     have, c.connections_max, wanted);
+  const std::uint64_t kept = limits::descriptors_spare + limits::descriptors_per_lane * c.lanes;
+  if (have >= kept + c.connections_max) return;
+  if (have <= kept)
+    throw ops::start_error("only " + std::to_string(have) + " file descriptors, of which " +
+                               std::to_string(kept) +
+                               " are not for clients; raise the limit (ulimit -n, "
+                               "LimitNOFILE)",
+                           ops::exit_fault);
+  ops::log_warning(
+      "at most {} connections, not --max-connections {}: only {} file descriptors, of which {} are "
+      "not for clients; raise the limit (ulimit -n, LimitNOFILE) or lower --max-connections",
+      have - kept, c.connections_max, have, kept);
+  c.connections_max = have - kept;
 }
 
 int run(int argc, const char* const* argv) {
   edge_config config = read_config(argc, argv);
-  check_descriptors(config);
+  fit_descriptors(config);
   const ops::host_port admin_at = config.program.admin;
   ops::control_loop control; // outlives all that posts to it
   edge_server edge(std::move(config), control);

@@ -43,6 +43,8 @@ constexpr ops::stat<lane_counters> client_rows[] = {
     {"subscriptions_refused", "Filters refused", &lane_counters::subscriptions_refused},
     {"reads_paused", "Times a client was not read for back pressure", &lane_counters::reads_paused},
     {"malformed_packets", "Malformed packets", &lane_counters::malformed},
+    {"memory_short", "Times that there was no memory for what a client sent or was sent",
+     &lane_counters::memory_short},
 };
 
 constexpr ops::stat<link::endpoint_counters> link_rows[] = {
@@ -177,6 +179,7 @@ ops::stats_part tell(const lane_place& place) {
 }
 
 constexpr ops::rate_source rates[] = {
+    {"accepts", {{{"socket_accepts"}}}},
     {"connects", {{{"connects"}}}},
     {"publishes", {{{"publishes"}}}},
     {"publish_bytes", {{{"publish_bytes"}}}},

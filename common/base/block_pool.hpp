@@ -8,7 +8,6 @@
 #include <array>
 #include <bit>
 #include <cstddef>
-#include <cstdlib>
 #include <new>
 
 namespace beeline {
@@ -22,27 +21,28 @@ public:
     for (node* n : free_)
       while (n) {
         node* next = n->next;
-        std::free(n);
+        ::operator delete(n);
         n = next;
       }
   }
   std::byte* take(std::size_t size) {
-    in_use_ += size;
     const unsigned k = class_of(size);
     if (k < classes && free_[k]) {
       node* n = free_[k];
       free_[k] = n->next;
       --kept_[k];
+      in_use_ += size;
       return reinterpret_cast<std::byte*>(n);
     }
-    void* p = std::malloc(k < classes ? smallest << k : size);
-    if (!p) throw std::bad_alloc();
+    void* p = ::operator new(k < classes ? smallest << k : size); // may have a reserve, which malloc has not
+    in_use_ += size;
     return static_cast<std::byte*>(p);
   }
   void give(std::byte* p, std::size_t size) noexcept {
     in_use_ -= size;
     const unsigned k = class_of(size);
-    if (k >= classes || (smallest << k) * kept_[k] >= limits::pool_kept_bytes_max) return std::free(p);
+    if (k >= classes || (smallest << k) * kept_[k] >= limits::pool_kept_bytes_max)
+      return ::operator delete(p);
     free_[k] = new (p) node{free_[k]};
     ++kept_[k];
   }

@@ -68,8 +68,13 @@ inline constexpr std::size_t large_chunks_kept = 1'024; // ... and of 16 KiB: 16
 
 // --- clients ----------------------------------------------------------------------------------------
 inline constexpr std::size_t connections_max = 100'000; // of one edge server; the file limit is usually lower
+inline constexpr std::size_t connections_per_address_max =
+    0; // no limit: behind one address may be a whole mobile network, or our own load balancer
+inline constexpr unsigned connect_rate =
+    4'000; // connections taken in a second: a tenth of what a lane can, so that a herd costs others little
+inline constexpr auto connect_burst = 50ms; // so much of a second's share may come at once
 inline constexpr std::size_t prelogin_bytes_max =
-    8 * MiB; // all bytes of connections without CONNECT, per lane
+    8 * MiB; // all bytes of connections without CONNECT, of one edge server
 inline constexpr std::size_t inflight_messages_max = 1'024; // QoS 1 of one client without an answer, each way
 inline constexpr std::size_t inflight_bytes_max = 1 * MiB;
 inline constexpr std::size_t pending_messages_max = 1'000; // waiting for a recipient with a full window
@@ -168,7 +173,16 @@ inline constexpr auto pulse_interval = 250ms; // between questions whether a lan
 inline constexpr auto pulse_silence_max = 1s; // without an answer: it is stalled, /healthz says 503
 inline constexpr auto signal_repeat_max =
     100ms; // after SIGTERM or SIGINT: another one is the same wish, said twice; nobody's finger is as quick
-inline constexpr std::uint64_t descriptors_spare = 64;     // for what is neither a client nor a link
+inline constexpr std::uint64_t descriptors_spare =
+    128; // for what is neither a client nor a lane's: the admin server's connections, files
+inline constexpr std::uint64_t descriptors_per_lane =
+    32; // of an edge server, for what no client may take: loop, listener, links
+inline constexpr std::size_t memory_reserve_bytes =
+    4 * MiB; // of one lane or shard, for when there is no more: what one turn for one client takes, and more
+inline constexpr std::size_t memory_reserve_block = 64 * KiB; // below malloc's own mappings: it is heap again
+inline constexpr std::size_t memory_reserve_last =
+    1 * MiB;                                 // of these, for what must not fail: the end of connections
+inline constexpr auto memory_short_min = 1s; // a lane takes no more messages for its clients for so long
 inline constexpr std::size_t host_name_bytes_max = 253;    // of DNS
 inline constexpr std::size_t quoted_bytes_max = 120;       // of an operator's wrong word in an error message
 inline constexpr std::size_t secret_bytes_max = 4 * KiB;   // a secret file; bigger is the wrong file
@@ -186,6 +200,8 @@ static_assert(2 * link_window_bytes_max <= link_output_bytes_max, "a whole windo
 static_assert((window_messages_max & (window_messages_max - 1)) == 0);
 static_assert(pause_max < silence_max && heartbeat_interval * 3 < silence_max);
 static_assert(write_pieces_max <= 1'024, "IOV_MAX");
+static_assert(descriptors_spare > admin_connections_max + admin_refusals_max);
+static_assert(memory_reserve_last < memory_reserve_bytes && connect_bytes_max <= prelogin_bytes_max);
 static_assert(links_max <= members_max && host_name_bytes_max < 256);
 static_assert(pulse_interval < pulse_silence_max);
 static_assert(link_rates_window + rates_interval < index_quarantine, "samples name links by their index");

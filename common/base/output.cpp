@@ -4,7 +4,6 @@
 #include "common/base/limits.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <new>
 
 namespace beeline {
@@ -14,7 +13,25 @@ constexpr std::size_t free_kept[2] = {limits::small_chunks_kept, limits::large_c
 
 chunk_pool::~chunk_pool() {
   for (chunk* c : free_)
-    while (c) std::free(std::exchange(c, c->next));
+    while (c) ::operator delete(std::exchange(c, c->next));
+}
+
+chunk* chunk_pool::make(bool large) {
+  const std::size_t bytes = large ? large_bytes : small_bytes;
+  auto* c = static_cast<chunk*>(::operator new(bytes)); // may have a reserve, which malloc has not
+  c->capacity = static_cast<std::uint32_t>(bytes - sizeof(chunk));
+  return c;
+}
+
+void chunk_pool::keep(chunk* c, bool large) noexcept {
+  c->next = free_[large];
+  free_[large] = c;
+  ++free_count_[large];
+}
+
+void chunk_pool::fill(std::size_t large) {
+  if (free_count_[0] == 0) keep(make(false), false);
+  while (free_count_[1] < large) keep(make(true), true);
 }
 
 chunk* chunk_pool::take(bool large) {
@@ -24,9 +41,7 @@ chunk* chunk_pool::take(bool large) {
     free_[large] = c->next;
     --free_count_[large];
   } else {
-    c = static_cast<chunk*>(std::malloc(bytes));
-    if (!c) throw std::bad_alloc();
-    c->capacity = static_cast<std::uint32_t>(bytes - sizeof(chunk));
+    c = make(large);
   }
   c->next = nullptr;
   c->begin = c->end = 0;
@@ -38,15 +53,14 @@ void chunk_pool::give(chunk* c) noexcept {
   const std::size_t bytes = c->capacity + sizeof(chunk);
   const bool large = bytes == large_bytes;
   in_use_ -= bytes;
-  if (free_count_[large] >= free_kept[large]) return std::free(c);
-  c->next = free_[large];
-  free_[large] = c;
-  ++free_count_[large];
+  if (free_count_[large] >= free_kept[large]) return ::operator delete(c);
+  keep(c, large);
 }
 
 std::byte* output_chain::extend(std::size_t n) {
+  std::byte* at = room(n);
   ++appends_;
-  return room(n);
+  return at;
 }
 
 std::byte* output_chain::room(std::size_t n) {
@@ -63,13 +77,33 @@ std::byte* output_chain::room(std::size_t n) {
 }
 
 void output_chain::append(const_bytes b) {
-  if (!b.empty()) ++appends_;
-  while (!b.empty()) {
-    std::size_t n = tail_ ? std::min<std::size_t>(tail_->room(), b.size()) : 0;
-    if (n == 0) n = std::min(b.size(), chunk_pool::contiguous_max);
-    std::memcpy(room(n), b.data(), n);
-    b = b.subspan(n);
+  if (b.empty()) return;
+  const std::size_t before = size_;
+  try {
+    while (!b.empty()) {
+      std::size_t n = tail_ ? std::min<std::size_t>(tail_->room(), b.size()) : 0;
+      if (n == 0) n = std::min(b.size(), chunk_pool::contiguous_max);
+      std::memcpy(room(n), b.data(), n);
+      b = b.subspan(n);
+    }
+  } catch (const std::bad_alloc&) {
+    cut(before); // half a frame would make the rest of the stream nonsense
+    throw;
   }
+  ++appends_;
+}
+
+// Takes the end away, so that `size` bytes stay.
+void output_chain::cut(std::size_t size) noexcept {
+  if (size == 0) return clear();
+  chunk* last = head_;
+  for (std::size_t left = size; left > last->size(); last = last->next) left -= last->size();
+  std::size_t kept = 0;
+  for (chunk* c = head_; c != last; c = c->next) kept += c->size();
+  last->end = last->begin + static_cast<std::uint32_t>(size - kept);
+  for (chunk* c = std::exchange(last->next, nullptr); c;) pool_->give(std::exchange(c, c->next));
+  tail_ = last;
+  size_ = size;
 }
 
 void output_chain::clear() noexcept {

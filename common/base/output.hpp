@@ -36,10 +36,17 @@ public:
   ~chunk_pool();
 
   chunk* take(bool large);
+  void prepare(std::size_t bytes) { // so that chunks for so many bytes are free
+    const std::size_t large = bytes / contiguous_max + 1;
+    if (free_count_[0] == 0 || free_count_[1] < large) fill(large);
+  }
   void give(chunk* c) noexcept;
   std::size_t bytes_in_use() const noexcept { return in_use_; } // chunks in chains, their whole size
 
 private:
+  static chunk* make(bool large);
+  void keep(chunk* c, bool large) noexcept;
+  void fill(std::size_t large);
   chunk* free_[2] = {nullptr, nullptr};
   std::size_t free_count_[2] = {0, 0};
   std::size_t in_use_ = 0;
@@ -52,7 +59,7 @@ public:
   output_chain& operator=(const output_chain&) = delete;
   ~output_chain() { clear(); }
 
-  void append(const_bytes b);
+  void append(const_bytes b); // all of it, or nothing when there is no memory (std::bad_alloc)
   // Contiguous room of n <= chunk_pool::contiguous_max bytes at the end, to be filled before
   // anything else is called; the bytes count as appended.
   std::byte* extend(std::size_t n);
@@ -61,6 +68,10 @@ public:
   bool empty() const noexcept { return size_ == 0; }
   std::uint64_t appends() const noexcept { return appends_; } // calls of append and extend, ever
   void clear() noexcept;
+  // Takes from the heap now what an append or extend of n bytes may need: that then finds memory.
+  void prepare(std::size_t n) {
+    if (!tail_ || tail_->room() < n) pool_->prepare(n);
+  }
 
   // Fills at most `max` entries with bytes [skip, skip + limit) of the chain; returns how many.
   std::size_t gather(iovec* iov, std::size_t max, std::size_t skip = 0,
@@ -72,6 +83,7 @@ public:
 
 private:
   std::byte* room(std::size_t n);
+  void cut(std::size_t size) noexcept;
   chunk* head_ = nullptr;
   chunk* tail_ = nullptr;
   chunk_pool* pool_;

@@ -28,6 +28,7 @@ namespace beeline {
   X(message_refused, "a 3.1.1 publish was refused")                                                          \
   X(prelogin_limit, "bytes before login above the limit")                                                    \
   X(connection_limit, "too many connections")                                                                \
+  X(address_limit, "too many connections from one address")                                                  \
   X(moved_lane, "handed to the id's lane")                                                                   \
   X(client_write_stall, "client takes no bytes")                                                             \
   X(link_silence, "link silent for too long")                                                                \

@@ -13,13 +13,15 @@ inline constexpr std::uint32_t none = 0xffffffff;
 template <class T> class slab {
 public:
   std::uint32_t take() {
-    ++used_;
     if (free_.empty()) {
+      if (items_.size() == items_.capacity()) grow();
       items_.emplace_back();
+      ++used_;
       return static_cast<std::uint32_t>(items_.size() - 1);
     }
     const std::uint32_t i = free_.back();
     free_.pop_back();
+    ++used_;
     return i;
   }
   void give(std::uint32_t i) { // the caller has reset the object
@@ -35,6 +37,12 @@ public:
   std::size_t used() const noexcept { return used_; }
 
 private:
+  // What may find no memory comes before what changes; the room for give() is there from the beginning.
+  void grow() {
+    const std::size_t more = 2 * items_.size() + 8;
+    free_.reserve(more);
+    items_.reserve(more);
+  }
   std::vector<T> items_;
   std::vector<std::uint32_t> free_;
   std::size_t used_ = 0;

@@ -23,10 +23,11 @@ struct client {
 class client_table {
 public:
   handle add(std::string_view id, id_hash hash, std::uint16_t link, time_point connected_at) {
+    std::string kept(id); // before the place: either both or none
     const std::uint32_t i = clients_.take();
     client& c = clients_[i];
     const std::uint16_t generation = static_cast<std::uint16_t>(c.generation + 1);
-    c = client{std::string(id), hash, connected_at, 0, generation, link, true, false};
+    c = client{std::move(kept), hash, connected_at, 0, generation, link, true, false};
     return {i, generation};
   }
   void remove(handle h) {

@@ -240,6 +240,7 @@ private:
   bool on_in_service(std::uint16_t k, const_bytes payload, time_point now);
   void sync(std::uint16_t k, time_point now);
   void put_registration(std::uint16_t k, std::uint32_t index);
+  void tell_gone(const client& c, handle h, time_point now);
   void forget_members(shard_link& l);
   void name_stats(std::uint16_t k);
   void note_link(shard_link& l);

@@ -73,8 +73,12 @@ template <class Host> handle endpoint<Host>::attach(std::string_view id, time_po
   const handle c = clients_.add(id, h, k, now);
   if (k == slot_table::no_link) return c;
   shard_link& l = links_[k];
-  if (l.st == state::up || (l.st == state::syncing && c.index < l.sync_cursor && !plant.sync_misses_new))
-    put_registration(k, c.index);
+  if (l.st == state::up || (l.st == state::syncing && c.index < l.sync_cursor && !plant.sync_misses_new)) try {
+      put_registration(k, c.index);
+    } catch (const std::bad_alloc&) {
+      clients_.remove(c); // else the next link would register a client that nobody has
+      throw;
+    }
   return c;
 }
 
@@ -84,15 +88,21 @@ template <class Host> void endpoint<Host>::detach(handle h, time_point now) {
   outgoing.sender_gone(h, now);
   if (c->link != slot_table::no_link) {
     shard_link& l = links_[c->link];
-    if (l.st == state::up || l.st == state::syncing) {
-      // Its registration may still be in this turn's batch: that has to go first.
-      if (!c->registered) l.registers.flush(l.urgent());
-      wire::unregistration{c->hash, h}.put(l.unregisters.next(l.urgent()));
-      touch(c->link);
-    }
+    if (l.st == state::up || l.st == state::syncing) tell_gone(*c, h, now);
   }
   clients_.remove(h);
   drain_outcomes(now);
+}
+
+// A shard that cannot be told, as there is no memory, would keep a ghost: then its link begins anew.
+template <class Host> void endpoint<Host>::tell_gone(const client& c, handle h, time_point now) try {
+  shard_link& l = links_[c.link];
+  // Its registration may still be in this turn's batch: that has to go first.
+  if (!c.registered) l.registers.flush(l.urgent());
+  wire::unregistration{c.hash, h}.put(l.unregisters.next(l.urgent()));
+  touch(c.link);
+} catch (const std::bad_alloc&) {
+  lose(c.link, close_reason::out_of_memory, now);
 }
 
 template <class Host> void endpoint<Host>::put_registration(std::uint16_t k, std::uint32_t index) {
@@ -154,13 +164,15 @@ void endpoint<Host>::send_qos1(handle sender, std::uint64_t token, const wire::m
 
 template <class Host> void endpoint<Host>::drain_outcomes(time_point now) {
   if (std::exchange(draining_, true)) return; // the host sends from within on_outcome: the loop below goes on
+  const struct done { // also when the host has found no memory: the next outcomes are told again
+    endpoint& e;
+    ~done() { e.outgoing.outcomes.clear(), e.draining_ = false; }
+  } at_the_end{*this};
   for (std::size_t i = 0; i < outgoing.outcomes.size(); ++i) {
     const outbox::outcome o = outgoing.outcomes[i];
     if (o.wants_receipt && o.what == answer::accepted) await_receipt(o, now);
     else host_.on_outcome(o, now);
   }
-  outgoing.outcomes.clear();
-  draining_ = false;
 }
 
 // --- turns and time ---------------------------------------------------------------------------------

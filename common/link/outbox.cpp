@@ -22,9 +22,16 @@ outbox::~outbox() {
 // Two ids with one hash are two flows: their owners do not know of each other's messages.
 std::uint32_t outbox::flow_of(handle sender, const wire::message_parts& m, std::uint16_t link) {
   const std::uint64_t which = m.hash ^ std::uint64_t{crc32c(as_bytes(m.destination))} << 16;
-  auto [it, fresh] = flow_index_.try_emplace(key{sender_key(sender), which}, none);
-  if (!fresh) return it->second;
-  const std::uint32_t f = it->second = flows_.take();
+  const key k{sender_key(sender), which};
+  if (const auto it = flow_index_.find(k); it != flow_index_.end()) return it->second;
+  if (sender.index >= sender_flows_.size()) sender_flows_.resize(sender.index + 1, none);
+  const std::uint32_t f = flows_.take();
+  try {
+    flow_index_.emplace(k, f);
+  } catch (const std::bad_alloc&) {
+    flows_.give(f);
+    throw;
+  }
   flow& w = flows_[f];
   w = flow{};
   w.used = true;
@@ -32,7 +39,6 @@ std::uint32_t outbox::flow_of(handle sender, const wire::message_parts& m, std::
   w.hash = m.hash;
   w.which = which;
   w.link = link;
-  if (sender.index >= sender_flows_.size()) sender_flows_.resize(sender.index + 1, none);
   w.sender_next = sender_flows_[sender.index];
   if (w.sender_next != none) flows_[w.sender_next].sender_prev = f;
   sender_flows_[sender.index] = f;
@@ -53,22 +59,41 @@ void outbox::free_flow(std::uint32_t f) {
   if (!w.waiting) flows_.give(f);
 }
 
+// A place and a block for the message; both, or none and the flow as it was.
+std::uint32_t outbox::place_for(const wire::message_parts& m, std::uint32_t f, time_point expires) {
+  std::uint32_t i = none;
+  try {
+    i = items_.take();
+    item& t = items_[i];
+    t = item{};
+    t.size = static_cast<std::uint32_t>(wire::message_bytes(m, true));
+    t.block = blocks_.take(t.size);
+    t.serial = ++serials_;
+    t.expires = expires;
+    if (expires != never) watch_expiry(i);
+    return i;
+  } catch (const std::bad_alloc&) {
+    if (i != none) {
+      if (items_[i].block) blocks_.give(items_[i].block, items_[i].size);
+      items_[i].block = nullptr;
+      items_.give(i);
+    }
+    if (flows_[f].head == none) free_flow(f);
+    throw;
+  }
+}
+
 void outbox::submit(handle sender, std::uint64_t token, std::uint16_t link, const wire::message_parts& m,
                     time_point now) {
   const std::uint32_t f = flow_of(sender, m, link);
-  const std::uint32_t i = items_.take();
+  const std::uint32_t i = place_for(m, f, m.ttl_ms ? now + std::chrono::milliseconds(m.ttl_ms) : never);
   item& t = items_[i];
-  t = item{};
-  t.size = static_cast<std::uint32_t>(wire::message_bytes(m, true));
-  t.block = blocks_.take(t.size);
   wire::write_message(t.block, m, true);
   t.token = token;
   t.flow = f;
   t.sent_at = now;
   t.submitted_us = static_cast<std::uint32_t>(to_us(now));
-  t.serial = ++serials_;
   if (m.receipt) t.flags = wire::flag_receipt;
-  if (m.ttl_ms) t.expires = now + std::chrono::milliseconds(m.ttl_ms), watch_expiry(i);
   flow& w = flows_[f];
   t.prev = w.tail;
   (w.tail != none ? items_[w.tail].next : w.head) = i;
@@ -220,6 +245,7 @@ bool outbox::send(std::uint32_t i, time_point now) {
   item& t = items_[i];
   flow& w = flows_[t.flow];
   link_state& l = links_[w.link];
+  l.c->link->data.prepare(t.size); // from here on nothing may stop halfway
   const bool fresh = t.number == 0;
   if (fresh) {
     t.number = next_number_;
@@ -247,8 +273,9 @@ bool outbox::send(std::uint32_t i, time_point now) {
 }
 
 void outbox::wait_for_turn(std::uint32_t f) {
-  if (std::exchange(flows_[f].waiting, true)) return;
+  if (flows_[f].waiting) return;
   links_[flows_[f].link].waiting.push_back(f);
+  flows_[f].waiting = true;
 }
 
 // Sends what the flow has, as far as there is room: all of it when no other flow waits for the link, else the
@@ -278,6 +305,18 @@ outbox::pumped outbox::pump(std::uint32_t f, time_point now, bool in_turn) {
   return pumped::done;
 }
 
+// False: it found no room, and keeps its place. So it does when there is no memory.
+bool outbox::take_turn(std::uint32_t f, time_point now) try {
+  if (pump(f, now, true) != pumped::no_room) return true;
+  links_[flows_[f].link].waiting.pop_back();
+  return false;
+} catch (const std::bad_alloc&) {
+  link_state& l = links_[flows_[f].link];
+  l.waiting[--l.next_waiting] = f;
+  flows_[f].waiting = true;
+  throw;
+}
+
 // Each waiting flow gets its turn; the first that finds no room keeps its place, and ends the round.
 void outbox::pump_waiting(std::uint16_t link, time_point now) {
   link_state& l = links_[link];
@@ -288,8 +327,7 @@ void outbox::pump_waiting(std::uint16_t link, time_point now) {
     if (l.turn_left == 0) l.turn_left = limits::flow_turn_messages;
     if (!flows_[f].used) {
       flows_.give(f);
-    } else if (pump(f, now, true) == pumped::no_room) {
-      l.waiting.pop_back();
+    } else if (!take_turn(f, now)) {
       l.waiting[--at] = f;
       break;
     }

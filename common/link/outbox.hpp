@@ -190,10 +190,12 @@ private:
 
   static std::uint64_t sender_key(handle h) noexcept { return std::uint64_t{h.index} << 16 | h.generation; }
   std::uint32_t flow_of(handle sender, const wire::message_parts& m, std::uint16_t link);
+  std::uint32_t place_for(const wire::message_parts& m, std::uint32_t f, time_point expires);
   void free_flow(std::uint32_t f);
   enum class pumped : std::uint8_t { done, turn_over, no_room };
   pumped pump(std::uint32_t f, time_point now, bool in_turn = false);
   void wait_for_turn(std::uint32_t f);
+  bool take_turn(std::uint32_t f, time_point now);
   void pump_waiting(std::uint16_t link, time_point now);
   void pump_all_waiting(time_point now);
   void unpin(time_point now);

@@ -245,7 +245,10 @@ void outbox::sender_gone(handle sender, time_point now) {
     }
     if (w.head == none) free_flow(f);
   }
-  if (numbers_were_used_up) pump_all_waiting(now);
+  try {
+    if (numbers_were_used_up) pump_all_waiting(now);
+  } catch (const std::bad_alloc&) { // they keep their places: the next answer or write has them sent
+  }
 }
 
 // --- time -------------------------------------------------------------------------------------------

@@ -55,10 +55,10 @@ public:
   }
 
   // The socket listens already.
-  void accept_from(bound_socket s, connection_budget* budget) {
+  void accept_from(bound_socket s, const admission& limit) {
     if (stopping_) return;
     listeners_.push_back(std::make_unique<listener>(
-        loop_, std::move(s), budget, counters_,
+        loop_, std::move(s), limit, counters_,
         [this](unique_fd fd, budget_slot slot) {
           adopt({std::move(fd), std::move(slot), {}});
         },
@@ -75,6 +75,7 @@ public:
     now_ = steady_now();
     counters_.turns.add();
     core_.begin_turn(now_);
+    streams_.refill_reserve(now_);
     streams_.handle(ready, now_);
     loop_.run_tasks(now_);
     if (core_.next_deadline() <= now_) core_.on_time(now_);

@@ -5,6 +5,7 @@
 // What is asked of a thread that has ended is dropped: a future then holds broken_promise.
 #pragma once
 #include "common/net/core_loop.hpp"
+#include "common/net/memory_reserve.hpp"
 
 #include <future>
 #include <pthread.h>
@@ -31,6 +32,7 @@ public:
   void start() {
     thread_ = std::thread([this] {
       ::pthread_setname_np(::pthread_self(), name_.substr(0, 15).c_str());
+      const memory_reserve reserve;
       loop_->run();
     });
   }
@@ -53,10 +55,10 @@ public:
   }
 
   // Throws std::system_error here and now if the port turns out to be taken.
-  void accept_from(bound_socket s, connection_budget* budget = nullptr) {
+  void accept_from(bound_socket s, admission limit = {}) {
     start_listening(s);
     auto kept = std::make_shared<bound_socket>(std::move(s));
-    loop_->loop().post([this, kept, budget] { loop_->accept_from(std::move(*kept), budget); });
+    loop_->loop().post([this, kept, limit] { loop_->accept_from(std::move(*kept), limit); });
   }
   // Connections that the kernel has accepted and we have not are reset.
   void stop_accepting() {

@@ -1,6 +1,7 @@
 #include "common/net/listener.hpp"
 
 #include "common/base/check.hpp"
+#include "common/base/token_bucket.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <system_error>
 
@@ -63,6 +65,8 @@ bound_socket bind_one(const std::string& host, std::uint16_t port, bool shared) 
   return {std::move(fd), display(host, bound), bound};
 }
 
+double burst_of(double rate) { return rate * std::chrono::duration<double>(limits::connect_burst).count(); }
+
 bool out_of_resources(int e) { return e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM; }
 
 // The connection died in the queue: the next one may be well.
@@ -91,9 +95,10 @@ void start_listening(const bound_socket& s, int backlog) {
 }
 
 struct listener::impl : std::enable_shared_from_this<impl> {
-  impl(event_loop& l, bound_socket s, connection_budget* b, io_counters& n, accepted_fn a, log_fn g)
-      : loop(l), bound(std::move(s)), budget(b), counters(n), accepted(std::move(a)), log(std::move(g)),
-        acceptor(l.context()), pause(l.context()) {
+  impl(event_loop& l, bound_socket s, const admission& limit, io_counters& n, accepted_fn a, log_fn g)
+      : loop(l), bound(std::move(s)), budget(limit.budget), limited(limit.rate > 0),
+        half_burst(burst_of(limit.rate) / 2), share(limit.rate, 2 * half_burst, 2 * half_burst, steady_now()),
+        counters(n), accepted(std::move(a)), log(std::move(g)), acceptor(l.context()), pause(l.context()) {
     sockaddr_storage a_{};
     socklen_t size = sizeof a_;
     (void)::getsockname(bound.fd.get(), reinterpret_cast<sockaddr*>(&a_), &size);
@@ -104,6 +109,9 @@ struct listener::impl : std::enable_shared_from_this<impl> {
   event_loop& loop;
   bound_socket bound; // its fd is the acceptor's
   connection_budget* budget;
+  const bool limited;
+  const double half_burst; // so many are taken together after a pause, with one wake-up
+  token_bucket share;      // of connections in time
   io_counters& counters;
   accepted_fn accepted;
   log_fn log;
@@ -124,9 +132,12 @@ struct listener::impl : std::enable_shared_from_this<impl> {
 
   void accept_batch() {
     for (int i = 0; i < limits::accepts_max && !stopped; ++i) {
-      unique_fd s(::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (limited && !share.take(steady_now())) return hold_back();
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      unique_fd s(::accept4(fd, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (s) {
-        take(std::move(s));
+        take(std::move(s), from);
         continue;
       }
       if (errno == EAGAIN) break;
@@ -140,17 +151,31 @@ struct listener::impl : std::enable_shared_from_this<impl> {
     if (!stopped) await();
   }
 
-  void take(unique_fd s) {
+  void take(unique_fd s, const sockaddr_storage& from) {
     counters.accepts.add();
-    if (budget && !budget->take()) {
-      counters.closed_by(close_reason::connection_limit).add();
-      return; // closed here
+    budget_slot slot;
+    if (budget) {
+      const auto v = budget->take(source_of(from), slot);
+      if (v != connection_budget::verdict::taken) {
+        const bool total = v == connection_budget::verdict::full;
+        counters.closed_by(total ? close_reason::connection_limit : close_reason::address_limit).add();
+        return; // closed here
+      }
     }
-    accepted(std::move(s), budget_slot(budget));
+    accepted(std::move(s), std::move(slot));
   }
 
-  void rest() {
-    pause.expires_after(limits::accept_pause);
+  // Its share of time is used up. Who comes waits in the kernel; a pause that nobody waits in costs nothing.
+  void hold_back() {
+    pollfd waiting{fd, POLLIN, 0};
+    if (::poll(&waiting, 1, 0) <= 0) return await();
+    counters.accepts_held_back.add();
+    const time_point now = steady_now();
+    rest(share.time_of(half_burst, now) - now);
+  }
+
+  void rest(duration how_long = limits::accept_pause) {
+    pause.expires_after(how_long);
     pause.async_wait([self = shared_from_this()](const boost::system::error_code& e) {
       if (!e && !self->stopped) self->await();
     });
@@ -167,10 +192,10 @@ struct listener::impl : std::enable_shared_from_this<impl> {
   }
 };
 
-listener::listener(event_loop& loop, bound_socket s, connection_budget* budget, io_counters& counters,
+listener::listener(event_loop& loop, bound_socket s, const admission& limit, io_counters& counters,
                    accepted_fn accepted, log_fn log)
     : impl_(
-          std::make_shared<impl>(loop, std::move(s), budget, counters, std::move(accepted), std::move(log))) {
+          std::make_shared<impl>(loop, std::move(s), limit, counters, std::move(accepted), std::move(log))) {
   DCHECK_INVARIANT(loop.in_owner_thread());
   impl_->await();
 }

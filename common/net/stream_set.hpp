@@ -13,9 +13,11 @@
 #pragma once
 #include "common/base/check.hpp"
 #include "common/net/event_loop.hpp"
+#include "common/net/memory_reserve.hpp"
 #include "common/net/stream_table.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace beeline::net {
 
@@ -27,18 +29,23 @@ public:
       : core_(core), table_(loop.epoll_fd(), std::move(options), core.dirty(), core.pool(), counters),
         move_(std::move(move)) {}
 
-  // `owner` is set for links that were dialled. Null: the kernel cannot watch the socket; it is
-  // closed and the core not told (no on_up, hence no on_down).
+  // `owner` is set for links that were dialled. Null: the kernel cannot watch the socket, or there is no
+  // memory for a client; it is closed and the core not told (no on_up, hence no on_down).
   conn* adopt(conn::kind_t kind, moved_stream m, time_point now, const std::uint32_t* owner = nullptr) {
-    stream* s = table_.open(kind, std::move(m.fd), std::move(m.slot));
-    if (!s) {
-      table_.counters.closed_by(close_reason::network_error).add();
-      return nullptr;
-    }
+    stream* s = kind == conn::kind_t::client ? open_client(m, now)
+                                             : table_.open(kind, std::move(m.fd), std::move(m.slot));
+    if (!s) return nullptr;
     if (owner) s->c.owner = *owner;
-    core_.on_up(s->c, now);
+    if (kind != conn::kind_t::client) core_.on_up(s->c, now);
     if (!m.bytes.empty()) present_or_hold(*s, m.bytes, now);
     return s->fd ? &s->c : nullptr;
+  }
+
+  // The thread's reserve of memory has been touched: what came free since is put back, and while it does not
+  // suffice, the core is told.
+  void refill_reserve(time_point now) {
+    memory_reserve* const r = memory_reserve::current();
+    if (r && !r->whole() && !r->refill()) memory_short(now);
   }
 
   void handle(std::span<const epoll_event> ready, time_point now) {
@@ -72,6 +79,48 @@ public:
 
 private:
   static constexpr duration sweep_interval = std::chrono::milliseconds(250);
+
+  // A client's place here and in the core: both, or neither.
+  stream* open_client(moved_stream& m, time_point now) {
+    const memory_reserve* const r = memory_reserve::current();
+    stream* s = nullptr;
+    try {
+      if (r && !r->has_spare()) throw std::bad_alloc();
+      const memory_guard guard;
+      s = table_.open(conn::kind_t::client, std::move(m.fd), std::move(m.slot));
+      if (s) core_.on_up(s->c, now);
+      return s;
+    } catch (const std::bad_alloc&) {
+      if (s) table_.bury(*s);
+      table_.counters.closed_by(close_reason::out_of_memory).add();
+      memory_short(now);
+      return nullptr;
+    }
+  }
+
+  void memory_short(time_point now) {
+    if constexpr (requires { core_.on_memory_short(now); }) core_.on_memory_short(now);
+  }
+
+  // What a client has sent or makes room for is the core's business, and its memory the client's: where that
+  // is not to be had, this client is closed, and nobody else. What links bring is the process's own.
+  template <class Work> bool in_guard(stream& s, time_point now, Work&& work) {
+    if (s.c.kind != conn::kind_t::client) return work(), true;
+    bool whole = true;
+    {
+      const memory_guard guard;
+      try {
+        work();
+      } catch (const std::bad_alloc&) {
+        whole = false;
+      }
+      whole = whole && !guard.used_reserve();
+    }
+    if (whole) return true;
+    memory_short(now);
+    finish(s, s.c.closing() ? s.c.why : close_reason::out_of_memory, now);
+    return false;
+  }
 
   static bool wants(const stream& s) noexcept { return s.c.want_read && !s.c.closing() && s.c.move_to < 0; }
 
@@ -107,7 +156,8 @@ private:
 
   // True: the stream may be read further.
   bool present(stream& s, mutable_bytes in, time_point now) {
-    const std::size_t consumed = core_.on_bytes(s.c, in, now);
+    std::size_t consumed = 0;
+    if (!in_guard(s, now, [&] { consumed = core_.on_bytes(s.c, in, now); })) return false;
     CHECK_INVARIANT(consumed <= in.size());
     if (s.c.closing()) table_.drop_rest(s);
     else if (!table_.keep(s, in, consumed)) return finish(s, close_reason::out_of_memory, now), false;
@@ -163,8 +213,9 @@ private:
       return false;
     }
     s.was_partial = s.c.output_bytes() > 0;
-    if (w.progress) core_.on_drained(s.c, now); // also when all went at once: somebody may wait for it
-    return true;
+    if (!w.progress) return true;
+    return in_guard(s, now,
+                    [&] { core_.on_drained(s.c, now); }); // also when all went at once: somebody may wait
   }
 
   // While closing or lingering: what still comes is thrown away.

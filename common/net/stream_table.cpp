@@ -68,7 +68,13 @@ stream* stream_table::open(conn::kind_t kind, unique_fd fd, budget_slot slot) {
   epoll_event e{};
   e.events = s->interest = EPOLLIN;
   e.data.ptr = s.get();
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, s->fd.get(), &e) != 0) return nullptr;
+  if (all.size() == all.capacity()) all.reserve(2 * all.size() + 8); // what may fail comes first
+  timed.reserve(all.capacity());
+  buried_.reserve(all.capacity());
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, s->fd.get(), &e) != 0) {
+    counters.closed_by(close_reason::network_error).add();
+    return nullptr;
+  }
   s->c.shell = s.get();
   s->index = static_cast<std::uint32_t>(all.size());
   all.push_back(s.get());

@@ -13,6 +13,7 @@
 #include "common/base/conn.hpp"
 #include "common/base/limits.hpp"
 #include "common/base/time.hpp"
+#include "common/net/connection_budget.hpp"
 #include "common/net/io_counters.hpp"
 #include "common/net/unique_fd.hpp"
 

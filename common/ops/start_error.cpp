@@ -1,9 +1,16 @@
 #include "common/ops/start_error.hpp"
 
 #include "common/base/limits.hpp"
+#include "common/net/memory_reserve.hpp"
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <iterator>
 #include <new>
+#include <sys/uio.h>
+#include <unistd.h>
 
 namespace beeline::ops {
 namespace {
@@ -44,7 +51,47 @@ std::string quoted(std::string_view text) {
   return out += '\'';
 }
 
-int run_main(std::string_view program, const std::function<int()>& body) noexcept {
+namespace {
+
+const char* program_that_ends = "beeline";
+constexpr char no_memory[] =
+    "out of memory in a place that cannot go on without; give the process more, or lower "
+    "its limits";
+
+// No memory may be needed from here on: neither stdio nor the log.
+void write_line(const char* message) noexcept {
+  const iovec parts[] = {{const_cast<char*>(program_that_ends), std::strlen(program_that_ends)},
+                         {const_cast<char*>(": "), 2},
+                         {const_cast<char*>(message), std::strlen(message)},
+                         {const_cast<char*>("\n"), 1}};
+  [[maybe_unused]] const auto written = ::writev(STDERR_FILENO, parts, static_cast<int>(std::size(parts)));
+}
+
+[[noreturn]] void on_terminate() {
+  try {
+    if (const auto e = std::current_exception()) std::rethrow_exception(e);
+    write_line("ended by std::terminate");
+  } catch (const std::bad_alloc&) {
+    write_line(no_memory);
+    ::_exit(exit_no_memory);
+  } catch (const std::exception& e) {
+    write_line(e.what());
+  } catch (...) {
+    write_line("unknown exception");
+  }
+  std::abort();
+}
+
+} // namespace
+
+void say_why_it_ends(const char* program) noexcept {
+  program_that_ends = program;
+  std::set_terminate(on_terminate);
+}
+
+int run_main(const char* program, const std::function<int()>& body) noexcept {
+  say_why_it_ends(program);
+  net::memory_reserve::install();
   try {
     return body();
   } catch (const exit_now& e) {
@@ -53,7 +100,8 @@ int run_main(std::string_view program, const std::function<int()>& body) noexcep
   } catch (const start_error& e) {
     return complain(program, e.what(), e.exit_code());
   } catch (const std::bad_alloc&) {
-    return complain(program, "out of memory; give the process more, or lower its limits", exit_fault);
+    write_line(no_memory);
+    return exit_no_memory;
   } catch (const std::exception& e) {
     return complain(program, e.what(), exit_fault);
   } catch (...) {

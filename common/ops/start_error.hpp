@@ -11,8 +11,9 @@
 
 namespace beeline::ops {
 
-inline constexpr int exit_fault = 1; // the world is not as it should be: port in use, unreadable file
-inline constexpr int exit_usage = 2; // the options are wrong
+inline constexpr int exit_fault = 1;     // the world is not as it should be: port in use, unreadable file
+inline constexpr int exit_usage = 2;     // the options are wrong
+inline constexpr int exit_no_memory = 3; // there is none, in a place that cannot go on without
 
 class start_error : public std::runtime_error {
 public:
@@ -34,7 +35,11 @@ start_error cannot_listen(std::string_view option, std::string_view address, con
 // `text` in quotes, fit for one line of output: control characters escaped, cut when long.
 std::string quoted(std::string_view text);
 
+// From now on an exception that nobody catches, in any thread, is a line on stderr ("program: message") and
+// exit_no_memory for std::bad_alloc, an abort otherwise. `program` is a literal. run_main calls it.
+void say_why_it_ends(const char* program) noexcept;
+
 // Runs `body` and turns what it throws into a line on stderr ("program: message") and an exit code.
-int run_main(std::string_view program, const std::function<int()>& body) noexcept;
+int run_main(const char* program, const std::function<int()>& body) noexcept;
 
 } // namespace beeline::ops

@@ -215,6 +215,8 @@ void add_io(stats_part& p, const net::io_counters& io) {
   p.counter("socket_bytes_out", "Bytes written to sockets", io.bytes_out);
   p.counter("socket_accepts", "Connections accepted", io.accepts);
   p.counter("socket_accept_errors", "Accepts that failed", io.accept_errors);
+  p.counter("socket_accepts_held_back", "Times that connections had to wait, as too many came in a second",
+            io.accepts_held_back);
   p.counter("socket_connects", "Connections made to others", io.connects_ok);
   p.counter("socket_connects_failed", "Connections that could not be made", io.connects_failed);
   p.gauge("sockets", "Sockets open now", io.streams);

@@ -94,6 +94,9 @@ public:
   template <class T> void patch(std::size_t payload_offset, T v) {
     store_le(buffer_.data() + header_bytes + payload_offset, v);
   }
+  void make_room(std::size_t n) { // for n more bytes: to put them then finds memory
+    if (buffer_.capacity() - buffer_.size() < n) buffer_.reserve(2 * buffer_.capacity() + n);
+  }
   std::size_t payload_size() const noexcept { return buffer_.size() - header_bytes; }
   bool open() const noexcept { return !buffer_.empty(); }
   const_bytes payload() const noexcept { return const_bytes(buffer_).subspan(header_bytes); }
@@ -113,6 +116,7 @@ public:
   frame_writer& next(output_chain& to) {
     if (writer_.open() && (writer_.payload_size() >= limits::control_batch_bytes || count_ == 0xffff))
       flush(to);
+    writer_.make_room(record_bytes_max); // half a record would spoil the frame
     if (!writer_.open()) {
       writer_.begin(type_);
       writer_.put<std::uint16_t>(0);
@@ -133,6 +137,7 @@ public:
   void drop() noexcept { writer_.drop(), count_ = 0; }
 
 private:
+  static constexpr std::size_t record_bytes_max = 512; // of any record in a batch, the frame's head included
   frame_writer writer_;
   frame_type type_;
   std::uint16_t count_ = 0;

@@ -46,7 +46,10 @@ template <class Core> void node<Core>::present(pipe_end& e) {
   e.fresh = false;
   if (!e.in.empty()) {
     const mutable_bytes bytes{reinterpret_cast<std::byte*>(e.in.data()), e.in.size()};
-    const std::size_t n = core->on_bytes(e.c, bytes, world.now());
+    std::size_t n = 0;
+    const auto work = [&] { n = core->on_bytes(e.c, bytes, world.now()); };
+    if (!e.client || !world.options_.client_work) work();
+    else if (!world.options_.client_work(work)) return finish(e, close_reason::out_of_memory);
     CHECK_INVARIANT(n <= e.in.size());
     e.in.erase(0, n);
     if (e.in.empty()) e.in.shrink_to_fit();

@@ -36,6 +36,8 @@ struct world_options {
   std::function<void(edge::lane_config&)> lane = {};
   std::function<void(router::shard_config&)> shard = {};
   std::uint64_t seed = 1;
+  // Does the work for a client's bytes, as the shell's guard does. False: there was no memory; it is closed.
+  std::function<bool(const std::function<void()>& work)> client_work = {};
 };
 
 // "client-" and 7: client-7. (g++ 12 warns of `"client-" + std::to_string(7)`.)

@@ -1,6 +1,7 @@
 // What a test may ask of this build. Under a sanitizer that one's own memory and time would be measured;
 // there, and without optimisation, long tests are shorter.
 #pragma once
+#include <cstdlib>
 
 namespace beeline::test {
 
@@ -15,5 +16,9 @@ inline constexpr bool fast_build = !sanitized;
 #else
 inline constexpr bool fast_build = false;
 #endif
+
+// Sizes that docs/reliability.md names, where a test has smaller ones for every day: scripts/test
+// --full-size.
+inline bool full_size() { return std::getenv("BEELINE_TEST_FULL_SIZE") != nullptr; }
 
 } // namespace beeline::test

@@ -116,7 +116,7 @@ TEST_CASE("net: a connection moves to another thread with its unconsumed bytes",
           self.dirty().mark(k);
         };
       },
-      std::move(o), &budget);
+      std::move(o), {&budget});
   socket_end peer(from.port);
   const auto a = frame_of(10, 1), b = frame_of(2000, 2), c = frame_of(300'000, 3);
   bytes all = a; // the first is answered before the move, the rest goes along: whole, and cut

@@ -65,7 +65,7 @@ TEST_CASE("net: an address that is none is named in the error", "[net]") {
 
 TEST_CASE("net: connections above the limit are closed and counted, and places come back", "[net]") {
   net::connection_budget budget(3);
-  server s({}, {}, &budget);
+  server s({}, {}, {&budget});
   std::vector<std::unique_ptr<socket_end>> peers;
   for (int i = 0; i < 3; ++i) peers.push_back(std::make_unique<socket_end>(s.port));
   REQUIRE(eventually([&] { return budget.open() == 3; }));

@@ -163,13 +163,13 @@ using core_thread = net::core_thread<scripted_core>;
 // A core in its thread, listening at a free port of the loopback.
 struct server {
   explicit server(std::function<void(scripted_core&)> script = {}, net::core_loop_options options = {},
-                  net::connection_budget* budget = nullptr) {
+                  net::admission limit = {}) {
     auto core = std::make_unique<scripted_core>();
     if (script) script(*core);
     thread = std::make_unique<core_thread>("test", std::move(core), std::move(options));
     auto s = net::bind_tcp("127.0.0.1", 0);
     port = s.port;
-    thread->accept_from(std::move(s), budget);
+    thread->accept_from(std::move(s), limit);
     thread->start();
   }
   template <class F> auto ask(F f) { return thread->ask(std::move(f)).get(); }

@@ -1,0 +1,61 @@
+#include "tests/memory/allocations.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <malloc.h>
+#include <new>
+
+namespace beeline::test {
+namespace {
+
+std::atomic<std::size_t> used{0}, most{0}, biggest{0};
+thread_local std::size_t left = SIZE_MAX; // allocations until none succeeds
+thread_local bool failed = false;
+
+void raise_to(std::atomic<std::size_t>& mark, std::size_t v) noexcept {
+  for (std::size_t seen = mark; seen < v && !mark.compare_exchange_weak(seen, v);) continue;
+}
+
+void* take(std::size_t n) {
+  if (left == 0) {
+    failed = true;
+    throw std::bad_alloc();
+  }
+  if (left != SIZE_MAX) --left;
+  void* p = std::malloc(n ? n : 1);
+  if (!p) throw std::bad_alloc();
+  raise_to(biggest, n);
+  raise_to(most, used += ::malloc_usable_size(p));
+  return p;
+}
+
+void give(void* p) noexcept {
+  if (!p) return;
+  used -= ::malloc_usable_size(p);
+  std::free(p);
+}
+
+} // namespace
+
+std::size_t allocations::in_use() noexcept { return used; }
+std::size_t allocations::peak() noexcept { return most; }
+std::size_t allocations::largest() noexcept { return biggest; }
+void allocations::watch() noexcept {
+  most = used.load();
+  biggest = 0;
+}
+void allocations::fail_from(std::size_t k) noexcept { left = k, failed = false; }
+bool allocations::heal() noexcept {
+  left = SIZE_MAX;
+  return failed;
+}
+
+} // namespace beeline::test
+
+void* operator new(std::size_t n) { return beeline::test::take(n); }
+void* operator new[](std::size_t n) { return beeline::test::take(n); }
+void operator delete(void* p) noexcept { beeline::test::give(p); }
+void operator delete[](void* p) noexcept { beeline::test::give(p); }
+void operator delete(void* p, std::size_t) noexcept { beeline::test::give(p); }
+void operator delete[](void* p, std::size_t) noexcept { beeline::test::give(p); }

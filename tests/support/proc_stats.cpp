@@ -1,0 +1,65 @@
+#include "tests/support/proc_stats.hpp"
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <sys/resource.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace beeline::test {
+namespace {
+
+std::string folder(pid_t pid) { return "/proc/" + std::to_string(pid); }
+
+std::pair<std::size_t, std::size_t> pages(pid_t pid) { // in all, resident
+  std::ifstream f(folder(pid) + "/statm");
+  std::size_t all = 0, resident = 0;
+  f >> all >> resident;
+  return {all, resident};
+}
+
+std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
+
+// Only the soft limit: it can be raised again.
+void set_limit(pid_t pid, __rlimit_resource which, rlim_t value) { // RLIM_INFINITY: what the system allows
+  rlimit l{};
+  if (::prlimit(pid, which, nullptr, &l) == 0) {
+    l.rlim_cur = value == RLIM_INFINITY ? l.rlim_max : value;
+    if (::prlimit(pid, which, &l, nullptr) == 0) return;
+  }
+  throw std::system_error(errno, std::generic_category(), "prlimit");
+}
+
+} // namespace
+
+std::size_t rss_bytes(pid_t pid) { return pages(pid).second * page_bytes(); }
+std::size_t virtual_bytes(pid_t pid) { return pages(pid).first * page_bytes(); }
+
+double cpu_seconds(pid_t pid) {
+  double sum = 0;
+  std::error_code gone;
+  for (const auto& thread : std::filesystem::directory_iterator(folder(pid) + "/task", gone)) {
+    std::ifstream f(thread.path() / "schedstat");
+    double ns = 0;
+    f >> ns;
+    sum += ns / 1e9;
+  }
+  return sum;
+}
+
+std::size_t open_files(pid_t pid) {
+  std::error_code gone;
+  const auto all = std::filesystem::directory_iterator(folder(pid) + "/fd", gone);
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+void limit_files(pid_t pid, std::size_t most) {
+  set_limit(pid, RLIMIT_NOFILE, most == SIZE_MAX ? RLIM_INFINITY : most);
+}
+void limit_memory(pid_t pid, std::size_t bytes) {
+  set_limit(pid, RLIMIT_AS, bytes == SIZE_MAX ? RLIM_INFINITY : bytes);
+}
+
+} // namespace beeline::test
