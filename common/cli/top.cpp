@@ -11,13 +11,14 @@ namespace beeline::cli {
 namespace {
 
 struct numbers {
-  maybe in, out, bytes_out, refused, drops, cpu;
+  maybe accepts, in, out, bytes_out, refused, drops, cpu;
 };
 
 numbers read(const server_view& v) {
   const json& totals = at(v.stats.body, {"totals"});
   const bool router = v.is_router();
   numbers n;
+  n.accepts = number(totals, {"socket_accepts"});
   n.in = number(totals, {router ? "messages_in" : "publishes"});
   n.out = number(totals, {router ? "messages_out" : "deliveries"});
   n.bytes_out = number(totals, {router ? "message_bytes_out" : "delivery_bytes"});
@@ -40,20 +41,22 @@ numbers rates(const server_view& before, const server_view& now) {
   const bool same_life = text(before.stats.body, {"started"}) == text(now.stats.body, {"started"});
   if (!before.reachable() || !now.reachable() || !same_life) return {};
   const numbers a = read(before), b = read(now);
-  return {
-      a_second(a.in, b.in, s),           a_second(a.out, b.out, s),     a_second(a.bytes_out, b.bytes_out, s),
-      a_second(a.refused, b.refused, s), a_second(a.drops, b.drops, s), a_second(a.cpu, b.cpu, s)};
+  return {a_second(a.accepts, b.accepts, s), a_second(a.in, b.in, s),
+          a_second(a.out, b.out, s),         a_second(a.bytes_out, b.bytes_out, s),
+          a_second(a.refused, b.refused, s), a_second(a.drops, b.drops, s),
+          a_second(a.cpu, b.cpu, s)};
 }
 
 std::string block(const std::vector<server_view>& before, const std::vector<server_view>& now) {
-  table t({"SERVER", "ADMIN", "STATE", ">CLIENTS", ">IN/S", ">OUT/S", ">BYTES OUT/S", ">REFUSED/S",
+  table t({"SERVER", "ADMIN", "STATE", ">CLIENTS", ">CONN/S", ">IN/S", ">OUT/S", ">BYTES OUT/S", ">REFUSED/S",
            ">DROPS/S", ">QUEUE", ">P50", ">P99", ">IN 1 S", ">CPU", ">MEMORY"});
   for (std::size_t i = 0; i < now.size(); ++i) {
     const server_view& v = now[i];
     const numbers r = rates(before[i], v);
     t.row({v.name(), v.admin, v.state(), count_text(number(v.stats.body, {"totals", "clients"})),
-           rate_text(r.in), rate_text(r.out), bytes_text(r.bytes_out), rate_text(r.refused),
-           rate_text(r.drops), bytes_text(number(v.stats.body, {"totals", "queue_bytes"})),
+           rate_text(r.accepts), rate_text(r.in), rate_text(r.out), bytes_text(r.bytes_out),
+           rate_text(r.refused), rate_text(r.drops),
+           bytes_text(number(v.stats.body, {"totals", "queue_bytes"})),
            microseconds_text(answer_time(v, "p50_us")), microseconds_text(answer_time(v, "p99_us")),
            share_text(answered_in_time(v)), r.cpu ? count_text(*r.cpu * 100) + "%" : "-",
            bytes_text(number(v.stats.body, {"process", "rss_bytes"}))});
@@ -73,6 +76,7 @@ json line(const std::vector<server_view>& before, const std::vector<server_view>
                        {"server", v.name()},
                        {"state", v.state()},
                        {"clients", put(number(v.stats.body, {"totals", "clients"}))},
+                       {"accepts_per_second", put(r.accepts)},
                        {"in_per_second", put(r.in)},
                        {"out_per_second", put(r.out)},
                        {"bytes_out_per_second", put(r.bytes_out)},
@@ -134,11 +138,12 @@ const command top_command{
     0,
     0,
     "messages, bytes, refusals and drops a second, live",
-    "Looks at each server every second and shows what went through it in between. IN and OUT of a router\n"
-    "are messages from and to edges, those of an edge from and to its clients. REFUSED, DROPS, P50 and P99\n"
-    "mean what they do in `beeline status`: QoS 1 messages answered with anything but accepted, messages\n"
-    "that went no further, and the time from a QoS 1 publish to its answer over the last 10 s, \"-\" if\n"
-    "there were none. When standard output is no terminal, blocks follow each other.",
+    "Looks at each server every second and shows what went through it in between. CONN are connections\n"
+    "taken: a router's of edges, an edge's of clients. IN and OUT of a router are messages from and to\n"
+    "edges, those of an edge from and to its clients. REFUSED, DROPS, P50 and P99 mean what they do in\n"
+    "`beeline status`: QoS 1 messages answered with anything but accepted, messages that went no further,\n"
+    "and the time from a QoS 1 publish to its answer over the last 10 s, \"-\" if there were none. When\n"
+    "standard output is no terminal, blocks follow each other.",
     "  beeline top --admin 127.0.0.1:7480,127.0.0.1:7481,127.0.0.1:7482\n"
     "  beeline top --interval 5s --count 12 > minute.txt\n"
     "  beeline top --json | jq -c '.servers[] | [.server, .in_per_second]'\n",

@@ -187,6 +187,7 @@ private:
     std::uint32_t sync_cursor = 0;
     bool blocked = false; // a sender was told link_full
     bool touched = false; // in touched_
+    bool untold = false;  // it could not be told of a client that has gone
     struct left_member {
       time_point at;
       member_index index;
@@ -240,7 +241,7 @@ private:
   bool on_in_service(std::uint16_t k, const_bytes payload, time_point now);
   void sync(std::uint16_t k, time_point now);
   void put_registration(std::uint16_t k, std::uint32_t index);
-  void tell_gone(const client& c, handle h, time_point now);
+  void tell_gone(const client& c, handle h) noexcept;
   void forget_members(shard_link& l);
   void name_stats(std::uint16_t k);
   void note_link(shard_link& l);
@@ -260,8 +261,8 @@ private:
   void release_left(shard_link& l, time_point until);
   void touch(std::uint16_t k) {
     if (links_[k].touched) return;
-    links_[k].touched = true;
     touched_.push_back(k);
+    links_[k].touched = true;
   }
   void release_senders(std::uint16_t k, time_point now);
   void drain_outcomes(time_point now);
@@ -287,6 +288,7 @@ private:
   std::string map_problem_;
   std::vector<std::uint16_t> touched_; // links with open batches
   std::size_t idle_ = 0, syncing_ = 0; // links in that state
+  bool some_untold_ = false;           // links that end with the turn
   bool ready_ = false, leaving_ = false, draining_ = false;
   bool wrong_shard_ = false; // map_problem_ says that an address is another shard's
 };

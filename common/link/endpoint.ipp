@@ -88,21 +88,21 @@ template <class Host> void endpoint<Host>::detach(handle h, time_point now) {
   outgoing.sender_gone(h, now);
   if (c->link != slot_table::no_link) {
     shard_link& l = links_[c->link];
-    if (l.st == state::up || l.st == state::syncing) tell_gone(*c, h, now);
+    if (l.st == state::up || l.st == state::syncing) tell_gone(*c, h);
   }
   clients_.remove(h);
   drain_outcomes(now);
 }
 
 // A shard that cannot be told, as there is no memory, would keep a ghost: then its link begins anew.
-template <class Host> void endpoint<Host>::tell_gone(const client& c, handle h, time_point now) try {
+template <class Host> void endpoint<Host>::tell_gone(const client& c, handle h) noexcept try {
   shard_link& l = links_[c.link];
+  touch(c.link);
   // Its registration may still be in this turn's batch: that has to go first.
   if (!c.registered) l.registers.flush(l.urgent());
   wire::unregistration{c.hash, h}.put(l.unregisters.next(l.urgent()));
-  touch(c.link);
 } catch (const std::bad_alloc&) {
-  lose(c.link, close_reason::out_of_memory, now);
+  links_[c.link].untold = some_untold_ = true; // it ends with the turn, when there is memory for that
 }
 
 template <class Host> void endpoint<Host>::put_registration(std::uint16_t k, std::uint32_t index) {
@@ -113,9 +113,9 @@ template <class Host> void endpoint<Host>::put_registration(std::uint16_t k, std
   r.connected_at = to_us(c.connected_at);
   r.since = c.since == wire::since_warm_up ? 0 : c.since;
   r.id = c.id;
+  touch(k); // what may find no memory comes first
   r.put(l.registers.next(l.urgent()));
   counters.registrations.add();
-  touch(k);
 }
 
 // --- sending ----------------------------------------------------------------------------------------
@@ -197,6 +197,9 @@ template <class Host> void endpoint<Host>::release_senders(std::uint16_t k, time
 }
 
 template <class Host> void endpoint<Host>::end_turn(time_point now) {
+  if (std::exchange(some_untold_, false))
+    for (std::uint16_t k = 0; k < links_.size(); ++k)
+      if (std::exchange(links_[k].untold, false) && links_[k].c) lose(k, close_reason::out_of_memory, now);
   for (std::size_t i = 0; i < touched_.size(); ++i) {
     shard_link& l = links_[touched_[i]];
     l.touched = false;

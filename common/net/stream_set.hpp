@@ -91,8 +91,8 @@ private:
       if (s) core_.on_up(s->c, now);
       return s;
     } catch (const std::bad_alloc&) {
-      if (s) table_.bury(*s);
       table_.counters.closed_by(close_reason::out_of_memory).add();
+      if (s) table_.bury(*s);
       memory_short(now);
       return nullptr;
     }

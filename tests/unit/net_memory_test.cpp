@@ -129,7 +129,7 @@ TEST_CASE("net: a core that has no memory for another connection is not told of 
   socket_end second(s.port);
   CHECK(second.receive(1).empty());
   CHECK(s.counters().closed_by(close_reason::out_of_memory).get() == 1);
-  CHECK(s.counters().streams.get() == 1);
+  CHECK(eventually([&] { return s.counters().streams.get() == 1; }));
   const auto f = frame_of(10, 1);
   first.send(f);
   CHECK(first.receive(f.size()) == f);
