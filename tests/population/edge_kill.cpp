@@ -26,7 +26,7 @@ crowd::heard between(const crowd::heard& a, const crowd::heard& b) {
 // Without load, so that what the lanes hear is heartbeats and the news.
 void end_quietly(run& r, unsigned edge) {
   crowd& c = r.clients;
-  const auto window = linger + 2s;
+  const auto window = linger + 1s;
   const auto seconds = std::chrono::duration<double>(window).count();
   const std::uint32_t lost = c.clients_of(edge), left = c.clients() - lost;
   c.kill_edge(edge, duration::zero()); // counted from here on: the lanes of it are counted no more
@@ -60,6 +60,16 @@ void print(run& r, const char* who, std::uint64_t from, std::uint64_t to, bool t
               quantiles(l.answered).c_str(), static_cast<unsigned long long>(l.answered.count()));
 }
 
+// When, after the fault, the slowest answers were asked for: what to look at.
+void print_slowest(run& r, std::uint64_t broke, std::uint64_t done) {
+  std::uint64_t at = broke, most = 0;
+  for (std::uint64_t t = broke; t < done; t += latency_line::slot_us) // of two slots one lies wholly in it
+    if (const auto l = r.clients.latency_between(t, t + 2 * latency_line::slot_us).answered; l.max_us > most)
+      at = t, most = l.max_us;
+  std::printf("  the slowest of the others: %s, sent %s after the end\n", ms(most).c_str(),
+              ms(at - broke).c_str());
+}
+
 void end_under_load(run& r, unsigned edge) {
   crowd& c = r.clients;
   const auto jitter = std::chrono::duration_cast<duration>(std::chrono::duration<double>(r.options.jitter));
@@ -81,6 +91,7 @@ void end_under_load(run& r, unsigned edge) {
   print(r, "meanwhile, of the others:", broke - latency_line::slot_us, done + latency_line::slot_us, false);
   print(r, "meanwhile, to those who come back:", broke - latency_line::slot_us, done + latency_line::slot_us,
         true);
+  print_slowest(r, broke, done);
   print(r, "after, to all of them:", done, now_us(), true);
   if (!complete) std::printf("%s", c.problems().c_str());
   std::fflush(stdout);
