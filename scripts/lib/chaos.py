@@ -42,6 +42,7 @@ def parse(words):
     p.add_argument("--scenario", metavar="NAME", help="scripted runs instead, one a name: NAME, NAME,NAME or all")
     p.add_argument("--full", action="store_true", help="scenarios in full size, with their limits as promised")
     p.add_argument("--list-scenarios", action="store_true", help="their names")
+    p.add_argument("--every", type=float, metavar="SECONDS", help="of the scenario soak: between faults (default 30)")
     p.add_argument("--json", metavar="FILE", help="the figures of scenarios")
     p.add_argument("--lies", action="store_true", help="falsify the first run in each way, and see that it is noticed")
     o = p.parse_args(words)

@@ -15,7 +15,7 @@ NO_NAMESPACES = 4  # exit code of beeline-chaos
 
 def command(o, seed, scenario):
     c = ["--scenario", scenario, "--seed", str(seed)] + (["--full"] if o.full else [])
-    for name in ("seconds", "rate", "clients"):
+    for name in ("seconds", "rate", "clients", "every"):
         if getattr(o, name) is not None:
             c += [f"--{name}", f"{getattr(o, name):g}"]
     return c

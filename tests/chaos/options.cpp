@@ -10,7 +10,7 @@ namespace beeline::chaos {
 const char* const help_text =
     R"(usage: beeline-chaos --programs DIR --out DIR [--seed S] [--seconds T] [--rate R]
                      [--clients N] [--faults N] [--only KIND] [--netns]
-                     [--scenario NAME [--full]]
+                     [--scenario NAME [--full] [--every SECONDS]]
        beeline-chaos --list-scenarios
 )";
 
@@ -39,6 +39,7 @@ void take(run_options& o, const std::string& name, const std::string& value) {
   else if (name == "--seed") o.seed = std::stoull(value);
   else if (name == "--seconds") o.seconds = std::stod(value);
   else if (name == "--rate") o.rate = std::stod(value);
+  else if (name == "--every") o.every = std::stod(value);
   else if (name == "--clients") o.clients = static_cast<unsigned>(std::stoul(value));
   else if (name == "--faults") o.faults = std::stoi(value);
   else if (name != "--scenario") throw usage("unknown option " + name);
@@ -49,6 +50,7 @@ void check(const run_options& o) {
   const double rate_least = o.scenario.empty() ? 1 : 0;
   if (o.seconds < 2 || o.seconds > 7200 || o.rate < rate_least || o.clients < 2 || o.clients > 10'000)
     throw usage("2 to 7200 seconds, 2 to 10000 clients, a rate of 1 or more");
+  if (o.every < 1) throw usage("--every takes a second or more");
   if (!o.only.empty() &&
       std::find(std::begin(fault_names), std::end(fault_names), o.only) == std::end(fault_names))
     throw usage("no fault is called " + o.only);

@@ -9,6 +9,7 @@ namespace beeline::chaos {
 struct run_options {
   std::uint64_t seed = 1;
   double seconds = 20, rate = 5000;
+  double every = 30; // of the soak: seconds between faults
   unsigned clients = 60;
   int faults = -1; // -1: drawn, at least 4
   bool netns = false, full = false;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int router = -1, killed_edge = 2;
 constexpr unsigned thirds = 3;
-constexpr double period_max = 30, sample_max = 10; // seconds
+constexpr double sample_max = 10; // seconds
 
 constexpr fault kinds[] = {
     fault::link_cut,        fault::link_reset,     fault::link_stall,        fault::link_stall_up,
@@ -33,6 +33,12 @@ bool ends_process(fault f) {
   return f == fault::edge_kill || f == fault::edge_kill_long || f == fault::edge_term;
 }
 
+bool at_once(fault f) {
+  using enum fault;
+  return f == link_cut || f == link_reset || f == link_flip || f == link_lose_bytes || f == link_replay ||
+         f == link_replay_proof || f == clients_reset;
+}
+
 // What one third has: kinds in turn, each with its place and length.
 std::vector<planned> draw_third(rng& random, unsigned faults, double period, unsigned shards) {
   std::vector<fault> order(std::begin(kinds), std::end(kinds));
@@ -47,7 +53,7 @@ std::vector<planned> draw_third(rng& random, unsigned faults, double period, uns
     if (scope_of(p.what.kind) == scope::links && random.one_in(2))
       p.what.shard = static_cast<int>(random.below(shards));
     const double most = std::min(5.0, period / 2);
-    p.lasts = most * static_cast<double>(5 + random.below(96)) / 100;
+    p.lasts = at_once(p.what.kind) ? 0 : most * static_cast<double>(5 + random.below(96)) / 100;
     third.push_back(p);
   }
   return third;
@@ -118,7 +124,7 @@ void soak_before(run& r) {
 }
 
 void soak(run& r) {
-  const double seconds = r.options().seconds, period = std::min(period_max, seconds / 12);
+  const double seconds = r.options().seconds, period = std::min(r.options().every, seconds / 12);
   const double between_samples = std::min(sample_max, period / 3);
   const auto faults = static_cast<unsigned>(seconds / thirds / period);
   rng random(r.options().seed ^ 0x50a4);
