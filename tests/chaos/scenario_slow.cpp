@@ -71,6 +71,10 @@ void edge_suffers(run& r, fault kind) {
 run_plan slow_client_plan(const run_options& o) {
   run_plan p = grouped(o);
   p.clients[0].group = suffering;
+  if (!o.full) { // so that a small load fills its queue
+    p.clients[0].receive_max = 50;
+    p.edge_options = {"--max-pending", "100"};
+  }
   for (std::size_t i = 1; i < p.clients.size(); i += 4) make_feeder(p.clients[i]);
   return p;
 }
