@@ -2,8 +2,8 @@
 (scripts/soak --idle, docs/chaos.md).
 
 One load process and one edge each have as many clients as they have descriptors to spare. Clients connect, ping, and
-one in fifty is slow: it sends a message every 10 s and reads once a second. Phases: all connect; rest; churn, sampled;
-no churn, rest; all leave.
+one in fifty is slow: it sends a message every 10 s and reads once a second. Phases: all connect; each sends to the next
+one, so that all have what a session has that was ever used; churn, sampled; no churn, rest; all leave.
 
 Exit codes: 0 all held, 1 not, 2 usage.
 """
@@ -135,6 +135,12 @@ class Run:
         full = {s.name: (s.rss(), s.idle_bytes()) for s in servers}
         edges = sum(full[s.name][0] - empty[s.name][0] for s in servers[1:])
         self.figure("of an edge's memory, a client", edges / wanted, "B")
+        for c in crowds:
+            c.say("greet")
+        for c in crowds:
+            check(c.hear() == "greeted", "clients do not greet each other")
+        used = sum(s.rss() - full[s.name][0] for s in servers[1:])
+        self.figure("the same when each has sent and received a message", (edges + used) / wanted, "B")
         self.figure("of the router's memory, a client", (full["router"][0] - empty["router"][0]) / wanted, "B")
         self.churn(servers, crowds)
         self.rest(servers, crowds, full, empty, wanted)

@@ -1,12 +1,12 @@
 // beeline-idle-clients: as many MQTT clients as there are descriptors, that do next to nothing. One in fifty
 // is slow: it sends a message every ten seconds to a random other one and reads once a second. It is told by
-// lines of its standard input: "churn N" (so many leave and come back a second), "slow on", "slow off",
-// "tell", "end".
+// lines of its standard input: "churn N" (so many leave and come back a second), "greet", "slow on", "slow
+// off", "tell", "end".
 //
 //   beeline-idle-clients --prefix P --clients N --from 127.1.0.1 --edge HOST:PORT [--edge ...] [--a-second N]
 //
-// It prints "connected" when all are, and for "tell" a line of JSON. Exit codes: 0 ended as told, 2 usage, 1
-// else.
+// It prints "connected" when all are, "greeted" when all greetings are answered, and for "tell" a line of
+// JSON. Exit codes: 0 ended as told, 2 usage, 1 else.
 #include "common/base/rng.hpp"
 #include "tests/idle/idle_client.hpp"
 
@@ -28,6 +28,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 constexpr double ping_seconds = 100, slow_seconds = 10;
+constexpr double greets_a_second = 3000;
 constexpr std::size_t slow_one_in = 50;
 
 struct options {
@@ -120,8 +121,15 @@ private:
       client& c = clients_[next_slow_++ * slow_one_in % clients_.size()];
       if (c.now() == client::state::live) c.read(tally_);
     }
-    if (!told_ && to_connect_.empty() && live() == clients_.size())
-      told_ = true, std::printf("connected\n"), std::fflush(stdout);
+    greet();
+    if (greeted_when_answered_ && tally_.answered == tally_.published)
+      say("greeted"), greeted_when_answered_ = false;
+    if (!told_ && to_connect_.empty() && live() == clients_.size()) told_ = true, say("connected");
+  }
+
+  static void say(const char* what) {
+    std::printf("%s\n", what);
+    std::fflush(stdout);
   }
 
   // As from many machines: addresses after the one that was given.
@@ -136,6 +144,13 @@ private:
   std::size_t live() const {
     return static_cast<std::size_t>(std::count_if(
         clients_.begin(), clients_.end(), [](const client& c) { return c.now() == client::state::live; }));
+  }
+  // Each sends a message to the next one, so that all have what a session has that was ever used.
+  void greet() {
+    if (to_greet_ == 0) return;
+    for (std::size_t k = greets_.due(); k > 0 && to_greet_ > 0; --k)
+      --to_greet_, clients_[to_greet_].publish(clients_[(to_greet_ + 1) % clients_.size()].id(), tally_);
+    if (to_greet_ == 0) greeted_when_answered_ = true;
   }
   void leave_and_come_back(std::uint32_t i) {
     if (clients_[i].now() != client::state::live) return;
@@ -169,6 +184,7 @@ private:
     if (line == "end") ended_ = true;
     else if (line.starts_with("churn ")) churn_ = pace(std::stod(line.substr(6)));
     else if (line == "slow on" || line == "slow off") slow(line == "slow on");
+    else if (line == "greet") to_greet_ = clients_.size(), greets_ = pace(greets_a_second);
     else if (line == "tell") tell();
     else throw std::invalid_argument("not understood: " + line);
   }
@@ -191,7 +207,9 @@ private:
   std::size_t next_ping_ = 0, next_slow_ = 0;
   tally tally_;
   std::string said_;
-  bool told_ = false, ended_ = false;
+  std::size_t to_greet_ = 0;
+  pace greets_;
+  bool told_ = false, ended_ = false, greeted_when_answered_ = false;
 };
 
 } // namespace
