@@ -64,6 +64,7 @@ struct lane_counters {
 
 struct lane_plants { // planted bugs, for the simulator
   bool window_off_by_one = false;
+  bool drain_forgets_recipients = false, drain_forgets_senders = false;
 };
 
 class lane {

@@ -49,9 +49,10 @@ void lane::begin_to_go(session& s, time_point now) {
 }
 
 void lane::leave_if_settled(session& s, time_point now) {
-  const bool settled =
-      s.unanswered == 0 && s.awaiting == 0 && s.in_flight.empty() && (!s.pending || s.pending->empty());
-  if (!settled && now - s.going_since < config_.drain_patience) return;
+  const bool sent = plant.drain_forgets_senders || (s.unanswered == 0 && s.awaiting == 0);
+  const bool received =
+      plant.drain_forgets_recipients || (s.in_flight.empty() && (!s.pending || s.pending->empty()));
+  if (!(sent && received) && now - s.going_since < config_.drain_patience) return;
   close_session(s, close_reason::drained, config_.drain_reason, "this server is to end");
 }
 

@@ -26,7 +26,9 @@ client_session::client_session(world& w, device& d, std::uint32_t n, const setti
     : number(n), w_(w), device_(d), set_(s), h_(h),
       version_(h.sessions[n].v5 ? protocol_version::v5 : protocol_version::v311),
       keep_alive_(static_cast<std::uint16_t>(w.between(2, 6))),
-      favourite_(static_cast<std::uint32_t>(w.random.below(s.ids))) {}
+      favourite_(static_cast<std::uint32_t>(w.random.below(s.ids))) {
+  publishing_ = !s.scripted;
+}
 
 void client_session::dialled(socket_end* e) {
   if (state_ != state::dialling) {
@@ -57,8 +59,15 @@ void client_session::end(const char* how) {
   w_.say("s%u(%s) ends: %s", number, device_.name().c_str(), how);
   state_ = state::over;
   h_.sessions[number].client_end = w_.now;
+  if (const connection* c = wire(); c && socket_->at_end() && !socket_->failed) heard_to_the_end();
   if (socket_) std::exchange(socket_, nullptr)->close();
   device_.session_over(*this);
+}
+
+// It has everything that the server wrote to it before it closed the connection.
+void client_session::heard_to_the_end() {
+  h_.heard_to_the_end(number);
+  for (const auto& [packet_id, m] : unanswered_) h_.judge_told_to_go(number, m);
 }
 
 void client_session::disconnect() {
@@ -154,6 +163,7 @@ void client_session::on_packet(const mqtt::packet& p) {
         why != close_reason::none)
       return w_.broken("P4", "s%u was told 0x%02x, and the server closed it because: %s", number,
                        static_cast<unsigned>(d.code), text_of(why).data());
+    heard_to_the_end();
     return end("gets DISCONNECT");
   }
   case packet_type::pingresp: return;
@@ -217,7 +227,8 @@ std::string client_session::draw_wishes(message_record& m) {
 }
 
 bool client_session::may_publish() const noexcept {
-  return state_ == state::live && unanswered_.size() < window_ && out_.size() < out_bytes_max;
+  return state_ == state::live && unanswered_.size() < window_ && out_.size() < out_bytes_max &&
+         h_.publishes < set_.messages_max;
 }
 
 void client_session::publish(std::uint32_t to, std::uint8_t qos, bool last_exchange) {
@@ -281,13 +292,26 @@ void client_session::on_event(std::uint32_t what, std::uint64_t) {
 
 device::device(world& w, std::uint32_t i, const settings& s, history& h, cluster& c)
     : id(i), w_(w), set_(s), h_(h), cluster_(c) {
+  wants_online_ = !s.scripted;
+  if (s.scripted) return;
   w_.plan(w_.now + w_.between(0ms, 300ms), *this, ev_connect);
   connect_planned_ = true;
   if (s.churn) w_.plan(w_.now + w_.between(600ms, 3s), *this, ev_churn);
 }
 
+void device::connect_to(std::uint32_t edge) {
+  place_ = edge;
+  wants_online_ = true;
+  connect();
+}
+
+void device::leave() {
+  wants_online_ = false;
+  if (newest() && !newest()->over()) newest()->disconnect();
+}
+
 void device::connect() {
-  const auto [edge, life] = cluster_.draw_edge();
+  const auto [edge, life] = place_ == ~0u ? cluster_.draw_edge() : cluster_.edge_and_life(place_);
   const std::uint32_t lane = cluster_.home_lane(id, edge);
   const std::uint32_t n = h_.open_session(id, edge, life, lane, !w_.chance(set_.v311_percent));
   w_.say("s%u(%s) connects to e%u", n, name().c_str(), edge);
@@ -309,7 +333,7 @@ bool device::settled() const noexcept {
 
 void device::come_to_rest() {
   resting_ = true;
-  wants_online_ = !w_.chance(15);
+  if (!set_.scripted) wants_online_ = !w_.chance(15);
   for (auto& s : sessions_) s->quiet();
   if (!wants_online_)
     for (auto& s : sessions_)

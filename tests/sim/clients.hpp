@@ -23,6 +23,7 @@ public:
   connection* wire() const noexcept { return socket_ ? socket_->of : nullptr; }
   std::size_t unanswered() const noexcept { return unanswered_.size(); }
 
+  bool may_publish() const noexcept;
   void dialled(socket_end* e); // null: nobody listens
   void publish(std::uint32_t to, std::uint8_t qos, bool last_exchange);
   void be_slow(time_point until);
@@ -39,11 +40,11 @@ private:
   void on_packet(const mqtt::packet& p);
   void on_publish(const mqtt::packet& p);
   void end(const char* how);
+  void heard_to_the_end();
   void flush();
   void plan_acks();
   void send_acks();
   void burst();
-  bool may_publish() const noexcept;
   std::string draw_wishes(message_record& m);
 
   world& w_;
@@ -76,8 +77,13 @@ public:
   bool settled() const noexcept; // online or offline, as it is to be at rest
   bool wants_online() const noexcept { return wants_online_; }
   void session_over(client_session& s);
-  void come_to_rest(); // no more churn; online or offline for good
-  void stay_online() noexcept { wants_online_ = true; }
+  void come_to_rest();       // no more churn; online or offline for good
+  void connect_elsewhere() { // while the old session lives
+    if (!resting_) connect();
+  }
+  // For scenarios: now, and from now on always to this edge.
+  void connect_to(std::uint32_t edge);
+  void leave();
   void on_event(std::uint32_t what, std::uint64_t) override;
 
 private:
@@ -91,6 +97,7 @@ private:
   cluster& cluster_;
   std::vector<std::unique_ptr<client_session>> sessions_;
   bool wants_online_ = true, resting_ = false, connect_planned_ = false;
+  std::uint32_t place_ = ~0u; // ~0: any edge
 };
 
 } // namespace beeline::sim

@@ -1,6 +1,8 @@
 #include "tests/sim/cluster.hpp"
 
 #include "common/link/endpoint.ipp"
+#include "tests/sim/nonces.hpp"
+#include "tests/sim/plants.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -9,41 +11,6 @@ namespace beeline::sim {
 namespace {
 
 constexpr std::uint16_t port_base = 7000; // shard k listens at port + k
-
-bool is_plant(std::string_view path, std::string_view name) {
-  return path.substr(path.rfind('.') + 1) == name;
-}
-
-// Each plant is of one kind of object.
-#define BEELINE_PLANT_lane(path)                                                                             \
-  if (is_plant(#path, name)) l.endpoint().path = true;
-#define BEELINE_PLANT_edge(path)                                                                             \
-  if (is_plant(#path, name)) l.path = true;
-#define BEELINE_PLANT_shard(path)
-#define BEELINE_PLANT_shell(path)
-#define X(where, path) BEELINE_PLANT_##where(path)
-void plant_in_lane(edge::lane& l, std::string_view name) { BEELINE_SIM_PLANTS(X) }
-#undef BEELINE_PLANT_lane
-#undef BEELINE_PLANT_edge
-#undef BEELINE_PLANT_shard
-#define BEELINE_PLANT_lane(path)
-#define BEELINE_PLANT_edge(path)
-#define BEELINE_PLANT_shard(path)                                                                            \
-  if (is_plant(#path, name)) s.path = true;
-void plant_in_shard(router::shard& s, std::string_view name){BEELINE_SIM_PLANTS(X)}
-#undef X
-#undef BEELINE_PLANT_lane
-#undef BEELINE_PLANT_edge
-#undef BEELINE_PLANT_shard
-#undef BEELINE_PLANT_shell
-
-std::function<wire::nonce()> nonces(std::uint64_t seed) {
-  return [r = rng(seed)]() mutable {
-    wire::nonce n;
-    for (std::size_t i = 0; i < n.size(); i += 8) store_le(n.data() + i, r());
-    return n;
-  };
-}
 
 } // namespace
 
@@ -57,7 +24,7 @@ void cluster::build() {
     auto& p = *processes_.emplace_back(std::make_unique<process>());
     p.number = static_cast<int>(i);
     p.name = i < set_.routers ? "r" + std::to_string(i) : "e" + std::to_string(i - set_.routers);
-    p.clock = w_.between(1s, 500'000s);
+    p.clock = w_.between(1s, 500'000s) + set_.clock_shift;
     if (set_.slow_machines && w_.chance(50)) p.turn_cost = w_.between(200us, 20ms);
   }
   const unsigned all = set_.routers * set_.shards;
@@ -83,6 +50,8 @@ void cluster::build() {
       set_hooks(l);
     }
   edge_open_.assign(set_.edges, false);
+  edge_draining_.assign(set_.edges, false);
+  path_silent_.assign(std::size_t{set_.edges} * set_.routers, time_point{});
 }
 
 void cluster::start() {
@@ -90,6 +59,7 @@ void cluster::start() {
   h_.restarts.resize(set_.routers);
   h_.linked.assign(set_.edges * 2, std::vector<linked_record>(shards_.size()));
   h_.sessions_of.resize(set_.ids);
+  h_.drain_since.assign(set_.edges, never);
   for (unsigned i = 0; i < set_.ids; ++i) {
     std::string id = "c" + std::to_string(i);
     for (unsigned k = 0; set_.one_slot && slot_of(hasher_(id)) >> 1 != 77; ++k)
@@ -166,6 +136,9 @@ void cluster::start_process(process& p) {
   w_.say("%s starts, life %u", p.name.c_str(), p.life);
   p.up = true;
   if (p.life && w_.chance(25)) p.clock = w_.between(1s, 500'000s); // on another machine
+  const duration jump = std::exchange(p.clock_jump, duration(0));
+  p.clock += p.clock + jump > 1s ? jump : -jump; // no machine is that young
+  p.ending = false;
   if (std::exchange(p.machine_gone, false))
     for (auto& c : connections_) // it knows nothing of the old connections, and says so when asked
       for (int s = 0; s < 2; ++s)
@@ -177,7 +150,7 @@ void cluster::start_process(process& p) {
     if (&l->n->home == &p) start_lane(*l);
   const auto number = static_cast<unsigned>(p.number);
   if (number < set_.routers) h_.restarts[number].push_back(w_.now);
-  else edge_open_[number - set_.routers] = false;
+  else edge_open_[number - set_.routers] = edge_draining_[number - set_.routers] = false;
 }
 
 void cluster::start_shard(shard_place& s) {
@@ -223,13 +196,15 @@ void cluster::start_lane(lane_place& l) {
   c.on_ready = [this, &l](bool ready) {
     l.ready = ready;
     if (std::all_of(lanes_.begin(), lanes_.end(), [&](auto& x) { return x->edge != l.edge || x->ready; }))
-      edge_open_[l.edge] = true; // and it stays open
+      edge_open_[l.edge] = !edge_draining_[l.edge]; // and it stays open, until it drains
   };
+  c.drain_rate = set_.drain_rate;
+  c.on_drained = [this, &l] { lane_drained(l); };
   if (w_.tracing)
     c.on_event = [this, &l](link::event_level, std::string_view line) {
       w_.say("e%u.%u: %.*s", l.edge, l.number, static_cast<int>(line.size()), line.data());
     };
-  l.ready = false;
+  l.ready = l.drained = false;
   l.n->start([&](chunk_pool& pool, time_point now) {
     auto core = std::make_unique<edge::lane>(c, pool, now);
     plant_in_lane(*core, set_.plant);
@@ -302,14 +277,22 @@ void cluster::dial_edge(std::uint32_t edge, client_session& s) {
           dials_.size() - 1);
 }
 
+bool cluster::path_is_silent(const dial& d) const {
+  if (d.client) return false;
+  const auto edge = static_cast<unsigned>(d.from->home.number) - set_.routers;
+  return path_silent_[edge * set_.routers + d.to->router] > w_.now;
+}
+
 void cluster::dial_arrives(dial& d, std::uint64_t number) {
   process& p = d.client ? edge_process(d.edge) : d.to->n->home;
   const pipe_settings& s = d.client ? set_.client : set_.link;
-  if (p.machine_gone || p.hangs_until > w_.now) return w_.plan(w_.now + 3s, *this, ev_dial_ends, number);
+  if (p.machine_gone || p.hangs_until > w_.now || path_is_silent(d))
+    return w_.plan(w_.now + 3s, *this, ev_dial_ends, number);
   const bool open = p.up && p.refuses_until <= w_.now && (!d.client || edge_open_[d.edge]);
   if (!open) return w_.plan(w_.now + s.delay, *this, ev_dial_ends, number);
   d.made = &connect(d.client ? -1 : d.from->home.number, p.number, s);
   d.made->is_link = !d.client;
+  if (on_connect) on_connect(*d.made);
   if (d.client) d.made->session = d.client->number;
   if (d.client) {
     std::vector<lane_node*> of_edge;
@@ -338,6 +321,20 @@ std::uint32_t cluster::home_lane(std::uint32_t id, std::uint32_t edge) const {
   return static_cast<std::uint32_t>(h_.hash_of[id] % set_.lanes[edge]);
 }
 
+connection* cluster::link_of(unsigned edge) {
+  for (std::size_t i = connections_.size(); i-- > first_open_;)
+    if (connection& c = *connections_[i];
+        c.is_link && c.process[0] == edge_process(edge).number && !c.way[0].lost && !c.end[0].closed)
+      return &c;
+  return nullptr;
+}
+
+edge::lane& cluster::lane(unsigned edge, unsigned number) {
+  const auto it = std::find_if(lanes_.begin(), lanes_.end(),
+                               [&](auto& l) { return l->edge == edge && l->number == number; });
+  return *(*it)->n->core();
+}
+
 void cluster::on_event(std::uint32_t what, std::uint64_t argument) {
   switch (what) {
   case ev_dial_arrives: return dial_arrives(dials_[argument], argument);
@@ -347,10 +344,18 @@ void cluster::on_event(std::uint32_t what, std::uint64_t argument) {
     if (p.life == (argument & 0xffffffff)) start_process(p);
     return;
   }
-  default: { // a clean shutdown is over
+  case ev_kill: { // a clean shutdown is over
     process& p = *processes_[argument >> 32];
     if (p.life == (argument & 0xffffffff) && p.up) kill_for(p, false, w_.between(1ms, 2s));
+    return;
   }
+  case ev_drain_over: {
+    process& p = *processes_[argument >> 32];
+    if (p.life == (argument & 0xffffffff) && p.up) end_drain(p);
+    return;
+  }
+  case ev_fast: processes_[argument]->turn_cost = 20us; return;
+  default: return roll();
   }
 }
 

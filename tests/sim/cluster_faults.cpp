@@ -23,65 +23,109 @@ client_session* cluster::draw_live_client() {
   return all.empty() ? nullptr : all[w_.random.below(all.size())];
 }
 
+void cluster::note_fault(const std::string& what) {
+  w_.say("FAULT %s", what.c_str());
+  h_.any_fault = true;
+  h_.last_fault = w_.now;
+}
+
 bool cluster::inject(fault f) {
-  const auto silence = [&] { return w_.chance(50) ? w_.between(50ms, 1s) : w_.between(1s, 6s); };
-  const auto say = [&](const std::string& whom) {
-    w_.say("FAULT %s %s", fault_names[static_cast<std::size_t>(f)].data(), whom.c_str());
-    h_.any_fault = true;
-    h_.last_fault = w_.now;
-    return true;
-  };
+  using enum fault;
+  const std::string name(fault_names[static_cast<std::size_t>(f)]);
   switch (f) {
-  case fault::link_reset:
-  case fault::link_stall:
-  case fault::link_stall_one_way:
-  case fault::link_bit_flip: {
-    connection* c = draw_link();
-    if (!c) return false;
-    if (f == fault::link_bit_flip && !c->corrupt(0) && !c->corrupt(1)) return false;
-    h_.flipped |= f == fault::link_bit_flip;
-    say(processes_[static_cast<std::size_t>(c->process[0])]->name + "-" +
-        processes_[static_cast<std::size_t>(c->process[1])]->name);
-    if (f == fault::link_reset) c->reset(true, w_.chance(50) ? 20ms : 2s);
-    const time_point until = w_.now + silence();
-    if (f == fault::link_stall) c->stall(0, until), c->stall(1, until);
-    if (f == fault::link_stall_one_way) c->stall(static_cast<int>(w_.random.below(2)), until);
-    return true;
+  case link_reset:
+  case link_stall:
+  case link_stall_one_way:
+  case link_bit_flip:
+  case link_trickle:
+  case link_lose_some:
+  case link_repeat: return hit_link(f);
+  case client_reset:
+  case client_vanish:
+  case client_stall: return hit_client(f);
+  case takeover_storm: return note_fault(name), storm(), true;
+  case rolling_restart:
+    if (rolling_.on) return false;
+    return note_fault(name), begin_rolling_restart(), true;
+  case edge_cut_off: {
+    const auto e = static_cast<unsigned>(w_.random.below(set_.edges));
+    const time_point until = w_.now + draw_silence();
+    note_fault(name + " " + edge_process(e).name);
+    return cut_off(e, until), true;
   }
-  case fault::edge_cut_off: {
-    process& p = edge_process(static_cast<unsigned>(w_.random.below(set_.edges)));
-    const time_point until = w_.now + silence();
-    say(p.name);
-    for (std::size_t i = first_open_; i < connections_.size(); ++i)
-      if (connection& c = *connections_[i]; c.is_link && c.process[0] == p.number)
-        c.stall(0, until), c.stall(1, until);
-    p.hangs_until = until;
-    return true;
-  }
-  case fault::client_reset:
-  case fault::client_vanish:
-  case fault::client_stall: {
-    client_session* s = draw_live_client();
-    if (!s) return false;
-    say("s" + std::to_string(s->number));
-    if (f == fault::client_stall) {
-      const time_point until = w_.now + w_.between(50ms, 3s);
-      s->wire()->stall(0, until);
-      s->wire()->stall(1, until);
-    } else {
-      s->crash(f == fault::client_vanish);
-    }
-    return true;
+  case path_one_way: {
+    const auto e = static_cast<unsigned>(w_.random.below(set_.edges));
+    const auto r = static_cast<unsigned>(w_.random.below(set_.routers));
+    note_fault(name + " " + edge_process(e).name + "-" + router_process(r).name);
+    return silence_path(e, r, w_.chance(50), w_.now + draw_silence()), true;
   }
   default: {
-    const bool of_router = name_is_router(f);
+    const bool of_any = f == process_slow || f == clock_jump;
+    const bool of_router = of_any ? w_.chance(50) : name_is_router(f);
     process& p = of_router ? router_process(static_cast<unsigned>(w_.random.below(set_.routers)))
                            : edge_process(static_cast<unsigned>(w_.random.below(set_.edges)));
     if (!p.up) return false;
-    say(p.name);
+    note_fault(name + " " + p.name);
     return hit_process(f, p);
   }
   }
+}
+
+duration cluster::draw_silence() { return w_.chance(50) ? w_.between(50ms, 1s) : w_.between(1s, 6s); }
+
+bool cluster::hit_link(fault f) {
+  using enum fault;
+  connection* c = draw_link();
+  if (!c) return false;
+  if (f == link_bit_flip && !c->corrupt(0) && !c->corrupt(1)) return false;
+  if (f == link_lose_some && !c->lose_some(0) && !c->lose_some(1)) return false;
+  if (f == link_repeat && !c->repeat_frame(0) && !c->repeat_frame(1)) return false;
+  h_.flipped |= f == link_bit_flip || f == link_lose_some || f == link_repeat;
+  note_fault(std::string(fault_names[static_cast<std::size_t>(f)]) + " " +
+             processes_[static_cast<std::size_t>(c->process[0])]->name + "-" +
+             processes_[static_cast<std::size_t>(c->process[1])]->name);
+  if (f == link_reset) c->reset(true, w_.chance(50) ? 20ms : 2s);
+  const time_point until = w_.now + draw_silence();
+  if (f == link_stall) c->stall(0, until), c->stall(1, until);
+  if (f == link_stall_one_way) c->stall(static_cast<int>(w_.random.below(2)), until);
+  if (f == link_trickle) {
+    const std::uint64_t ways = w_.random.below(3);
+    if (ways != 1) c->trickle(0, until);
+    if (ways != 0) c->trickle(1, until);
+  }
+  return true;
+}
+
+bool cluster::hit_client(fault f) {
+  client_session* s = draw_live_client();
+  if (!s) return false;
+  note_fault(std::string(fault_names[static_cast<std::size_t>(f)]) + " s" + std::to_string(s->number));
+  if (f == fault::client_stall) {
+    const time_point until = w_.now + w_.between(50ms, 3s);
+    s->wire()->stall(0, until);
+    s->wire()->stall(1, until);
+  } else {
+    s->crash(f == fault::client_vanish);
+  }
+  return true;
+}
+
+void cluster::cut_off(unsigned edge, time_point until) {
+  process& p = edge_process(edge);
+  for (std::size_t i = first_open_; i < connections_.size(); ++i)
+    if (connection& c = *connections_[i]; c.is_link && c.process[0] == p.number)
+      c.stall(0, until), c.stall(1, until);
+  p.hangs_until = until;
+}
+
+// One direction carries nothing, so that no connect succeeds either.
+void cluster::silence_path(unsigned edge, unsigned router, bool to_router, time_point until) {
+  for (std::size_t i = first_open_; i < connections_.size(); ++i)
+    if (connection& c = *connections_[i]; c.is_link && c.process[0] == edge_process(edge).number &&
+                                          c.process[1] == router_process(router).number)
+      c.stall(to_router ? 0 : 1, until);
+  time_point& silent = path_silent_[std::size_t{edge} * set_.routers + router];
+  silent = std::max(silent, until);
 }
 
 bool cluster::name_is_router(fault f) noexcept {
@@ -102,23 +146,37 @@ bool cluster::hit_process(fault f, process& p) {
   case fault::router_pause: p.paused_until = w_.now + w_.between(100ms, 5s); break;
   case fault::dials_refused: p.refuses_until = w_.now + w_.between(100ms, 3s); break;
   case fault::dials_hang: p.hangs_until = w_.now + w_.between(100ms, 2s); break;
-  default: // clean shutdown
-    for (auto& s : shards_)
-      if (&s->n->home == &p) s->n->shut_down();
-    for (auto& l : lanes_)
-      if (&l->n->home == &p) l->n->shut_down();
-    if (static_cast<unsigned>(p.number) >= set_.routers)
-      edge_open_[static_cast<unsigned>(p.number) - set_.routers] = false;
-    p.refuses_until = w_.now + 2s;
-    w_.plan(w_.now + w_.between(20ms, 2s), *this, ev_kill,
-            static_cast<std::uint64_t>(p.number) << 32 | p.life);
+  case fault::edge_drain: drain_edge(static_cast<unsigned>(p.number) - set_.routers); break;
+  case fault::process_slow: slow_down(p); break;
+  case fault::clock_jump: jump(p); break;
+  default: end_cleanly(p); // clean shutdown
   }
   return true;
 }
 
+void cluster::slow_down(process& p) {
+  p.turn_cost = w_.between(5ms, 100ms);
+  w_.plan(w_.now + w_.between(200ms, 3s), *this, ev_fast, static_cast<std::uint64_t>(p.number));
+}
+
+// The cores know no clock but a steady one; what can happen to them is that the next life's has another
+// origin.
+void cluster::jump(process& p) {
+  const duration by = w_.chance(50) ? duration(1h) : duration(24h);
+  p.clock_jump = w_.chance(50) ? -by : by;
+  kill_for(p, false, w_.between(1ms, 50ms));
+}
+
+void cluster::storm() {
+  for (auto& d : devices)
+    for (std::uint64_t n = w_.between(0, 2); n; --n) d->connect_elsewhere();
+}
+
 void cluster::heal() {
   w_.say("everything is healed");
+  rolling_.on = false;
   for (auto& c : connections_) c->heal();
+  for (time_point& t : path_silent_) t = w_.now;
   for (auto& p : processes_) {
     p->refuses_until = p->hangs_until = w_.now;
     p->turn_cost = 20us;

@@ -70,6 +70,8 @@ std::string cluster::judge_tables() {
 std::string cluster::why_not_at_rest() {
   for (auto& p : processes_)
     if (!p->up || p->paused_until > w_.now) return p->name + " does not run";
+  for (unsigned e = 0; e < set_.edges; ++e)
+    if (edge_draining_[e]) return text("e%u drains", e);
   for (auto& s : shards_) {
     if (s->n->core()->warming_up()) return text("shard %u of r%u warms up", s->number, s->router);
     const auto known = s->n->core()->lanes().lanes;

@@ -142,7 +142,10 @@ duration history::clock_doubt() const {
                     set_.fault_on[static_cast<std::size_t>(fault::link_stall_one_way)] ||
                     set_.fault_on[static_cast<std::size_t>(fault::edge_cut_off)] ||
                     set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::router_pause)]);
+                    set_.fault_on[static_cast<std::size_t>(fault::router_pause)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::path_one_way)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::link_trickle)] ||
+                    set_.fault_on[static_cast<std::size_t>(fault::process_slow)]);
   return 50ms + 2 * (set_.link.delay + set_.link.jitter) + (set_.slow_machines ? 100ms : 0ms) +
          (round_trips_lie ? 3s : 0s);
 }
@@ -213,7 +216,8 @@ bool history::reachable_throughout(const session_record& s, time_point from, tim
 // As far as shards notice: not where anything may be silent, dialled in vain or stopped.
 bool history::all_linked_since(std::uint32_t shard, time_point from) const {
   for (const fault f : {fault::link_stall, fault::link_stall_one_way, fault::edge_cut_off, fault::edge_pause,
-                        fault::router_pause, fault::edge_vanish, fault::router_vanish, fault::dials_hang})
+                        fault::router_pause, fault::edge_vanish, fault::router_vanish, fault::dials_hang,
+                        fault::path_one_way, fault::link_trickle, fault::process_slow})
     if (set_.fault_on[static_cast<std::size_t>(f)]) return false;
   return std::all_of(linked.begin(), linked.end(), [&](const auto& lane) {
     const linked_record& l = lane[shard];
@@ -255,14 +259,36 @@ void history::server_end(std::uint32_t session, close_reason why) {
   case close_reason::connect_timeout:
   case close_reason::client_write_stall:
   case close_reason::shutdown: break;
+  case close_reason::drained:
+  case close_reason::connect_refused:
+    if (drain_since[s.edge] == never)
+      w_.broken("P1", "the server closed s%u, and e%u does not drain: %s", session, s.edge,
+                text_of(why).data());
+    s.drain_began = drain_since[s.edge];
+    break;
   default: w_.broken("MQTT", "the server closed s%u: %s", session, text_of(why).data());
   }
-  if (why == close_reason::not_registered && all_linked_since(shard_of[s.id], w_.now - 4s))
+  // Behind a length that a flipped bit has made longer, everything waits for a while.
+  if (why == close_reason::not_registered && !flipped && all_linked_since(shard_of[s.id], w_.now - 4s))
     w_.broken("P5", "s%u of %s was not registered, though all lanes were linked to its shard", session,
               ids[s.id].c_str());
   if (!any_fault && (why == close_reason::keep_alive_timeout || why == close_reason::not_registered ||
                      why == close_reason::connect_timeout || why == close_reason::shutdown))
     w_.broken("P1", "the server closed s%u without any fault: %s", session, text_of(why).data());
+}
+
+// Who is told to go earlier than this after its edge was told to drain had nothing under way any more.
+bool history::settled_when_told(const session_record& s) {
+  return s.why == close_reason::drained && s.server_end - s.drain_began < limits::drain_patience;
+}
+
+// P1: what the draining edge had taken from it, it has told the outcome of.
+void history::judge_told_to_go(std::uint32_t session, std::uint32_t number) {
+  const session_record& s = sessions[session];
+  const message_record& m = messages[number];
+  if (m.qos && settled_when_told(s) && m.first_session != ~0u && m.first_at <= s.server_end)
+    w_.broken("P1", "s%u was told to go, and does not know of m%u, which s%u has received", session, number,
+              m.first_session);
 }
 
 // P4. Whoever is closed as taken over must have a rival that did not clearly connect earlier.
@@ -317,6 +343,7 @@ void history::judge_success(const message_record& m, std::uint32_t number) {
   for (std::uint32_t i : sessions_of[m.to]) {
     const session_record& s = sessions[i];
     if (s.attached > m.answered || s.attached == never) continue;
+    if (s.heard_all && settled_when_told(s)) continue; // it was given all that was promised to it
     const time_point end = std::min(s.client_end, s.server_end);
     if (end != never && std::max(s.client_end == never ? end : s.client_end,
                                  s.server_end == never ? end : s.server_end) >= m.published)

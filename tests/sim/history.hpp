@@ -38,7 +38,9 @@ struct session_record {
   time_point attached = never;     // the server has read it
   time_point connack = never;      // the client has read CONNACK
   time_point client_end = never, server_end = never;
-  close_reason why = close_reason::none;                   // the server's
+  time_point drain_began = never;        // of its edge, if that closed it because of that
+  bool heard_all = false;                // the client has read all that the server wrote, up to the end
+  close_reason why = close_reason::none; // the server's
   std::unordered_map<std::uint64_t, std::uint32_t> newest; // (sender, QoS) -> highest flow count received
   bool live() const noexcept { return connack != never && client_end == never && server_end == never; }
 };
@@ -66,6 +68,7 @@ public:
   std::vector<std::vector<linked_record>> linked;       // lane (edge * 2 + number) -> by shard
   std::vector<unsigned> router_of, shard_of, home_lane; // by id; home_lane: hash, to be taken % lanes
   std::vector<id_hash> hash_of;
+  std::vector<time_point> drain_since; // by edge: when it was last told to drain
   std::uint64_t deliveries = 0, publishes = 0;
   std::array<std::uint64_t, 10> outcomes{}; // see outcome_names
   time_point last_fault{};
@@ -79,6 +82,8 @@ public:
   void acked(std::uint32_t message, std::uint32_t session); // its recipient sends PUBACK
   void received(std::uint32_t session, std::uint32_t message, std::uint8_t qos, std::string_view from);
   void server_end(std::uint32_t session, close_reason why);
+  void heard_to_the_end(std::uint32_t session) { sessions[session].heard_all = true; }
+  void judge_told_to_go(std::uint32_t session, std::uint32_t message); // which has no answer
   void in_sync(std::uint32_t lane, std::uint32_t shard, bool yes);
   void syncing(std::uint32_t lane, std::uint32_t shard);
   void shard_started(std::uint32_t shard);
@@ -91,6 +96,7 @@ private:
   void judge_success(const message_record& m, std::uint32_t number);
   void judge_taken(const message_record& m, std::uint32_t number, std::string_view text);
   void judge_lateness(const message_record& m, std::uint32_t number);
+  static bool settled_when_told(const session_record& s);
   duration clock_doubt() const;
   bool all_linked_since(std::uint32_t shard, time_point from) const;
   static bool bridged(const linked_record::gap& g, time_point at);

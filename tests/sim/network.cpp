@@ -8,6 +8,12 @@
 
 namespace beeline::sim {
 
+namespace {
+constexpr std::size_t trickle_rate = 10'000, trickle_piece = 100; // bytes a second; bytes that arrive at once
+constexpr std::uint32_t frame_head = 8;                           // of the link protocol: length, type, check
+constexpr std::byte qos0_message{0x40};
+} // namespace
+
 // --- ends --------------------------------------------------------------------------------------------
 
 std::size_t socket_end::readable() const noexcept {
@@ -56,7 +62,11 @@ std::size_t socket_end::write(const iovec* v, std::size_t count) {
     p.bytes.insert(p.bytes.end(), from, from + part);
     left -= part;
   }
-  if (n) of->send_segments(p, side, n);
+  if (p.flip_at >= p.written && p.flip_at < p.written + n)
+    p.bytes[p.bytes.size() - n + static_cast<std::size_t>(p.flip_at - p.written)] ^= std::byte{0x10};
+  if (!n) return n;
+  of->send_segments(p, side, n);
+  if (of->is_link) of->follow_frames(p, n);
   return n;
 }
 
@@ -86,12 +96,16 @@ connection::connection(world& w, std::uint32_t n, const pipe_settings& s, int a,
 void connection::send_segments(pipe& p, int side, std::size_t n) {
   const bool cut = n > 1 && in.chance(p.settings.cut_percent);
   for (std::size_t left = n; left;) {
-    const std::size_t part =
+    const bool slow = p.trickles_until > in.now;
+    std::size_t part =
         cut && left > 1 ? in.between(1, in.chance(30) ? std::min<std::size_t>(left, 9) : left) : left;
+    if (slow) part = std::min(part, trickle_piece);
     left -= part;
     p.written += part;
+    const std::size_t rate = slow ? trickle_rate : p.settings.bytes_per_second;
     const auto travel = p.settings.delay + in.between(duration(0), p.settings.jitter) +
-                        duration(static_cast<duration::rep>(part * 1'000'000 / p.settings.bytes_per_second));
+                        duration(static_cast<duration::rep>(part * 1'000'000 / rate));
+    if (slow) p.last_at += duration(static_cast<duration::rep>(part * 1'000'000 / rate));
     p.last_at = std::max(p.last_at, in.now + travel);
     p.segments.push_back({p.last_at, p.written});
     in.plan(p.last_at, *this, arrive_0 + static_cast<std::uint32_t>(side));
@@ -102,11 +116,12 @@ void connection::arrive(int side) {
   pipe& p = way[side];
   if (in.now < p.stalled_until) return; // heal() or the end of the stall looks again
   bool news = false;
-  while (!p.segments.empty() && p.segments.front().at <= in.now) {
-    p.arrived = p.segments.front().end;
+  while (!p.segments.empty() && p.segments.front().at <= in.now && p.arrived < p.cut_at) {
+    p.arrived = std::min(p.segments.front().end, p.cut_at);
     p.segments.pop_front();
     news = true;
   }
+  if (p.arrived == p.cut_at && !p.lost) cut(side);
   if (p.end_written && !p.lost && p.segments.empty() && p.last_at <= in.now && !p.end_arrived) {
     p.end_arrived = true;
     news = true;
@@ -122,6 +137,33 @@ void connection::arrive(int side) {
     return;
   }
   if (reader.user) reader.user->on_readable(reader);
+}
+
+// The reset that was ordered for this byte: what comes behind it is lost, and any part of
+// what is on its way back.
+void connection::cut(int side) {
+  pipe& p = way[side];
+  p.bytes.resize(p.bytes.size() - p.on_its_way());
+  p.written = p.arrived;
+  p.segments.clear();
+  reset(true, 0ms);
+}
+
+// Where frames begin: of `n` bytes more.
+void connection::follow_frames(pipe& p, std::size_t n) {
+  for (std::size_t left = n; left;) {
+    if (p.length_bytes < 3) {
+      p.frame_length |= std::to_integer<std::uint32_t>(p.bytes[p.bytes.size() - left--])
+                        << 8 * p.length_bytes++;
+      continue;
+    }
+    const std::uint64_t at = p.written - left, next = p.frame_at + std::max(p.frame_length, frame_head);
+    const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(left, next - at));
+    left -= step;
+    if (at + step < next) return;
+    p.last_frame = std::exchange(p.frame_at, next);
+    p.frame_length = p.length_bytes = 0;
+  }
 }
 
 void connection::freed(int side) {
@@ -171,6 +213,7 @@ void connection::stall(int side, time_point until) {
 
 void connection::heal() {
   for (int s = 0; s < 2; ++s) {
+    way[s].trickles_until = in.now;
     if (way[s].stalled_until <= in.now) continue;
     way[s].stalled_until = in.now;
     in.plan(in.now, *this, arrive_0 + static_cast<std::uint32_t>(s));
@@ -182,6 +225,37 @@ bool connection::corrupt(int side) {
   const std::size_t n = static_cast<std::size_t>(p.written - p.arrived);
   if (n == 0 || p.lost) return false;
   p.bytes[p.bytes.size() - 1 - in.random.below(n)] ^= std::byte{1} << in.random.below(8);
+  return true;
+}
+
+void connection::trickle(int side, time_point until) { way[side].trickles_until = until; }
+
+bool connection::lose_some(int side) {
+  pipe& p = way[side];
+  if (p.on_its_way() < 2 || p.lost) return false;
+  const std::uint64_t begin = p.arrived + in.random.below(p.on_its_way() - 1);
+  const std::uint64_t n = in.between(1, std::min<std::uint64_t>(40, p.written - begin - 1));
+  const auto from = p.bytes.end() - static_cast<std::ptrdiff_t>(p.written - begin);
+  p.bytes.erase(from, from + static_cast<std::ptrdiff_t>(n));
+  p.written -= n;
+  for (pipe::segment& s : p.segments)
+    if (s.end > begin) s.end = std::max(begin, s.end - n);
+  p.frame_at = pipe::no_cut - (1u << 25); // frames are not followed any more: the stream is out of step
+  return true;
+}
+
+// The newest frame that is on its way as a whole, once more behind all that is written.
+bool connection::repeat_frame(int side) {
+  pipe& p = way[side];
+  const std::uint64_t first = p.written - (p.bytes.size() - p.head);
+  const bool whole = p.frame_at == p.written && p.length_bytes == 0 && p.last_frame < p.written;
+  if (p.lost || p.end_written || !whole || p.last_frame < std::max(first, p.arrived)) return false;
+  const auto from = static_cast<std::size_t>(p.last_frame - first) + p.head;
+  if (p.bytes[from + 3] == qos0_message) return false;
+  const std::vector<std::byte> frame(p.bytes.begin() + static_cast<std::ptrdiff_t>(from), p.bytes.end());
+  p.bytes.insert(p.bytes.end(), frame.begin(), frame.end());
+  send_segments(p, side, frame.size());
+  follow_frames(p, frame.size());
   return true;
 }
 

@@ -6,7 +6,8 @@
 // A pipe has a capacity (so writes are partial), a delay with jitter, a rate, and cuts what is
 // written into segments as it likes. A reset drops any suffix of what is on its way, in both
 // directions, and each end finds out in its own time. A stalled pipe delivers nothing for a while
-// and says nothing. Nothing is lost in the middle: it stands for TCP.
+// and says nothing. Nothing is lost in the middle: it stands for TCP. But for what a bad machine on the
+// way may do: flip a bit, lose some bytes, say a frame twice, let only a trickle through.
 //
 // Connections live as long as the network. Owner: the thread that runs the seed.
 #pragma once
@@ -58,6 +59,7 @@ protected:
 };
 
 struct pipe {
+  static constexpr std::uint64_t no_cut = ~std::uint64_t{0};
   struct segment {
     time_point at;
     std::uint64_t end;
@@ -67,10 +69,17 @@ struct pipe {
   std::size_t head = 0;
   std::uint64_t written = 0, arrived = 0, taken = 0, swallowed = 0;
   std::deque<segment> segments;
-  time_point last_at{}, stalled_until{};
+  std::uint64_t frame_at = 0,
+                last_frame = 0; // of a link: where the frame that is being written begins, the one before
+  std::uint32_t frame_length = 0,
+                length_bytes = 0; // ... its length, as far as that is known; how many bytes of it are
+  std::uint64_t cut_at = no_cut;  // the connection is reset when so many bytes have arrived
+  std::uint64_t flip_at = no_cut; // a bit of this byte is flipped
+  time_point last_at{}, stalled_until{}, trickles_until{};
   bool end_written = false, end_arrived = false;
   bool lost = false; // bytes written from now on reach nobody
   bool writer_waits = false;
+  std::size_t on_its_way() const noexcept { return static_cast<std::size_t>(written - arrived); }
 };
 
 class connection final : public actor {
@@ -90,7 +99,11 @@ public:
   void fail(int side, time_point at) { in.plan(at, *this, fail_0 + static_cast<std::uint32_t>(side)); }
   void stall(int side, time_point until);
   void heal();
-  bool corrupt(int side); // flips a bit on its way; false: nothing is
+  void trickle(int side, time_point until);
+  // Each hits what is on its way; false: nothing is that it could hit.
+  bool corrupt(int side);      // flips a bit
+  bool lose_some(int side);    // bytes in the middle
+  bool repeat_frame(int side); // a whole frame comes twice, unless it is a message at QoS 0
   bool over() const noexcept { return (end[0].closed || end[0].failed) && (end[1].closed || end[1].failed); }
   void on_event(std::uint32_t what, std::uint64_t argument) override;
 
@@ -99,6 +112,8 @@ private:
   enum : std::uint32_t { arrive_0 = 10, arrive_1, fail_0, fail_1, room_0, room_1 };
   void arrive(int side);
   void send_segments(pipe& p, int side, std::size_t n);
+  void follow_frames(pipe& p, std::size_t n);
+  void cut(int side);
   void freed(int side);
 };
 

@@ -26,12 +26,14 @@ struct process {
   std::string name;
   bool up = false;
   bool machine_gone = false; // down without a word: dials hang
+  bool ending = false;       // cleanly, and not down yet
   unsigned life = 0;
   duration clock{};           // its steady clock minus the world's
   time_point paused_until{};  // stopped, as by SIGSTOP
   time_point refuses_until{}; // dials are refused ...
   time_point hangs_until{};   // ... or get no answer
   duration turn_cost = 20us;  // slow machines take longer
+  duration clock_jump{};      // of the next life's clock, against the last one's
 };
 
 class node_base : public actor {
@@ -63,7 +65,7 @@ public:
     pool_ = std::make_unique<chunk_pool>();
     core_ = make(*pool_, local());
     busy_until_ = in.now;
-    shutdown_asked_ = false;
+    shutdown_asked_ = drain_asked_ = false;
     next_turn_ = never;
     wake(in.now);
   }
@@ -80,6 +82,7 @@ public:
   chunk_pool& pool() noexcept { return *pool_; }
   time_point local() const noexcept { return in.now + home.clock; }
   void shut_down() { shutdown_asked_ = true, wake(in.now); }
+  void drain() { drain_asked_ = true, wake(in.now); } // a lane
   std::uint64_t turns() const noexcept { return turns_; }
   template <class F> void for_each_stream(F&& f) {
     for (auto& s : streams_) f(s->c, *s->end);
@@ -161,6 +164,8 @@ private:
       shutdown_asked_ = false;
       core_->shutdown(now);
     }
+    if constexpr (requires { core_->drain(now); })
+      if (std::exchange(drain_asked_, false)) core_->drain(now);
     if (core_->next_deadline() <= now) core_->on_time(now);
     sweep(now);
     if constexpr (requires { core_->end_turn(now); }) core_->end_turn(now);
@@ -343,7 +348,7 @@ private:
   std::vector<job> mail_;
   time_point next_turn_ = never, busy_until_{};
   std::uint64_t turns_ = 0;
-  bool shutdown_asked_ = false;
+  bool shutdown_asked_ = false, drain_asked_ = false;
 
 public:
   unsigned read_cut_percent = 0;

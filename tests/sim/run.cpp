@@ -15,13 +15,18 @@ class faults_to_come final : public actor {
 public:
   faults_to_come(world& w, const settings& s, cluster& c) : w_(w), set_(s), cluster_(c) {
     for (std::size_t k = 0; k < fault_count; ++k)
-      if (s.fault_on[k]) kinds_.push_back(static_cast<fault>(k));
-    for (unsigned i = 0; i < s.faults; ++i) w_.plan(w_.now + w_.between(300ms, s.fault_phase), *this, 0);
+      if (s.fault_on[k]) (k < faults_of_generation_1 ? kinds_ : later_).push_back(static_cast<fault>(k));
+    for (unsigned i = 0; i < s.faults; ++i) w_.plan(w_.now + w_.between(300ms, s.fault_phase), *this, 0, i);
+    rng r(s.seed * 0x9fb21c651e98df25ull + 3);
+    const auto room = static_cast<std::uint64_t>(to_us(s.fault_phase - 300ms));
+    for (unsigned i = s.faults; i < s.faults + s.later_faults; ++i)
+      w_.plan(w_.now + 300ms + duration(static_cast<duration::rep>(r.below(room))), *this, 0, i);
   }
-  void on_event(std::uint32_t, std::uint64_t) override {
-    if (over) return;
+  void on_event(std::uint32_t, std::uint64_t number) override {
+    if (over || std::find(set_.without.begin(), set_.without.end(), number) != set_.without.end()) return;
+    const std::vector<fault>& kinds = number < set_.faults ? kinds_ : later_;
     for (int tries = 0; tries < 4; ++tries) {
-      const fault f = kinds_[w_.random.below(kinds_.size())];
+      const fault f = kinds[w_.random.below(kinds.size())];
       if (!cluster_.inject(f)) continue;
       ++fired[static_cast<std::size_t>(f)];
       return;
@@ -34,8 +39,20 @@ private:
   world& w_;
   const settings& set_;
   cluster& cluster_;
-  std::vector<fault> kinds_;
+  std::vector<fault> kinds_, later_;
 };
+
+// Everybody who is online writes to some of the others, whether online or not.
+void last_exchange(world& w, const settings& s, cluster& c) {
+  for (auto& d : c.devices) {
+    if (!d->wants_online()) continue;
+    const std::uint64_t n = std::min<std::uint64_t>(3, s.inflight_max);
+    for (std::uint64_t i = 0; i < n; ++i)
+      d->newest()->publish(static_cast<std::uint32_t>(w.random.below(s.ids)), 1, true);
+  }
+}
+
+} // namespace
 
 void come_to_rest(world& w, cluster& c, duration at_most, const char* when) {
   const time_point end = w.now + at_most;
@@ -52,38 +69,7 @@ void come_to_rest(world& w, cluster& c, duration at_most, const char* when) {
   }
 }
 
-// Everybody who is online writes to some of the others, whether online or not.
-void last_exchange(world& w, const settings& s, cluster& c) {
-  for (auto& d : c.devices) {
-    if (!d->wants_online()) continue;
-    const std::uint64_t n = std::min<std::uint64_t>(3, s.inflight_max);
-    for (std::uint64_t i = 0; i < n; ++i)
-      d->newest()->publish(static_cast<std::uint32_t>(w.random.below(s.ids)), 1, true);
-  }
-}
-
-} // namespace
-
-run_result run_seed(const run_options& o) {
-  world w(o.seed, o.trace);
-  const settings s = draw_settings(w, o.seed, o.hash_bits, o.plant);
-  w.say("seed %llu: %u routers of %u shards, %u edges, %u ids, %u hash bits, %u faults, window %llu, in "
-        "flight %u",
-        static_cast<unsigned long long>(o.seed), s.routers, s.shards, s.edges, s.ids, s.hash_bits, s.faults,
-        static_cast<unsigned long long>(s.window_messages), s.inflight_max);
-  history h(w, s);
-  cluster c(w, s, h);
-  c.start();
-  if (!w.chance(10)) // mostly, the first warm-up is over when clients come
-    while (!c.in_service()) w.run_until(w.now + step);
-  c.let_clients_in();
-  faults_to_come faults(w, s, c);
-  const time_point end = w.now + s.fault_phase;
-  while (w.now < end && w.violation.empty()) {
-    w.run_until(std::min(end, w.now + step));
-    c.judge_bounds();
-  }
-  faults.over = true;
+void heal_and_judge(world& w, const settings& s, history& h, cluster& c) {
   if (w.violation.empty()) c.heal();
   come_to_rest(w, c, rest_max, "after healing");
   if (w.violation.empty()) w.run_until(w.now + 500ms);
@@ -92,12 +78,40 @@ run_result run_seed(const run_options& o) {
   come_to_rest(w, c, last_exchange_max, "after the last exchange");
   if (w.violation.empty()) c.judge_at_rest();
   if (w.violation.empty()) h.judge_at_rest();
+}
+
+run_result run_seed(const run_options& o) {
+  world w(o.draw.seed, o.trace);
+  const settings s = draw_settings(w, o.draw);
+  w.say("seed %llu: %u routers of %u shards, %u edges, %u ids, %u hash bits, %u faults, window %llu, in "
+        "flight %u",
+        static_cast<unsigned long long>(s.seed), s.routers, s.shards, s.edges, s.ids, s.hash_bits, s.faults,
+        static_cast<unsigned long long>(s.window_messages), s.inflight_max);
+  history h(w, s);
+  cluster c(w, s, h);
+  c.start();
+  if (!w.chance(10)) // mostly, the first warm-up is over when clients come
+    while (!c.in_service()) w.run_until(w.now + step);
+  c.let_clients_in();
+  faults_to_come faults(w, s, c);
+  const time_point end = w.now + std::min(s.fault_phase, s.stop_after);
+  while (w.now < end && w.violation.empty()) {
+    w.run_until(std::min(end, w.now + step));
+    c.judge_bounds();
+  }
+  faults.over = true;
+  heal_and_judge(w, s, h, c);
 
   run_result r;
-  r.seed = o.seed;
+  r.seed = s.seed;
   r.violation = w.violation;
   r.deliveries = h.deliveries;
   r.publishes = h.publishes;
+  r.sessions = h.sessions.size();
+  r.until = w.now.time_since_epoch();
+  r.faults_planned = s.faults + s.later_faults;
+  r.processes = s.routers + s.edges;
+  r.clients = s.ids;
   r.events = w.events();
   r.resent = c.resent;
   r.safety_resends = c.safety_resends;

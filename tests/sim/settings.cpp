@@ -30,12 +30,7 @@ void draw_limits(world& w, settings& s) {
   if (w.chance(20)) s.client_output_max = w.between(2'000, 20'000);
 }
 
-} // namespace
-
-settings draw_settings(world& w, std::uint64_t seed, unsigned hash_bits, std::string_view plant) {
-  settings s;
-  s.seed = seed;
-  s.plant = plant;
+void draw_first_generation(world& w, settings& s, unsigned hash_bits) {
   s.routers = w.chance(70) ? 1 : 2;
   s.shards = w.chance(60) ? 1 : 2;
   s.edges = static_cast<unsigned>(w.between(2, 4));
@@ -63,11 +58,94 @@ settings draw_settings(world& w, std::uint64_t seed, unsigned hash_bits, std::st
   if (!w.chance(10)) {
     s.faults = static_cast<unsigned>(w.chance(70) ? w.between(2, 8) : w.between(8, 25));
     const unsigned share = static_cast<unsigned>(w.between(10, 70));
-    for (bool& on : s.fault_on) on = w.chance(share);
-    s.fault_on[w.random.below(fault_count)] = true;
+    for (std::size_t k = 0; k < faults_of_generation_1; ++k) s.fault_on[k] = w.chance(share);
+    s.fault_on[w.random.below(faults_of_generation_1)] = true;
     s.fault_on[static_cast<std::size_t>(w.chance(50) ? fault::link_reset : fault::router_crash)] = true;
   }
+}
+
+// Two seeds in three that have faults have some of these too.
+void draw_second_generation(settings& s) {
+  s.publish_gap = s.publish_gap * 3 / 4; // with more faults there is less time to publish in
+  rng r(s.seed * 0xd6e8feb86659fd93ull + 2);
+  if (s.faults == 0 || r.below(100) >= 66) return;
+  s.later_faults = static_cast<unsigned>(1 + r.below(4));
+  const std::uint64_t share = 15 + r.below(40);
+  for (std::size_t k = faults_of_generation_1; k < fault_count; ++k) s.fault_on[k] = r.below(100) < share;
+  s.fault_on[faults_of_generation_1 + r.below(fault_count - faults_of_generation_1)] = true;
+  s.drain_rate = static_cast<unsigned>(20 + r.below(1'000));
+  s.drain_max = std::chrono::milliseconds(500 + r.below(9'500));
+}
+
+void reduce(settings& s, const reductions& r) {
+  s.without = r.without;
+  s.stop_after = r.stop_after;
+  s.messages_max = r.messages;
+  s.ids = std::min(s.ids, r.clients);
+  s.edges = std::min(s.edges, r.edges);
+  s.routers = std::min(s.routers, r.routers);
+  s.shards = std::min(s.shards, r.shards);
+  for (unsigned& n : s.lanes) n = std::min(n, r.lanes);
+  if (r.no_churn) s.churn = false;
+  if (r.even_machines) s.slow_machines = false;
+  if (r.only_v5) s.v311_percent = 0;
+  if (r.only_qos1) s.qos0_percent = 0;
+  if (r.no_wishes) s.receipt_percent = s.deadline_percent = 0;
+  const settings usual;
+  if (r.large_limits) {
+    s.inflight_max = usual.inflight_max, s.pending_max = usual.pending_max;
+    s.tiny_links = false, s.link_output_max = usual.link_output_max, s.payload_max = usual.payload_max;
+    s.link_window_bytes = usual.link_window_bytes, s.window_messages = usual.window_messages;
+    s.link_output_high = usual.link_output_high, s.client_output_max = usual.client_output_max;
+    s.sync_output_max = usual.sync_output_max;
+  }
+  if (!r.plain_network) return;
+  s.read_cut_percent = 0;
+  for (pipe_settings* p : {&s.link, &s.client}) {
+    p->jitter = duration(0), p->cut_percent = p->partial_percent = 0;
+    p->capacity = std::max(p->capacity, usual.link.capacity);
+  }
+}
+
+} // namespace
+
+settings draw_settings(world& w, const draw_options& o) {
+  settings s;
+  s.seed = o.seed;
+  s.plant = o.plant;
+  draw_first_generation(w, s, o.hash_bits);
+  if (o.generation > 1) draw_second_generation(s);
+  reduce(s, o.less);
+  if (o.less.salt) w.random = rng(o.seed * 0xa0761d6478bd642full + o.less.salt);
   return s;
+}
+
+std::string options_of(const reductions& r) {
+  std::string out;
+  const auto number = [&](const char* name, std::uint64_t n, std::uint64_t none) {
+    if (n != none) out += std::string(" --") + name + " " + std::to_string(n);
+  };
+  const auto flag = [&](const char* name, bool on) {
+    if (on) out += std::string(" --") + name;
+  };
+  for (std::size_t i = 0; i < r.without.size(); ++i)
+    out += (i ? "," : " --without ") + std::to_string(r.without[i]);
+  if (r.stop_after != duration::max()) number("stop-after", to_us(r.stop_after) / 1000, ~0ull);
+  number("messages", r.messages, ~0ull);
+  number("clients", r.clients, ~0u);
+  number("edges", r.edges, ~0u);
+  number("routers", r.routers, ~0u);
+  number("shards", r.shards, ~0u);
+  number("lanes", r.lanes, ~0u);
+  flag("no-churn", r.no_churn);
+  flag("large-limits", r.large_limits);
+  flag("plain-network", r.plain_network);
+  flag("even-machines", r.even_machines);
+  flag("only-v5", r.only_v5);
+  flag("only-qos1", r.only_qos1);
+  flag("no-wishes", r.no_wishes);
+  number("salt", r.salt, 0);
+  return out;
 }
 
 } // namespace beeline::sim

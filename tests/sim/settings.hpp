@@ -4,7 +4,9 @@
 #include "tests/sim/network.hpp"
 
 #include <array>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace beeline::sim {
 
@@ -28,7 +30,17 @@ namespace beeline::sim {
   X(dials_hang, "connects to a router hang for a while")                                                     \
   X(client_reset, "a client's connection is reset")                                                          \
   X(client_vanish, "a client goes without a word")                                                           \
-  X(client_stall, "a client's connection is silent for a while")
+  X(client_stall, "a client's connection is silent for a while")                                             \
+  /* from here on: of the second generation */                                                               \
+  X(edge_drain, "an edge tells its clients to go, then ends")                                                \
+  X(rolling_restart, "all processes end cleanly and come back, one after the other")                         \
+  X(path_one_way, "nothing comes through from an edge to a router, or back, for a while")                    \
+  X(link_trickle, "a link carries little for a while, one way or both")                                      \
+  X(link_lose_some, "some bytes in the middle of what a link carries are lost")                              \
+  X(link_repeat, "a frame comes twice")                                                                      \
+  X(process_slow, "a process runs slowly for a while")                                                       \
+  X(clock_jump, "a process is killed and back at once, its clock an hour or a day off")                      \
+  X(takeover_storm, "many clients connect elsewhere at once")
 
 enum class fault : std::uint8_t {
 #define X(name, text) name,
@@ -42,6 +54,11 @@ inline constexpr std::string_view fault_names[] = {
 };
 inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_names[0];
 
+// What a seed draws beyond the first generation comes from a second stream of chance, so that a seed kept
+// with its generation (regression_seeds.txt) means what it meant.
+inline constexpr std::size_t faults_of_generation_1 = static_cast<std::size_t>(fault::edge_drain);
+inline constexpr unsigned newest_generation = 2;
+
 // Run-time switches that break a rule on purpose (docs/simulator.md).
 #define BEELINE_SIM_PLANTS(X)                                                                                \
   X(lane, incoming.plant.prev_not_checked)                                                                   \
@@ -50,6 +67,7 @@ inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_nam
   X(lane, incoming.plant.again_accepted)                                                                     \
   X(lane, outgoing.plant.later_as_nobody)                                                                    \
   X(lane, outgoing.plant.unknown_as_nobody)                                                                  \
+  X(lane, outgoing.plant.again_as_nobody)                                                                    \
   X(lane, outgoing.plant.number_restarts)                                                                    \
   X(lane, outgoing.plant.wrong_order)                                                                        \
   X(lane, outgoing.plant.not_stopped)                                                                        \
@@ -65,6 +83,8 @@ inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_nam
   X(lane, plant.kicked_stays_registered)                                                                     \
   X(lane, plant.receipt_before_ack)                                                                          \
   X(lane, plant.receipt_lost_with_link)                                                                      \
+  X(edge, plant.drain_forgets_recipients)                                                                    \
+  X(edge, plant.drain_forgets_senders)                                                                       \
   X(edge, plant.window_off_by_one)                                                                           \
   X(shard, plant.arrival_wins_while_warming)                                                                 \
   X(shard, plant.answer_when_forwarded)                                                                      \
@@ -81,6 +101,21 @@ inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_nam
   X(shard, plant.lower_epoch_unregisters)                                                                    \
   X(shard, plant.collision_overwrites)                                                                       \
   X(shard, plant.takeover_keeps_old)
+
+// What a command line takes away from what the seed draws, for a smaller run that breaks the same promise
+// (--shrink). `salt` is another stream of chance behind the settings.
+struct reductions {
+  std::vector<unsigned> without;              // faults, by their number in the run
+  duration stop_after = duration::max();      // of the fault phase
+  std::uint64_t messages = ~std::uint64_t{0}; // before the last exchange
+  unsigned clients = ~0u, edges = ~0u, routers = ~0u, shards = ~0u, lanes = ~0u;
+  bool no_churn = false, large_limits = false, plain_network = false, even_machines = false, only_v5 = false,
+       only_qos1 = false, no_wishes = false;
+  std::uint64_t salt = 0;
+};
+
+// The command line that says so, each option behind a space.
+std::string options_of(const reductions& r);
 
 struct settings {
   std::uint64_t seed = 1;
@@ -106,8 +141,26 @@ struct settings {
   std::string_view plant;
   bool slow_machines = false;
   bool one_slot = false; // all ids in one slot: its part of the table grows
+  // Second generation.
+  unsigned later_faults = 0; // beside `faults`, of the kinds behind faults_of_generation_1
+  unsigned drain_rate = 1'000;
+  duration drain_max = 30s;
+  // What no seed draws: reductions, and scenarios (scenario.hpp).
+  std::vector<unsigned> without;
+  duration stop_after = duration::max();
+  std::uint64_t messages_max = ~std::uint64_t{0};
+  duration clock_shift{}; // of all steady clocks
+  bool scripted = false;  // clients do what a scenario says, and only that
 };
 
-settings draw_settings(world& w, std::uint64_t seed, unsigned hash_bits, std::string_view plant);
+struct draw_options {
+  std::uint64_t seed = 1;
+  unsigned hash_bits = 0; // 0: the seed draws
+  unsigned generation = newest_generation;
+  std::string_view plant;
+  reductions less;
+};
+
+settings draw_settings(world& w, const draw_options& o);
 
 } // namespace beeline::sim

@@ -11,14 +11,19 @@ void world::plan(time_point at, actor& who, std::uint32_t what, std::uint64_t ar
   std::push_heap(heap_.begin(), heap_.end());
 }
 
+bool world::step(time_point end) {
+  if (heap_.empty() || heap_.front().at > end || !violation.empty()) return false;
+  const event e = heap_.front();
+  std::pop_heap(heap_.begin(), heap_.end());
+  heap_.pop_back();
+  now = e.at;
+  note(to_us(now), e.what);
+  e.who->on_event(e.what, e.argument);
+  return true;
+}
+
 void world::run_until(time_point end) {
-  while (!heap_.empty() && heap_.front().at <= end && violation.empty()) {
-    const event e = heap_.front();
-    std::pop_heap(heap_.begin(), heap_.end());
-    heap_.pop_back();
-    now = e.at;
-    note(to_us(now), e.what);
-    e.who->on_event(e.what, e.argument);
+  while (step(end)) {
   }
   if (violation.empty()) now = std::max(now, end);
 }

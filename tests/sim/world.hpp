@@ -34,6 +34,8 @@ public:
   std::string violation; // the first broken promise: its name and what was seen
 
   void plan(time_point at, actor& who, std::uint32_t what, std::uint64_t argument = 0);
+  // The next event, if there is one up to `end` and no promise is broken. False: there was none.
+  bool step(time_point end);
   // Lets everything happen up to `end`, or until a promise is broken.
   void run_until(time_point end);
 
