@@ -25,6 +25,9 @@ public:
 
   static void install() noexcept;            // the process's new-handler; of programs, not of libraries
   static memory_reserve* current() noexcept; // of this thread; may be null
+  static void top_up() noexcept {            // this thread's, if it has one, as far as there is memory
+    if (memory_reserve* r = current()) (void)r->refill();
+  }
 
   bool whole() const noexcept { return blocks_.size() == full_; }
   bool has_spare() const noexcept { return blocks_.size() > last_; } // for work that may be refused

@@ -1,6 +1,7 @@
 #include "common/ops/admin_http.hpp"
 
 #include "common/base/check.hpp"
+#include "common/net/memory_reserve.hpp"
 #include "common/ops/logging.hpp"
 #include "common/ops/mail_queue.hpp"
 #include "common/ops/start_error.hpp"
@@ -343,6 +344,7 @@ void admin_server::impl::accept() {
 }
 
 void admin_server::impl::welcome(socket_type socket) try {
+  net::memory_reserve::top_up();
   if (state.open < state.limits.connections_max)
     std::make_shared<connection>(std::move(socket), state, state.open)->read();
   else if (state.refusing < limits::admin_refusals_max)
@@ -372,6 +374,7 @@ void admin_server::impl::deliver(letter l) try {
 
 void admin_server::impl::run() {
   ::pthread_setname_np(::pthread_self(), "admin");
+  const net::memory_reserve reserve; // who looks why there is no memory is answered
   for (;;) {
     try {
       io.run();

@@ -1,6 +1,7 @@
 #include "common/ops/control_loop.hpp"
 
 #include "common/net/event_loop.hpp"
+#include "common/net/memory_reserve.hpp"
 #include "common/ops/end_wish.hpp"
 #include "common/ops/logging.hpp"
 
@@ -75,6 +76,7 @@ struct control_loop::impl {
     t.timer.async_wait([this, &t](const error_code& e) {
       if (e) return;
       t.f();
+      net::memory_reserve::top_up();
       tick(t);
     });
   }

@@ -2,6 +2,7 @@
 
 #include "common/base/limits.hpp"
 #include "common/net/event_loop.hpp"
+#include "common/net/memory_reserve.hpp"
 #include "common/ops/logging.hpp"
 #include "common/ops/mail_queue.hpp"
 
@@ -60,9 +61,10 @@ struct idle_worker::impl {
     const sched_param none{};
     if (const int e = ::pthread_setschedparam(::pthread_self(), SCHED_IDLE, &none))
       log_info("admin pages are made with the priority of messages: SCHED_IDLE is refused (error {})", e);
+    const net::memory_reserve reserve;
     while (!stopped) {
       to_thread.wait();
-      for (auto mail = to_thread.take(); !mail.empty();)
+      for (auto mail = to_thread.take(); !mail.empty(); net::memory_reserve::top_up())
         if (const auto j = mail.pop(); j && !stopped) j->run_in_thread();
     }
   }

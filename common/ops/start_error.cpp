@@ -93,6 +93,7 @@ int run_main(const char* program, const std::function<int()>& body) noexcept {
   say_why_it_ends(program);
   net::memory_reserve::install();
   try {
+    const net::memory_reserve reserve;
     return body();
   } catch (const exit_now& e) {
     const bool written = std::fwrite(e.text.data(), 1, e.text.size(), stdout) == e.text.size();

@@ -103,9 +103,9 @@ TEST_CASE("CAT-66: more connections than descriptors: the edge does not spin, go
   edge_process e("e1", {r.address()}, {"--lanes", "2", "--connect-timeout", "60s"});
   REQUIRE(e.mqtt() != 0);
   raw_mqtt a(e.mqtt(), "a"), b(e.mqtt(), "b");
-  limit_files(e.os().pid(), open_files(e.os().pid()) + free); // below what it fitted --max-connections to
+  leave_files(e.os().pid(), free); // below what it fitted --max-connections to
   herd first(e.mqtt()), second(e.mqtt());
-  first.connect(free, login);
+  first.connect(free + 10, login);
   REQUIRE(first.until([&] { return first.accepted() == free; }));
   second.connect(more, [](std::size_t k) { return login(1'000'000 + k); });
   REQUIRE(second.until([&] { return second.open() == more; })); // in the kernel
@@ -119,7 +119,8 @@ TEST_CASE("CAT-66: more connections than descriptors: the edge does not spin, go
   CHECK(share < (fast_build ? 0.3 : 1.0));
   CHECK(second.accepted() == 0);
   first.hang_up();
-  CHECK(second.until([&] { return second.accepted() == free; }));
+  CHECK(second.until([&] { return second.accepted() >= free / 2; }));
+  CHECK(second.accepted() <= free);
   limit_files(e.os().pid(), SIZE_MAX);
   CHECK(second.until([&] { return second.accepted() == more; }));
   const auto totals = e.json("/stats")["totals"];

@@ -14,6 +14,7 @@ namespace beeline::sim {
 namespace {
 
 using ull = unsigned long long;
+constexpr std::uint64_t few = 15;
 constexpr std::uint64_t salts =
     4; // streams of chance that are tried for each reduction, beside the present one
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 SIM = sys.argv[1]
-PLANTS = {"no_dedup": 0.5, "link_down_forgets": 0.5, "drain_forgets_recipients": 0.5}  # and at most that share of events
+PLANTS = {"no_dedup": 0.5, "link_down_forgets": 0.5, "drain_forgets_recipients": 0.9}  # and at most that share of events
 
 
 def run(*args):
@@ -21,7 +21,7 @@ def first_failing_seed(plant):
 
 
 def shrink(seed, plant):
-    result = run("--seed", seed, "--plant", plant, "--shrink", "--shrink-runs", "250", "--shrink-seconds", "600")
+    result = run("--seed", seed, "--plant", plant, "--shrink", "--shrink-runs", "200", "--shrink-seconds", "600")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

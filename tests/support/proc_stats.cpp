@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <sys/resource.h>
 #include <system_error>
@@ -58,6 +59,16 @@ std::size_t open_files(pid_t pid) {
 void limit_files(pid_t pid, std::size_t most) {
   set_limit(pid, RLIMIT_NOFILE, most == SIZE_MAX ? RLIM_INFINITY : most);
 }
+void leave_files(pid_t pid, std::size_t more) {
+  std::set<std::size_t> used;
+  for (const auto& f : std::filesystem::directory_iterator(folder(pid) + "/fd"))
+    used.insert(std::stoul(f.path().filename().string()));
+  std::size_t end = 0; // the limit is of numbers, and new files take the lowest
+  for (;; ++end)
+    if (!used.contains(end) && more-- == 0) break;
+  limit_files(pid, end);
+}
+
 void limit_memory(pid_t pid, std::size_t bytes) {
   set_limit(pid, RLIMIT_AS, bytes == SIZE_MAX ? RLIM_INFINITY : bytes);
 }

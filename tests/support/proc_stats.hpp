@@ -13,6 +13,7 @@ std::size_t open_files(pid_t pid);
 // The process may have so many files, or so much address space, from now on; SIZE_MAX: what the system
 // allows. Throws std::system_error.
 void limit_files(pid_t pid, std::size_t most);
+void leave_files(pid_t pid, std::size_t more); // it may open so many more, and no further ones
 void limit_memory(pid_t pid, std::size_t bytes);
 
 } // namespace beeline::test
