@@ -143,10 +143,10 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now,
                     const wire::answer_record& a) {
   const item& t = items_[i];
   const flow& w = flows_[t.flow];
-  if (plant.unknown_as_nobody && what == answer::unknown) what = answer::nobody;
   if (t.flags & wire::flag_again && !plant.again_as_nobody &&
       (what == answer::nobody || what == answer::expired || what == answer::refused))
     what = answer::unknown; // an earlier copy may have been taken
+  if (plant.unknown_as_nobody && what == answer::unknown) what = answer::nobody;
   if (w.gone) {
     if (what != answer::accepted) return end_unheard(i, what, now);
     return remove(i);
