@@ -70,9 +70,9 @@ inline constexpr std::size_t large_chunks_kept = 1'024; // ... and of 16 KiB: 16
 inline constexpr std::size_t connections_max = 100'000; // of one edge server; the file limit is usually lower
 inline constexpr std::size_t connections_per_address_max =
     0; // no limit: behind one address may be a whole mobile network, or our own load balancer
-inline constexpr unsigned connect_rate =
-    4'000; // connections taken in a second: a tenth of what a lane can, so that a herd costs others little
-inline constexpr auto connect_burst = 50ms; // so much of a second's share may come at once
+inline constexpr unsigned connect_rate = 4'000; // connections taken in a second: a quarter of what two
+                                                // processors can, so that a herd leaves others time
+inline constexpr auto connect_burst = 50ms;     // so much of a second's share may come at once
 inline constexpr std::size_t prelogin_bytes_max =
     8 * MiB; // all bytes of connections without CONNECT, of one edge server
 inline constexpr std::size_t inflight_messages_max = 1'024; // QoS 1 of one client without an answer, each way

@@ -6,9 +6,12 @@
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace beeline;
@@ -193,12 +196,41 @@ TEST_CASE("help and version go to stdout, also beside mistakes") {
   }
 }
 
+TEST_CASE("an exception that nobody catches ends the program with a line, and out of memory with its own "
+          "exit code") {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(ends[1], STDERR_FILENO);
+    say_why_it_ends("test");
+    try {
+      throw std::bad_alloc();
+    } catch (...) {
+      std::terminate(); // as for a thread of which it leaves the function
+    }
+  }
+  ::close(ends[1]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  char text[512] = {};
+  const auto n = ::read(ends[0], text, sizeof text - 1);
+  ::close(ends[0]);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == exit_no_memory);
+  REQUIRE(n > 0);
+  const std::string line(text, static_cast<std::size_t>(n));
+  CHECK_THAT(line, StartsWith("test: out of memory"));
+  CHECK(line.find('\n') == line.size() - 1);
+}
+
 TEST_CASE("run_main turns what is thrown into an exit code") {
   CHECK(run_main("test", [] { return 7; }) == 7);
   CHECK(run_main("test", []() -> int { throw exit_now{""}; }) == 0);
   CHECK(run_main("test", []() -> int { throw start_error("wrong\noption", exit_usage); }) == 2);
   CHECK(run_main("test", []() -> int { throw std::runtime_error("fault"); }) == 1);
   CHECK(run_main("test", []() -> int { throw 3; }) == 1);
+  CHECK(run_main("test", []() -> int { throw std::bad_alloc(); }) == exit_no_memory);
 }
 
 TEST_CASE(
