@@ -300,6 +300,34 @@ TEST_CASE("each lie about a good run is noticed") {
   }
 }
 
+TEST_CASE("a client that does not read may be closed after 30 s, and not before; it sees its answers late") {
+  good_run r;
+  r.facts.load_end = 100 * s, r.facts.final_begin = 110 * s, r.facts.run_end = 160 * s;
+  std::erase_if(r.h, [](const record& x) { return x.flags & flag_last || x.at > 60 * s; });
+  r.publish(150 * s, 0, 1, 100, flag_qos1 | flag_last);
+  r.receive(150 * s + 1, 1, 0, 100, flag_qos1 | flag_last);
+  r.answer(150 * s + 2, 0, 100);
+  r.fault_at(fault::client_deaf, 1, 12 * s, 72 * s);
+  r.facts.faults[0].client = 1;
+  r.publish(12 * s - 1, 1, 0, 0); // b's own
+  r.receive(12 * s + 10, 0, 1, 0);
+  r.answer(72 * s, 1, 0);
+  r.publish(45 * s, 0, 1, 20);
+  r.answer(45 * s + 5, 0, 20, 0x10);
+  REQUIRE(r.good());
+  SECTION("nobody, before its time is over") {
+    r.publish(30 * s, 0, 1, 21);
+    r.answer(30 * s + 5, 0, 21, 0x10);
+    CHECK(r.breaks("P5"));
+  }
+  SECTION("another one, that is not deaf") {
+    r.facts.faults[0].client = 0;
+    const findings f = r.judged();
+    CHECK(f.counts.contains("P1"));
+    CHECK(f.counts.contains("P5"));
+  }
+}
+
 TEST_CASE("history and facts come back from their files as they were") {
   good_run r;
   r.fault_at(fault::net_down, 1, 5 * s, 6 * s);

@@ -20,8 +20,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(process_sample, at, name, rss_bytes, fds)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(figure, name, value, unit, least, most)
 
 static void to_json(json& j, const fault_fact& f) {
-  j = {{"kind", name_of(f.kind)}, {"edge", f.edge}, {"shard", f.shard},
-       {"begin", f.begin},        {"end", f.end},   {"hits", f.hits}};
+  j = {{"kind", name_of(f.kind)}, {"edge", f.edge},    {"shard", f.shard}, {"begin", f.begin}, {"end", f.end},
+       {"hits", f.hits},          {"client", f.client}};
 }
 static void from_json(const json& j, fault_fact& f) {
   const auto at = std::find(std::begin(fault_names), std::end(fault_names), j.at("kind").get<std::string>());
@@ -32,6 +32,7 @@ static void from_json(const json& j, fault_fact& f) {
   j.at("begin").get_to(f.begin);
   j.at("end").get_to(f.end);
   j.at("hits").get_to(f.hits);
+  j.at("client").get_to(f.client);
 }
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(run_facts, seed, scenario, figures, samples, broken, moments, rate, netns,

@@ -75,6 +75,7 @@ struct fault_fact {
   int edge = -1, shard = -1; // -1: all, or not of that sort
   std::int64_t begin = 0, end = 0;
   unsigned hits = 0; // connections, bits, processes; 0: it did not happen
+  int client = -1;   // of client_deaf
 };
 
 struct process_end {

@@ -59,7 +59,7 @@ void injector::run(const std::vector<planned_fault>& plan, std::int64_t load_beg
 
 std::size_t injector::begin_now(const planned_fault& f, unsigned done) {
   begun_.push_back(f);
-  told_.push_back({f.kind, f.edge, f.shard, now_(), now_(), 0});
+  told_.push_back({f.kind, f.edge, f.shard, now_(), now_(), 0, f.client});
   told_.back().hits = done ? done : begin(f);
   return told_.size() - 1;
 }

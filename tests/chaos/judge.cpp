@@ -73,6 +73,13 @@ bool bridged(const fault_fact& x) {
   }
 }
 
+// An edge closes a client that takes nothing for 30 s; who does not read does not see that.
+bool closed_unread(const fault_fact& x, const session_view& s, std::int64_t at) {
+  constexpr std::int64_t stall_max = 28 * second; // a little less: the client's clock is not the edge's
+  return x.kind == fault::client_deaf && static_cast<std::uint32_t>(x.client) == s.client &&
+         at >= x.begin + stall_max;
+}
+
 // "Nobody", though a session of the recipient was there all the time, alone, and nothing was in its way.
 void judge_nobody(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                   findings& wrong) {
@@ -88,6 +95,7 @@ void judge_nobody(const run_view& v, std::uint32_t s, std::uint32_t n, const mes
   // Their client may notice the end late, the server never late enough to be wrong by more than this.
   if (only->end != never && only->end < m.answered + 10 * second) return;
   const auto breaks = [&](const fault_fact& x) {
+    if (x.kind == fault::client_deaf) return closed_unread(x, *only, m.answered);
     return (touches_edge(x, only->edge) || x.edge < 0) && scope_of(x.kind) != scope::clients && !bridged(x);
   };
   if (any_fault(v.facts, m.at, m.answered, echo, breaks)) return;
@@ -120,7 +128,11 @@ void judge_silence(const run_view& v, std::uint32_t s, std::uint32_t n, const me
                    findings& wrong) {
   const std::int64_t until = std::min(v.sessions[s].end, v.facts.run_end);
   const std::int64_t waited = std::min(m.answered, until) - m.at;
-  if (waited > answer_max) wrong.add("P1", "no answer within 30 s: " + v.name(s, n));
+  const auto deaf = [&](const fault_fact& x) { // it does not see its answers
+    return x.kind == fault::client_deaf && static_cast<std::uint32_t>(x.client) == v.sessions[s].client;
+  };
+  const bool saw = !any_fault(v.facts, m.at, std::min(m.answered, until), 0, deaf);
+  if (waited > answer_max && saw) wrong.add("P1", "no answer within 30 s: " + v.name(s, n));
   else if (m.answered == never && v.sessions[s].end == never)
     wrong.add("P1", "no answer at rest: " + v.name(s, n));
 }

@@ -22,6 +22,7 @@ struct planned_fault {
   fault kind{};
   int edge = -1, shard = -1;
   std::int64_t begin = 0, end = 0; // µs from the begin of the load
+  int client = -1;                 // of client_deaf
 };
 
 struct run_plan {

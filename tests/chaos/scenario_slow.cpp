@@ -94,7 +94,7 @@ void slow_client(run& r) {
       r,
       [&] {
         r.clients().deaf(0, true);
-        f = r.faults().begin_now({fault::client_deaf, victim_edge, -1, 0, 0}, 1);
+        f = r.faults().begin_now({fault::client_deaf, victim_edge, -1, 0, 0, 0}, 1);
       },
       [&] {
         r.clients().deaf(0, false);
