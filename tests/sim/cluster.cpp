@@ -354,6 +354,7 @@ void cluster::on_event(std::uint32_t what, std::uint64_t argument) {
     if (p.life == (argument & 0xffffffff) && p.up) end_drain(p);
     return;
   }
+  case ev_herd: return devices[argument]->connect_elsewhere();
   case ev_fast: processes_[argument]->turn_cost = 20us; return;
   default: return roll();
   }

@@ -63,6 +63,7 @@ private:
     ev_restart,
     ev_kill,
     ev_drain_over,
+    ev_herd,
     ev_roll,
     ev_fast
   };
@@ -107,12 +108,14 @@ private:
   connection* draw_link();
   client_session* draw_live_client();
   static bool name_is_router(fault f) noexcept;
+  bool try_to_inject(fault f);
   bool hit_link(fault f);
   bool hit_client(fault f);
   bool hit_process(fault f, process& p);
   void jump(process& p);
   void slow_down(process& p);
   void storm();
+  void herd();
   // cluster_ends.cpp
   void lane_drained(lane_place& l);
   void end_drain(process& p);

@@ -30,6 +30,12 @@ void cluster::note_fault(const std::string& what) {
 }
 
 bool cluster::inject(fault f) {
+  const bool hit = try_to_inject(f);
+  h_.fired[static_cast<std::size_t>(f)] |= hit;
+  return hit;
+}
+
+bool cluster::try_to_inject(fault f) {
   using enum fault;
   const std::string name(fault_names[static_cast<std::size_t>(f)]);
   switch (f) {
@@ -44,6 +50,7 @@ bool cluster::inject(fault f) {
   case client_vanish:
   case client_stall: return hit_client(f);
   case takeover_storm: return note_fault(name), storm(), true;
+  case restart_herd: return note_fault(name), herd(), true;
   case rolling_restart:
     if (rolling_.on) return false;
     return note_fault(name), begin_rolling_restart(), true;
@@ -165,6 +172,14 @@ void cluster::jump(process& p) {
   const duration by = w_.chance(50) ? duration(1h) : duration(24h);
   p.clock_jump = w_.chance(50) ? -by : by;
   kill_for(p, false, w_.between(1ms, 50ms));
+}
+
+// Clients that connect while edges register those that were there.
+void cluster::herd() {
+  process& p = router_process(static_cast<unsigned>(w_.random.below(set_.routers)));
+  if (p.up) kill_for(p, false, w_.between(1ms, 20ms));
+  for (std::uint64_t n = 3 * devices.size(); n; --n)
+    w_.plan(w_.now + w_.between(1ms, 400ms), *this, ev_herd, w_.random.below(devices.size()));
 }
 
 void cluster::storm() {

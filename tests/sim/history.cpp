@@ -218,7 +218,7 @@ bool history::all_linked_since(std::uint32_t shard, time_point from) const {
   for (const fault f : {fault::link_stall, fault::link_stall_one_way, fault::edge_cut_off, fault::edge_pause,
                         fault::router_pause, fault::edge_vanish, fault::router_vanish, fault::dials_hang,
                         fault::path_one_way, fault::link_trickle, fault::process_slow})
-    if (set_.fault_on[static_cast<std::size_t>(f)]) return false;
+    if (hit_by(f)) return false;
   return std::all_of(linked.begin(), linked.end(), [&](const auto& lane) {
     const linked_record& l = lane[shard];
     const bool ever = l.in_sync || !l.gaps.empty(); // an edge may have one lane only

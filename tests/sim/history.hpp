@@ -72,6 +72,7 @@ public:
   std::uint64_t deliveries = 0, publishes = 0;
   std::array<std::uint64_t, 10> outcomes{}; // see outcome_names
   time_point last_fault{};
+  std::array<bool, fault_count> fired{};
   bool any_fault = false, flipped = false; // flipped: a bit of what a link carried
 
   std::uint32_t open_session(std::uint32_t id, std::uint32_t edge, std::uint32_t edge_life,
@@ -97,6 +98,9 @@ private:
   void judge_taken(const message_record& m, std::uint32_t number, std::string_view text);
   void judge_lateness(const message_record& m, std::uint32_t number);
   static bool settled_when_told(const session_record& s);
+  bool hit_by(fault f) const noexcept { // a scenario says so beforehand
+    return (set_.scripted ? set_.fault_on : fired)[static_cast<std::size_t>(f)];
+  }
   duration clock_doubt() const;
   bool all_linked_since(std::uint32_t shard, time_point from) const;
   static bool bridged(const linked_record::gap& g, time_point at);

@@ -40,7 +40,8 @@ namespace beeline::sim {
   X(link_repeat, "a frame comes twice")                                                                      \
   X(process_slow, "a process runs slowly for a while")                                                       \
   X(clock_jump, "a process is killed and back at once, its clock an hour or a day off")                      \
-  X(takeover_storm, "many clients connect elsewhere at once")
+  X(takeover_storm, "many clients connect elsewhere at once")                                                \
+  X(restart_herd, "a router is killed and back at once, and clients connect while edges register")
 
 enum class fault : std::uint8_t {
 #define X(name, text) name,
