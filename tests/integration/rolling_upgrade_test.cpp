@@ -129,7 +129,8 @@ TEST_CASE("rolling upgrade: edges and routers of versions N-1, N and N+1 serve t
         const auto [code, got] =
             c.says(from, property_list().four_bytes(property::message_expiry_interval, 60).bytes());
         CHECK(code == 0);
-        CHECK((got.expiry == 60u || got.expiry == 59u));
+        CHECK((got.expiry && *got.expiry <= 60u &&
+               *got.expiry >= 50u)); // what the way took on a busy machine is taken off
       }
     }
   }
