@@ -15,10 +15,11 @@ void endpoint<Host>::settle_receipt(std::uint32_t receipt, wire::receipt what, t
     if (k != e.link && say_receipt(k, e)) return;
 }
 
-// False: the origin cannot be reached over that link now.
+// False: the origin cannot be reached over that link now. While the link shakes hands the indexes of lanes
+// are still those that the shard's last life gave out; the list that follows says all of it again.
 template <class Host> bool endpoint<Host>::say_receipt(std::uint16_t k, const receipts_owed::entry& e) {
   shard_link& l = links_[k];
-  if (!l.c || !l.terms.has_receipts()) return false;
+  if ((l.st != state::up && l.st != state::syncing) || !l.terms.has_receipts()) return false;
   const auto to = l.index_of.find(e.origin);
   if (to == l.index_of.end()) return false;
   wire::receipt_record{e.number, to->second, e.what}.put(l.receipts.next(l.urgent()));

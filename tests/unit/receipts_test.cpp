@@ -240,6 +240,21 @@ TEST_CASE("receipts: what was not heard is said again when the origin, or we, ha
   CHECK(t.counts().forgotten.get() == 2);
 }
 
+TEST_CASE("receipts: none is said over a link whose shard has not named its lanes yet") {
+  linked t;
+  t.forwards(1);
+  t.shard.closes();
+  t.bench.wait(1s);
+  REQUIRE(t.shard.c); // dialled again
+  t.settles(0);
+  t.shard.welcomes();
+  for (const std::string& line : t.shard.hears()) CHECK_FALSE(line.starts_with("receipt"));
+  t.shard.says_members(
+      {{5, 1, lane_id{66}, 0, "edge-3"}, {6, 1, lane_id{55}, 0, "edge-2"}}); // 5 is another now
+  t.bench.turn_ends();
+  CHECK(t.shard.hears() == lines{"receipt 1 received, 6"});
+}
+
 TEST_CASE("receipts: a shard before version 3 is asked for none") {
   endpoint_bench bench;
   scripted_shard shard(bench, 1900);
