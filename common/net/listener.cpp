@@ -3,6 +3,7 @@
 #include "common/base/check.hpp"
 #include "common/base/token_bucket.hpp"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -97,8 +98,9 @@ void start_listening(const bound_socket& s, int backlog) {
 struct listener::impl : std::enable_shared_from_this<impl> {
   impl(event_loop& l, bound_socket s, const admission& limit, io_counters& n, accepted_fn a, log_fn g)
       : loop(l), bound(std::move(s)), budget(limit.budget), limited(limit.rate > 0),
-        half_burst(burst_of(limit.rate) / 2), share(limit.rate, 2 * half_burst, 2 * half_burst, steady_now()),
-        counters(n), accepted(std::move(a)), log(std::move(g)), acceptor(l.context()), pause(l.context()) {
+        half_burst(burst_of(limit.rate) / 2),
+        share(limit.rate, 2 * half_burst, std::max(2 * half_burst, 1.0), steady_now()), counters(n),
+        accepted(std::move(a)), log(std::move(g)), acceptor(l.context()), pause(l.context()) {
     sockaddr_storage a_{};
     socklen_t size = sizeof a_;
     (void)::getsockname(bound.fd.get(), reinterpret_cast<sockaddr*>(&a_), &size);

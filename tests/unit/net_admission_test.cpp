@@ -90,6 +90,17 @@ TEST_CASE("net: one more connection from an address is closed and counted, one f
   CHECK(welcome.receive(f.size()) == f);
 }
 
+TEST_CASE("net: also at a low rate the first connection is taken at once", "[net]") {
+  server s({}, {}, {nullptr, 0.01});
+  socket_end first(s.port), second(s.port);
+  const auto f = frame_of(10, 1);
+  first.send(f);
+  CHECK(first.receive(f.size()) == f);
+  CHECK(second.connected);
+  CHECK(eventually([&] { return s.counters().accepts_held_back.get() == 1; }));
+  CHECK(s.counters().accepts.get() == 1);
+}
+
 TEST_CASE("net: connections above the rate wait in the kernel, in order, and the loop sleeps meanwhile",
           "[net]") {
   constexpr std::size_t peers = 60;
