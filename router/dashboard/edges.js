@@ -41,11 +41,17 @@ class Edge {
       if (!this.links.has(key)) this.links.set(key, new Link(link));
       this.links.get(key).update(link, seconds);
     }
-    for (const key of left) this.links.delete(key); // of an earlier number of lanes or shards
+    // Of a lost edge one shard forgets its lanes before another does: then these links are gone. Else they are of
+    // an earlier number of lanes or shards.
+    const states = new Set(told.links.map((l) => this.links.get(`${l.lane}/${l.shard}`).state));
+    const lost = [...states].every((s) => s === "lost");
+    for (const key of left) {
+      if (lost) this.links.get(key).end();
+      else this.links.delete(key);
+    }
     this.told = told;
     this.goneAt = null;
-    const states = new Set([...this.links.values()].map((l) => l.state));
-    if ([...states].some((s) => s !== "lost")) this.lastSeen = now;
+    if (!lost) this.lastSeen = now;
     this.lastSeen ??= now;
     this.state = worst.find((s) => states.has(s)) ?? "syncing";
     this.partly = states.size > 1;

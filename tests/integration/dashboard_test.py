@@ -215,6 +215,30 @@ def only_missing_answers_are_gaps(b):
                     "idle": ["MML", "now: x 1", None], "made": ["MML", "now: x 1", None]}, f"drawn: {drawn}")
 
 
+def links_end_one_shard_after_the_other(b):
+    """The page's own module: what one shard forgets of a lost edge is gone, what an edge that lives has no more is not
+    drawn."""
+    told = b.run("""const { Edges } = await import("/dashboard/edges.js");
+        const link = (shard, state) => ({ shard, lane: 0, state, messages_in: 7, messages_out: 7 });
+        const shown = (...answers) => {
+          const edges = new Edges();
+          answers.forEach((links, i) => edges.update({ edges: [{ edge: "e", clients: 1, links }] }, 1000 * i, () => {}));
+          const [e] = edges.list();
+          return [e.state, e.partly, [...e.links.values()].map((l) => l.state)];
+        };
+        const both = [link(0, "in sync"), link(1, "in sync")];
+        return { whole: shown(both),
+                 first: shown(both, [link(0, "in sync"), link(1, "lingering")]),
+                 lost: shown(both, [link(0, "lingering"), link(1, "lingering")]),
+                 forgotten: shown(both, [link(0, "lingering"), link(1, "lingering")], [link(1, "lingering")]),
+                 back: shown(both, [link(1, "lingering")], both),
+                 fewer: shown(both, [link(1, "in sync")]) };""")
+    check(told == {"whole": ["in-sync", False, ["in-sync", "in-sync"]], "first": ["lost", True, ["in-sync", "lost"]],
+                   "lost": ["lost", False, ["lost", "lost"]], "forgotten": ["lost", False, ["gone", "lost"]],
+                   "back": ["in-sync", False, ["in-sync", "in-sync"]], "fewer": ["in-sync", False, ["in-sync"]]},
+          f"links end so: {told}")
+
+
 def tells_of_a_killed_edge(w, b):
     # Of the whole picture: it is drawn anew when its width changes.
     b.run("""window.killed = {};
@@ -232,8 +256,8 @@ def tells_of_a_killed_edge(w, b):
     b.eventually(f"return {EDGE}.dataset.state === 'gone'", "that e3 is gone", "e3", seconds=10)
     text = b.run(f"return {EDGE}.textContent", "e3")
     check("gone, last seen" in text, f"the picture says of it: {text}")
-    b.eventually("return [...document.querySelectorAll('#picture .link[data-edge=e3]')]"
-                 ".every((l) => l.dataset.state === 'gone')", "that no link of the killed edge seems alive")
+    check(b.run("return [...document.querySelectorAll('#picture .link[data-edge=e3]')]"
+                ".every((l) => l.dataset.state === 'gone')"), "a link of the killed edge seems alive")
     for name in ("e1", "e2"):
         check(b.run(f"return {EDGE}.dataset.state", name) == "in-sync", f"{name} is not in sync any more")
     events = b.run("return document.getElementById('events').textContent")
@@ -434,6 +458,7 @@ def main():
             looks_up_clients(b)
             charts_have_values(b)
             only_missing_answers_are_gaps(b)
+            links_end_one_shard_after_the_other(b)
             watch(b, a.watch, w.to_nobody)
             b.screenshot(os.path.join(folder, "dashboard.png"), 1400)
             lost = tells_of_a_killed_edge(w, b)
