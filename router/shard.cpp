@@ -54,7 +54,7 @@ void shard::end_turn(time_point now) {
 }
 
 void shard::on_time(time_point now) {
-  if (sweeping_now_ && !settling()) sweep(now);
+  if (sweeping_now_) sweep(now);
   if (now < next_check_) return;
   next_check_ = now + limits::heartbeat_interval / 5;
   for (std::size_t i = 0; i < peers_.size(); ++i)

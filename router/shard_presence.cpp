@@ -238,7 +238,6 @@ void shard::settle_stale(time_point now) {
     if (!std::exchange(contests_stale_, false)) return;
     unsettled_.reserve(contests_.size());
     for (const auto& [h, all] : contests_) unsettled_.push_back(h);
-    std::sort(unsettled_.begin(), unsettled_.end(), std::greater<>());
   }
   for (std::size_t n = 0; n < settle_step_contests && !unsettled_.empty(); ++n) {
     const auto it = contests_.find(unsettled_.back());
@@ -272,9 +271,10 @@ void shard::start_dying(member_index i) {
 // Sweeps a little of the table for entries of dead indexes; an index whose entries are gone may be
 // used again after its quarantine.
 void shard::sweep(time_point now) {
+  if (settling()) return; // contests name dead indexes too: those first
   const auto retire = [&](std::vector<member_index>& all) {
     std::erase_if(all, [&](member_index i) {
-      if (members_[i].entries || settling()) return false; // contests name it too
+      if (members_[i].entries) return false;
       quarantine_.emplace_back(now + limits::index_quarantine, i);
       return true;
     });
