@@ -16,11 +16,16 @@ public:
 
   // True: one passes. A clock that stands still or goes back gives nothing.
   bool take(time_point now) noexcept {
-    refill(now);
-    if (tokens_ < 1) return false;
-    tokens_ -= 1;
+    if (!has(now)) return false;
+    spend();
     return true;
   }
+  // The same in two steps, where it shows only then whether anybody is there.
+  bool has(time_point now) noexcept {
+    refill(now);
+    return tokens_ >= 1;
+  }
+  void spend() noexcept { tokens_ -= 1; }
   // When there will be `n` tokens, or as many as fit.
   time_point time_of(double n, time_point now) noexcept {
     refill(now);

@@ -134,11 +134,12 @@ struct listener::impl : std::enable_shared_from_this<impl> {
 
   void accept_batch() {
     for (int i = 0; i < limits::accepts_max && !stopped; ++i) {
-      if (limited && !share.take(steady_now())) return hold_back();
+      if (limited && !share.has(steady_now())) return hold_back();
       sockaddr_storage from{};
       socklen_t size = sizeof from;
       unique_fd s(::accept4(fd, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (s) {
+        if (limited) share.spend();
         take(std::move(s), from);
         continue;
       }

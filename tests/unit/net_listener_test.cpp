@@ -81,6 +81,17 @@ TEST_CASE("net: connections above the limit are closed and counted, and places c
   CHECK(s.ask([](scripted_core& c) { return c.ups; }) == 4);
 }
 
+TEST_CASE("net: connections that come one by one below the rate are not held back", "[net]") {
+  server s({}, {}, {nullptr, 400}); // of which 20 may come at once
+  std::vector<std::unique_ptr<socket_end>> peers;
+  for (int i = 1; i <= 100; ++i) {
+    peers.push_back(std::make_unique<socket_end>(s.port));
+    REQUIRE(eventually([&] { return s.counters().accepts.get() == static_cast<std::uint64_t>(i); }));
+    std::this_thread::sleep_for(4ms); // a rate, not a wait
+  }
+  CHECK(s.counters().accepts_held_back.get() == 0);
+}
+
 TEST_CASE("net: CAT-66 the listener neither spins nor goes deaf at the file limit", "[net]") {
   std::atomic<int> lines{0};
   net::core_loop_options o;
