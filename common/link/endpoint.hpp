@@ -120,7 +120,7 @@ public:
 
   bool receipts_full() const noexcept { return awaited_.size() >= config_.receipts_max; }
   // What became of a message that was delivered with a receipt; also from within a deliver() that accepts it.
-  void settle_receipt(std::uint32_t receipt, wire::receipt what, time_point now);
+  void settle_receipt(std::uint32_t receipt, wire::receipt what, time_point now) noexcept;
 
   // --- shell ---------------------------------------------------------------------------------------
   void begin_turn(time_point now);
@@ -187,7 +187,7 @@ private:
     std::uint32_t sync_cursor = 0;
     bool blocked = false; // a sender was told link_full
     bool touched = false; // in touched_
-    bool untold = false;  // it could not be told of a client that has gone
+    bool untold = false;  // there was no memory to tell it of a client that has gone, or of a receipt
     struct left_member {
       time_point at;
       member_index index;
@@ -229,7 +229,7 @@ private:
   bool limit_time(const shard_link& l, wire::message_view m, time_point now);
   bool on_receipts(std::uint16_t k, const_bytes payload, time_point now);
   void on_receipt(std::uint16_t k, const wire::receipt_record& r, time_point now);
-  bool say_receipt(std::uint16_t k, const receipts_owed::entry& e);
+  bool say_receipt(std::uint16_t k, const receipts_owed::entry& e) noexcept;
   void await_receipt(const outbox::outcome& o, time_point now);
   void tell_receipt(const receipts_awaited::entry& e, receipt_told what, time_point now);
   void on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now);

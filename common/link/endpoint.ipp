@@ -72,13 +72,15 @@ template <class Host> handle endpoint<Host>::attach(std::string_view id, time_po
   const std::uint16_t k = slots_.link_of(h);
   const handle c = clients_.add(id, h, k, now);
   if (k == slot_table::no_link) return c;
-  shard_link& l = links_[k];
-  if (l.st == state::up || (l.st == state::syncing && c.index < l.sync_cursor && !plant.sync_misses_new)) try {
-      put_registration(k, c.index);
-    } catch (const std::bad_alloc&) {
-      clients_.remove(c); // else the next link would register a client that nobody has
-      throw;
-    }
+  const shard_link& l = links_[k];
+  const bool passed_by_sync = l.st == state::syncing && c.index < l.sync_cursor && !plant.sync_misses_new;
+  if (l.st != state::up && !passed_by_sync) return c;
+  try {
+    put_registration(k, c.index);
+  } catch (const std::bad_alloc&) {
+    clients_.remove(c); // else the next link would register a client that nobody has
+    throw;
+  }
   return c;
 }
 
@@ -102,7 +104,7 @@ template <class Host> void endpoint<Host>::tell_gone(const client& c, handle h) 
   if (!c.registered) l.registers.flush(l.urgent());
   wire::unregistration{c.hash, h}.put(l.unregisters.next(l.urgent()));
 } catch (const std::bad_alloc&) {
-  links_[c.link].untold = some_untold_ = true; // it ends with the turn, when there is memory for that
+  links_[c.link].untold = some_untold_ = true; // it ends with the turn
 }
 
 template <class Host> void endpoint<Host>::put_registration(std::uint16_t k, std::uint32_t index) {
@@ -164,12 +166,18 @@ void endpoint<Host>::send_qos1(handle sender, std::uint64_t token, const wire::m
 
 template <class Host> void endpoint<Host>::drain_outcomes(time_point now) {
   if (std::exchange(draining_, true)) return; // the host sends from within on_outcome: the loop below goes on
-  const struct done { // also when the host has found no memory: the next outcomes are told again
+  std::size_t begun = 0;
+  const struct done { // when the host has found no memory, the rest is told at the end of the turn
     endpoint& e;
-    ~done() { e.outgoing.outcomes.clear(), e.draining_ = false; }
-  } at_the_end{*this};
-  for (std::size_t i = 0; i < outgoing.outcomes.size(); ++i) {
-    const outbox::outcome o = outgoing.outcomes[i];
+    const std::size_t& begun;
+    ~done() {
+      auto& all = e.outgoing.outcomes;
+      all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(begun));
+      e.draining_ = false;
+    }
+  } at_the_end{*this, begun};
+  while (begun < outgoing.outcomes.size()) {
+    const outbox::outcome o = outgoing.outcomes[begun++];
     if (o.wants_receipt && o.what == answer::accepted) await_receipt(o, now);
     else host_.on_outcome(o, now);
   }
@@ -197,6 +205,7 @@ template <class Host> void endpoint<Host>::release_senders(std::uint16_t k, time
 }
 
 template <class Host> void endpoint<Host>::end_turn(time_point now) {
+  if (!outgoing.outcomes.empty()) drain_outcomes(now);
   if (std::exchange(some_untold_, false))
     for (std::uint16_t k = 0; k < links_.size(); ++k)
       if (std::exchange(links_[k].untold, false) && links_[k].c) lose(k, close_reason::out_of_memory, now);
@@ -233,6 +242,8 @@ template <class Host> void endpoint<Host>::on_time(time_point now) {
 }
 
 template <class Host> time_point endpoint<Host>::next_deadline() const noexcept {
+  // What came up after the end of a turn, as connections ended, is said in the next, at once.
+  if (!touched_.empty() || some_untold_ || !outgoing.outcomes.empty()) return last_turn_;
   time_point t = std::min({next_check_, outgoing.next_deadline(), awaited_.next_deadline()});
   if (idle_ && !leaving_)
     for (const shard_link& l : links_)
@@ -323,8 +334,8 @@ template <class Host> bool endpoint<Host>::on_kicks(std::uint16_t k, const_bytes
     client* c = clients_.find(q.client);
     if (!l.c) return;
     if (!c) { // it has gone already: say so again, the shard waits for a word
-      wire::unregistration{q.hash, q.client}.put(l.unregisters.next(l.urgent()));
-      return touch(k);
+      touch(k);
+      return wire::unregistration{q.hash, q.client}.put(l.unregisters.next(l.urgent()));
     }
     const bool same = c->id == q.claimant;
     if (same && q.wish == wire::kick::close) {
@@ -343,8 +354,8 @@ template <class Host> bool endpoint<Host>::on_kicks(std::uint16_t k, const_bytes
     w.client = q.client;
     w.same = same;
     w.id = c->id;
-    w.put(l.identities.next(l.urgent()));
     touch(k);
+    w.put(l.identities.next(l.urgent()));
   });
 }
 
@@ -358,8 +369,8 @@ void endpoint<Host>::put_answer(std::uint16_t k, const wire::message_view& m, an
   r.lane = m.origin();
   r.what = a;
   r.detail = receipt_follows;
-  r.put(links_[k].answers.next(links_[k].urgent()));
   touch(k);
+  r.put(links_[k].answers.next(links_[k].urgent()));
 }
 
 template <class Host>

@@ -8,7 +8,7 @@ namespace beeline::link {
 // --- as the owner -----------------------------------------------------------------------------------
 
 template <class Host>
-void endpoint<Host>::settle_receipt(std::uint32_t receipt, wire::receipt what, time_point now) {
+void endpoint<Host>::settle_receipt(std::uint32_t receipt, wire::receipt what, time_point now) noexcept {
   const receipts_owed::entry& e = owed_.settle(receipt, what, now);
   if (say_receipt(e.link, e)) return;
   for (std::uint16_t k = 0; k < links_.size(); ++k) // the link it came over may be retired, or down for long
@@ -17,13 +17,18 @@ void endpoint<Host>::settle_receipt(std::uint32_t receipt, wire::receipt what, t
 
 // False: the origin cannot be reached over that link now. While the link shakes hands the indexes of lanes
 // are still those that the shard's last life gave out; the list that follows says all of it again.
-template <class Host> bool endpoint<Host>::say_receipt(std::uint16_t k, const receipts_owed::entry& e) {
+// So it is said when there is no memory for it: then the link begins anew, and with it the list.
+template <class Host>
+bool endpoint<Host>::say_receipt(std::uint16_t k, const receipts_owed::entry& e) noexcept try {
   shard_link& l = links_[k];
   if ((l.st != state::up && l.st != state::syncing) || !l.terms.has_receipts()) return false;
   const auto to = l.index_of.find(e.origin);
   if (to == l.index_of.end()) return false;
+  touch(k); // what may find no memory comes first
   wire::receipt_record{e.number, to->second, e.what}.put(l.receipts.next(l.urgent()));
-  touch(k);
+  return true;
+} catch (const std::bad_alloc&) {
+  links_[k].untold = some_untold_ = true;
   return true;
 }
 
@@ -43,11 +48,9 @@ template <class Host> void endpoint<Host>::await_receipt(const outbox::outcome& 
   }
   host_.on_taken(o, now);
   if (o.early_receipt) return tell_receipt(e, static_cast<receipt_told>(*o.early_receipt), now);
-  if (!o.receipt_follows || receipts_full()) {
-    receipt_counts.not_promised.add();
-    return tell_receipt(e, receipt_told::not_promised, now);
-  }
-  awaited_.add(e);
+  if (o.receipt_follows && !receipts_full() && awaited_.add(e)) return;
+  receipt_counts.not_promised.add();
+  tell_receipt(e, receipt_told::not_promised, now);
 }
 
 template <class Host>
@@ -76,13 +79,16 @@ void endpoint<Host>::on_receipt(std::uint16_t k, const wire::receipt_record& r, 
       owed_.heard(incoming.origin(l.origins[r.lane]), r.number);
     return;
   }
-  wire::receipt_record{r.number, r.lane, wire::receipt::heard}.put(l.receipts.next(l.urgent()));
   touch(k);
+  wire::receipt_record{r.number, r.lane, wire::receipt::heard}.put(l.receipts.next(l.urgent()));
   receipts_awaited::entry e;
   if (awaited_.take(r.number, e)) return tell_receipt(e, static_cast<receipt_told>(r.what), now);
   // It has overtaken its `accepted`, or that was lost with a link: it says as much.
   if (!outgoing.wants_receipt(r.number)) return;
-  outgoing.on_early_receipt(k, r.number, r.what, now);
+  wire::answer_record accepted;
+  accepted.number = r.number;
+  accepted.what = answer::accepted;
+  outgoing.on_answer(k, accepted, now, r.what);
 }
 
 template <class Host>

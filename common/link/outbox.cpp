@@ -139,8 +139,8 @@ void outbox::remember(const item& t, drop_kind kind, std::string_view reason, ti
   drops_->put(kind, reason, m.sender(), m.destination(), 1, now);
 }
 
-void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now,
-                    const wire::answer_record& a) {
+void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now, const wire::answer_record& a,
+                    std::optional<wire::receipt> early) {
   const item& t = items_[i];
   const flow& w = flows_[t.flow];
   if (t.flags & wire::flag_again && !plant.again_as_nobody &&
@@ -152,7 +152,7 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now,
     return remove(i);
   }
   outcomes.push_back({w.sender, t.token, what, cause, t.size, static_cast<std::uint32_t>(t.number), w.link,
-                      (t.flags & wire::flag_receipt) != 0, a.detail == 1, early_receipt_, a.lane});
+                      (t.flags & wire::flag_receipt) != 0, a.detail == 1, early, a.lane});
   const std::uint32_t took_us = static_cast<std::uint32_t>(to_us(now)) - t.submitted_us;
   publish_to_answer.record_us(took_us);
   counters.answered.add();
@@ -306,16 +306,24 @@ outbox::pumped outbox::pump(std::uint32_t f, time_point now, bool in_turn) {
   return pumped::done;
 }
 
-// False: it found no room, and keeps its place. So it does when there is no memory.
-bool outbox::take_turn(std::uint32_t f, time_point now) try {
-  if (pump(f, now, true) != pumped::no_room) return true;
-  links_[flows_[f].link].waiting.pop_back();
+// Of the first that waits for the link. False: it found no room, and keeps its place. So it does when there
+// is no memory.
+bool outbox::take_turn(link_state& l, time_point now) {
+  const std::uint32_t f = l.waiting[l.next_waiting++];
+  flows_[f].waiting = false;
+  const auto keeps_its_place = [&] {
+    l.waiting[--l.next_waiting] = f;
+    flows_[f].waiting = true;
+  };
+  try {
+    if (pump(f, now, true) != pumped::no_room) return true;
+  } catch (const std::bad_alloc&) {
+    keeps_its_place();
+    throw;
+  }
+  l.waiting.pop_back(); // pump has put it last
+  keeps_its_place();
   return false;
-} catch (const std::bad_alloc&) {
-  link_state& l = links_[flows_[f].link];
-  l.waiting[--l.next_waiting] = f;
-  flows_[f].waiting = true;
-  throw;
 }
 
 // Each waiting flow gets its turn; the first that finds no room keeps its place, and ends the round.
@@ -323,13 +331,13 @@ void outbox::pump_waiting(std::uint16_t link, time_point now) {
   link_state& l = links_[link];
   std::size_t& at = l.next_waiting;
   while (at < l.waiting.size() && l.c && l.bytes < settings_.link_window_bytes && !numbers_used_up()) {
-    const std::uint32_t f = l.waiting[at++];
-    flows_[f].waiting = false;
+    const std::uint32_t f = l.waiting[at];
     if (l.turn_left == 0) l.turn_left = limits::flow_turn_messages;
     if (!flows_[f].used) {
+      flows_[f].waiting = false;
+      ++at;
       flows_.give(f);
-    } else if (!take_turn(f, now)) {
-      l.waiting[--at] = f;
+    } else if (!take_turn(l, now)) {
       break;
     }
     l.turn_left = 0;

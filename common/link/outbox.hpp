@@ -99,9 +99,10 @@ public:
   void link_up(std::uint16_t link, conn& c, time_point now, const peer_terms& terms);
   void link_down(std::uint16_t link, time_point now);
   void set_shard_time(std::uint16_t link, std::uint64_t t) noexcept { links_[link].shard_time = t; }
-  void on_answer(std::uint16_t link, const wire::answer_record& a, time_point now);
-  // A receipt of a message without a final answer: it was accepted, and what became of it is known already.
-  void on_early_receipt(std::uint16_t link, std::uint32_t number, wire::receipt what, time_point now);
+  // `early`: the receipt of a message without a final answer. It was accepted, as `a` says then, and what
+  // became of it is known already.
+  void on_answer(std::uint16_t link, const wire::answer_record& a, time_point now,
+                 std::optional<wire::receipt> early = {});
   void on_path_lost(std::uint16_t link, time_point now);
   // Back or gone; the indexes are sorted.
   void on_lanes_settled(std::uint16_t link, std::span<const member_index> lanes, time_point now);
@@ -195,7 +196,7 @@ private:
   enum class pumped : std::uint8_t { done, turn_over, no_room };
   pumped pump(std::uint32_t f, time_point now, bool in_turn = false);
   void wait_for_turn(std::uint32_t f);
-  bool take_turn(std::uint32_t f, time_point now);
+  bool take_turn(link_state& l, time_point now);
   void pump_waiting(std::uint16_t link, time_point now);
   void pump_all_waiting(time_point now);
   void unpin(time_point now);
@@ -213,7 +214,8 @@ private:
   bool prev_of(const item& m, std::uint16_t& out) const noexcept;
   void to_pending(std::uint32_t i);
   void set_again(item& m);
-  void finish(std::uint32_t i, answer what, answer cause, time_point now, const wire::answer_record& a = {});
+  void finish(std::uint32_t i, answer what, answer cause, time_point now, const wire::answer_record& a = {},
+              std::optional<wire::receipt> early = {});
   void end_unheard(std::uint32_t i, answer what, time_point now);
   void remember(const item& m, drop_kind kind, std::string_view reason, time_point now);
   void remove(std::uint32_t i);
@@ -246,7 +248,6 @@ private:
   std::vector<pause> pauses_;        // a heap
   std::vector<expiry> expiries_;     // a heap; some of them are of messages that are no more
   std::uint32_t pause_ids_ = 0, serials_ = 0;
-  std::optional<wire::receipt> early_receipt_; // of the answer that is being acted on
   time_point next_safety_{};
 };
 

@@ -15,7 +15,8 @@ std::uint32_t outbox::find(std::uint32_t number_low) const noexcept {
   return i != none && items_[i].number == n ? i : none;
 }
 
-void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_point now) {
+void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_point now,
+                       std::optional<wire::receipt> early) {
   counters.answers[static_cast<std::size_t>(a.what)].add();
   const std::uint32_t i = find(a.number);
   if (i == none) return counters.late_answers.add();
@@ -31,7 +32,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
     what = answer::nobody;
   if (is_final(what)) {
     if (what == answer::accepted) w.tries = 0;
-    finish(i, what, what, now, a);
+    finish(i, what, what, now, a, early);
   } else if (w.gone) {
     remember(t, drop_kind::drop, name_of(drop_reason::sender_gone), now);
     counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].add();
@@ -58,15 +59,6 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
   restart_if_ready(f, now);
   if (own_link != slot_table::no_link) pump_waiting(own_link, now);
   if (numbers_were_used_up) pump_all_waiting(now);
-}
-
-void outbox::on_early_receipt(std::uint16_t link, std::uint32_t number, wire::receipt what, time_point now) {
-  wire::answer_record a;
-  a.number = number;
-  a.what = answer::accepted;
-  early_receipt_ = what;
-  on_answer(link, a, now);
-  early_receipt_.reset();
 }
 
 void outbox::pump_all_waiting(time_point now) {

@@ -4,11 +4,19 @@ namespace beeline::link {
 
 // --- awaited ----------------------------------------------------------------------------------------
 
-void receipts_awaited::add(const entry& e) {
+bool receipts_awaited::add(const entry& e) noexcept try {
   const std::uint32_t i = entries_.take();
+  try {
+    by_number_.insert_or_assign(e.number, i);
+  } catch (const std::bad_alloc&) {
+    entries_.give(i);
+    return false;
+  }
   entries_[i] = e;
   by_age_.push_back(entries_, i);
-  by_number_.insert_or_assign(e.number, i);
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 void receipts_awaited::remove(std::uint32_t i, entry& out) {
@@ -42,11 +50,16 @@ bool receipts_awaited::take_next_of(lane_id owner, std::uint32_t& at, entry& out
 
 // --- owed -------------------------------------------------------------------------------------------
 
-std::uint32_t receipts_owed::open(lane_id origin, std::uint32_t number, std::uint16_t link) {
-  if (entries_.used() >= most_) return none;
-  const auto [it, fresh] = by_number_.try_emplace({origin, number}, none);
-  if (!fresh) return none; // numbers do not come round again while anybody waits
-  const std::uint32_t i = it->second = entries_.take();
+std::uint32_t receipts_owed::open(lane_id origin, std::uint32_t number, std::uint16_t link) noexcept try {
+  if (entries_.used() >= most_ || has(origin, number))
+    return none; // no number comes again while anybody waits
+  const std::uint32_t i = entries_.take();
+  try {
+    by_number_.emplace(name{origin, number}, i);
+  } catch (const std::bad_alloc&) {
+    entries_.give(i);
+    return none;
+  }
   entry& e = entries_[i];
   e = entry{};
   e.origin = origin;
@@ -54,6 +67,8 @@ std::uint32_t receipts_owed::open(lane_id origin, std::uint32_t number, std::uin
   e.link = link;
   e.used = true;
   return i;
+} catch (const std::bad_alloc&) {
+  return none;
 }
 
 void receipts_owed::remove(std::uint32_t i) {

@@ -45,7 +45,7 @@ public:
     std::uint32_t number = 0; // low 32 bits, as links name it
     std::uint32_t prev = none, next = none;
   };
-  void add(const entry& e);
+  bool add(const entry& e) noexcept;                               // false: there is no memory for it
   bool take(std::uint32_t number, entry& out);                     // false: nobody waits for it
   bool take_late(time_point now, entry& out);                      // the oldest, if its time is over
   bool take_next_of(lane_id owner, std::uint32_t& at, entry& out); // start with at = first()
@@ -73,9 +73,9 @@ public:
     wire::receipt what = wire::receipt::received;
   };
   explicit receipts_owed(std::size_t most) : most_(most) {}
-  std::uint32_t open(lane_id origin, std::uint32_t number,
-                     std::uint16_t link); // none: no room, or it is there
-  void close(std::uint32_t i);            // open, and the message was not taken after all
+  // none: no room, no memory, or it is there.
+  std::uint32_t open(lane_id origin, std::uint32_t number, std::uint16_t link) noexcept;
+  void close(std::uint32_t i); // open, and the message was not taken after all
   bool has(lane_id origin, std::uint32_t number) const { return by_number_.contains({origin, number}); }
   const entry& settle(std::uint32_t i, wire::receipt what, time_point now);
   void heard(lane_id origin, std::uint32_t number);

@@ -27,6 +27,7 @@ struct tiny_host {
     told.push_back("receipt " + std::to_string(token) + " " + std::to_string(static_cast<int>(what)));
   }
   void on_outcome(const link::outbox::outcome& o, time_point) {
+    if (o.token == no_memory_for) throw std::bad_alloc();
     told.push_back("outcome " + std::to_string(o.token) + " " + std::string(name_of(o.what)));
   }
   void on_link_drained(std::uint16_t link, time_point) { told.push_back("drained " + std::to_string(link)); }
@@ -34,7 +35,8 @@ struct tiny_host {
   void on_event(link::event_level, std::string_view text) { log.emplace_back(text); }
   lines told, log;
   answer takes = answer::accepted;
-  std::vector<std::uint32_t> owes; // receipts that it may settle
+  std::uint64_t no_memory_for = ~std::uint64_t{0}; // the token of an outcome
+  std::vector<std::uint32_t> owes;                 // receipts that it may settle
   endpoint_bench* bench = nullptr;
 };
 

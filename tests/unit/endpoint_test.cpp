@@ -273,6 +273,26 @@ TEST_CASE("endpoint: its own messages go out, and their answers come back to the
   CHECK(t.shard.hears() == lines{"message 3 to 0.0 from 0: 102"});
 }
 
+TEST_CASE("endpoint: where a host finds no memory for one outcome, the others are told all the same") {
+  linked t;
+  const handle ann = t.client("ann");
+  t.shard.closes();
+  t.bench.told();
+  t.bench.host.no_memory_for = 101;
+  wire::message_parts m;
+  m.hash = t.bench.lane.hash("bob"), m.destination = "bob", m.sender = "ann", m.ttl_ms = 10;
+  for (const std::uint64_t token : {100u, 101u, 102u, 103u}) {
+    t.bench.lane.send_qos1(ann, token, m, t.bench.now);
+    t.bench.now += 1ms;
+  }
+  t.bench.now += 20ms;
+  CHECK_THROWS_AS(t.bench.lane.on_time(t.bench.now), std::bad_alloc);
+  CHECK(t.bench.told() == lines{"outcome 100 expired"});
+  t.bench.turn_ends();
+  CHECK(t.bench.told() == lines{"outcome 102 expired", "outcome 103 expired"});
+  CHECK(t.bench.lane.outgoing.idle());
+}
+
 TEST_CASE("endpoint: in-service gives the clients that registered while warming up their time") {
   linked t;
   const handle ann = t.bench.attach("ann"), bob = t.bench.attach("bob");
