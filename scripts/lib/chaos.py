@@ -90,6 +90,21 @@ class Run:
             chaos_picture.write(self.report, os.path.join(self.folder, "report.svg"))
         return code, said
 
+    def go(self, tell):
+        """Drives it, judges it, tells its report: (exit code, what was said)."""
+        begin = time.monotonic()
+        code, said = self.drive()
+        if code == NO_NAMESPACES:
+            return SKIPPED, said
+        if code == USAGE:
+            return USAGE, said
+        if code != 0:
+            return VIOLATION, f"the driver ended with {code}: {said}"
+        code, said = self.judge()
+        if self.report:
+            tell(self, time.monotonic() - begin)
+        return code, said
+
 
 def ms(us):
     return "-" if us is None else f"{us / 1000:.0f}"
@@ -186,18 +201,7 @@ def one_run(o, seed, netns, folder):
     """(exit code, the run): a void run is repeated with another seed."""
     for _ in range(VOID_TRIES):
         run = Run(o, seed, netns, os.path.join(folder, f"seed-{seed}{'-netns' if netns else ''}"))
-        begin = time.monotonic()
-        code, said = run.drive()
-        if code == NO_NAMESPACES:
-            return SKIPPED, run, said
-        if code == USAGE:
-            return USAGE, run, said
-        if code == 0:
-            code, said = run.judge()
-            if run.report:
-                print_run(run, time.monotonic() - begin)
-        else:
-            code, said = VIOLATION, f"the driver ended with {code}: {said}"
+        code, said = run.go(print_run)
         if code != VOID:
             return code, run, said
         print(f"seed {seed} is void: {said}", flush=True)

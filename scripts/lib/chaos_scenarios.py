@@ -5,12 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import figures
 
 OK, VIOLATION, USAGE, VOID, SKIPPED = 0, 1, 2, 3, 77
-NO_NAMESPACES = 4  # exit code of beeline-chaos
 
 
 def command(o, seed, scenario):
@@ -38,28 +36,14 @@ def names_of(o):
     return known if o.scenario == "all" else o.scenario.split(",")
 
 
-def one(o, name, folder, new_run, print_faults):
-    run = new_run(o, o.seed, False, os.path.join(folder, name))
-    run.scenario = name
-    begin = time.monotonic()
-    code, said = run.drive()
-    if code == NO_NAMESPACES:
-        return SKIPPED, run, said
-    if code == USAGE:
-        return USAGE, run, said
-    if code != 0:
-        return VIOLATION, run, f"the driver ended with {code}: {said}"
-    code, said = run.judge()
-    if run.report:
-        print_report(run.report, time.monotonic() - begin, print_faults)
-    return code, run, said
-
 
 def go(o, folder, new_run, print_faults):
     worst, skipped, told = OK, 0, []
     names = names_of(o)
     for name in names:
-        code, run, said = one(o, name, folder, new_run, print_faults)
+        run = new_run(o, o.seed, False, os.path.join(folder, name))
+        run.scenario = name
+        code, said = run.go(lambda r, seconds: print_report(r.report, seconds, print_faults))
         if code == USAGE:
             print(said, file=sys.stderr)
             return USAGE

@@ -201,7 +201,8 @@ std::uint32_t crowd::some_recipient(std::uint32_t from) {
 }
 
 bool crowd::publish_one() {
-  for (int tries = 0; tries < 8; ++tries) {
+  const int tries_max = settings_.shifts_load ? 8 : 1;
+  for (int tries = 0; tries < tries_max; ++tries) {
     const auto from = static_cast<std::uint32_t>(random_.below(clients_.size()));
     session* s = live_session(from);
     if (!s || !s->has_room()) continue;

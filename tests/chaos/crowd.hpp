@@ -22,7 +22,8 @@ struct crowd_settings {
   double rate = 5000; // messages a second, all clients together
   double churn = 6;   // times a second that some client leaves, moves or breaks off
   std::size_t takeovers =
-      0; // not 0: churn is so many connects elsewhere while the old session lives, no more
+      0;                   // not 0: churn is so many connects elsewhere while the old session lives, no more
+  bool shifts_load = true; // what one client cannot send another one does
   unsigned qos0_percent = 15;
   std::size_t payload_max = 256; // one message in 50 has up to 8 times as much
   std::vector<client_plan> clients;

@@ -41,7 +41,10 @@ void compare(scene& s, window& before, window& during) {
   s.add("others: rate during it, by that before", during.rate() / before.rate(), "", 0.5);
 }
 
+// Who sends to a client that takes nothing is told so when its queue is full. Who sends to an edge that is
+// silent is told when that is given up, for which the short size leaves no time.
 void senders_told(scene& s, std::int64_t from, std::int64_t to) {
+  const double not_taken_least = s.v.facts.full || s.name() == "f13_slow_client" ? 1 : 0;
   std::array<std::uint64_t, 256> codes{};
   std::uint64_t silent = 0;
   std::int64_t longest = 0;
@@ -54,7 +57,8 @@ void senders_told(scene& s, std::int64_t from, std::int64_t to) {
   s.add("senders to it: nobody (0x10)", codes[0x10]);
   s.add("senders to it: unknown (0x83)", codes[0x83]);
   s.add("senders to it: queue full (0x97)", codes[0x97]);
-  s.add("senders to it: told that it was not taken", codes[0x10] + codes[0x83] + codes[0x97], 1);
+  s.add("senders to it: told that it was not taken", codes[0x10] + codes[0x83] + codes[0x97],
+        not_taken_least);
   s.add("senders to it: no answer", silent, 0, 0);
   s.add("senders to it: longest wait", static_cast<double>(longest) / 1e3, "ms", 0, 30'000);
 }

@@ -32,6 +32,7 @@ struct run_plan {
   std::size_t payload_max = 256;
   double churn = 6;
   std::size_t takeovers = 0; // not 0: churn is so many connects elsewhere while the old session lives
+  bool shifts_load = true;   // what one client cannot send another one does
   std::vector<std::string> edge_options;
   std::vector<std::string> environment; // of all servers: NAME=VALUE
   std::vector<client_plan> clients;

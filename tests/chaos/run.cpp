@@ -65,6 +65,7 @@ crowd_settings run::settings() const {
   s.rate = options_.rate;
   s.churn = plan_.churn;
   s.takeovers = plan_.takeovers;
+  s.shifts_load = plan_.shifts_load;
   s.qos0_percent = plan_.qos0_percent;
   s.payload_max = plan_.payload_max;
   s.clients = plan_.clients;

@@ -15,6 +15,7 @@ run_plan grouped(const run_options& o) {
   run_plan p = steady(o);
   p.qos0_percent = 30;
   p.payload_max = 600;
+  p.shifts_load = false; // the others' load has to be the same all the time
   for (client_plan& c : p.clients) c.group = c.sends_to = others;
   return p;
 }
