@@ -177,7 +177,26 @@ void edge_server::stop() {
   for (lane_thread* t : threads_) t->join();
 }
 
+void edge_server::fit_connections() {
+  std::uint64_t more = 0; // descriptors that links need beyond those that are kept for each lane
+  for (const auto& place : lanes_)
+    if (const std::uint64_t links = place->core->endpoint().counters.links.get();
+        links > limits::lane_links_covered)
+      more += links - limits::lane_links_covered;
+  const std::uint64_t left =
+      config_.descriptors_for_clients - std::min(config_.descriptors_for_clients, more);
+  const std::uint64_t max = std::min(config_.connections_max, left);
+  if (max == budget_.max()) return;
+  if (max < budget_.max())
+    ops::log_warning(
+        "at most {} connections from now on: links need {} file descriptors more than are kept for "
+        "them; raise the limit (ulimit -n, LimitNOFILE) or lower --max-connections",
+        max, more);
+  budget_.set_max(max);
+}
+
 void edge_server::beat() {
+  fit_connections();
   if (drain_until_ <= net::steady_now()) {
     if (lanes_drained_ < lanes_.size()) ops::log_warning("clients are still here after --drain-time");
     drain_until_ = never;

@@ -72,6 +72,7 @@ public:
 
 private:
   net::core_loop_options loop_options(std::uint32_t k);
+  void fit_connections(); // the budget, to the number of links
   void lane_ready(std::uint32_t k);
   void open_port();
   void lane_drained();

@@ -82,14 +82,17 @@ void lane::end_session(session& s, close_reason why) {
 // Ends the session with MQTT's last word: DISCONNECT for MQTT 5, and closes.
 void lane::close_session(session& s, close_reason why, reason say, std::string_view text) {
   if (s.st == session::state::closed) return;
-  if (s.st == session::state::registering && why == close_reason::taken_over) {
-    counters.connects_refused.add();
-    remember_refusal(s, name_of(why), {});
-    mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, {}, s.packet_bytes_max);
+  try {
+    if (s.st == session::state::registering && why == close_reason::taken_over) {
+      counters.connects_refused.add();
+      remember_refusal(s, name_of(why), {});
+      mqtt::encode_connack(s.c->out, s.version, false, reason::server_unavailable, {}, s.packet_bytes_max);
+    }
+    if (s.st == session::state::live && say != reason::success)
+      mqtt::encode_disconnect(s.c->out, s.version, say, s.problem_information ? text : std::string_view{},
+                              s.packet_bytes_max, reference_for(say));
+  } catch (const std::bad_alloc&) { // it ends without a word
   }
-  if (s.st == session::state::live && say != reason::success)
-    mqtt::encode_disconnect(s.c->out, s.version, say, s.problem_information ? text : std::string_view{},
-                            s.packet_bytes_max, reference_for(say));
   s.c->close_after_flush = true;
   s.c->why = why;
   dirty_.mark(*s.c);
@@ -127,9 +130,12 @@ void lane::remember_refusal(const session& s, std::string_view why, std::string_
   endpoint_.drops.put(drop_kind::connect, why, id, {}, drop_record::no_qos, last_time_);
 }
 
-void lane::update_held(session& s, std::size_t bytes) {
-  counters.prelogin_bytes.set(counters.prelogin_bytes.get() + bytes - s.held_bytes);
+void lane::update_held(session& s, std::size_t bytes, bool cut) {
+  if (s.st == session::state::live) held_bytes_ += bytes - s.held_bytes;
+  else counters.prelogin_bytes.set(counters.prelogin_bytes.get() + bytes - s.held_bytes);
+  cut_bytes_ += (cut ? bytes : 0) - (s.cut ? s.held_bytes : 0);
   s.held_bytes = static_cast<std::uint32_t>(bytes);
+  s.cut = cut;
 }
 
 std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
@@ -166,9 +172,14 @@ std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
     if (c.out.size() >= config_.client_output_max) update_reading(s); // it asks and does not listen
   }
   if (s.st == session::state::closed) return in.size();
-  // What waits behind a CONNECT counts like what waits for the rest of one.
-  if (s.st != session::state::live && c.move_to < 0) {
-    update_held(s, in.size() - at);
+  const std::size_t left = in.size() - at;
+  if (s.st == session::state::live) {
+    if (left != s.held_bytes || left) update_held(s, left, c.want_read);
+    // Many packets that never become whole would keep their memory, and nothing else could be read.
+    if (s.cut && cut_bytes_ > config_.memory_max / 4)
+      close_session(s, close_reason::out_of_memory, reason::quota_exceeded);
+  } else if (c.move_to < 0) { // what waits behind a CONNECT counts like what waits for the rest of one
+    update_held(s, left);
     if (counters.prelogin_bytes.get() > config_.prelogin_bytes_max)
       close_session(s, close_reason::prelogin_limit, reason::success);
   }
@@ -237,12 +248,13 @@ void lane::check_session(session& s, time_point now) {
 // so that there its senders are refused.
 void lane::check_memory() {
   const std::size_t half = config_.memory_max / 2;
-  const std::size_t used = pool_.bytes_in_use() + blocks_.bytes_in_use();
-  const std::size_t sending =
-      std::min<std::size_t>(used, endpoint_.outgoing.counters.bytes.get() + endpoint_.output_bytes());
+  const std::size_t used = pool_.bytes_in_use() + blocks_.bytes_in_use() + held_bytes_;
+  const std::size_t sending = std::min<std::size_t>(used, endpoint_.outgoing.counters.bytes.get() +
+                                                              endpoint_.output_bytes() + held_bytes_);
   const std::size_t receiving = used - sending;
   receiving_full_ = last_time_ < memory_short_until_ || receiving > (receiving_full_ ? half / 2 : half);
-  const bool full = sending > (sending_full_ ? half / 2 : half);
+  // What is held goes on its way only when its clients are read: it may begin a pause, and not prolong one.
+  const bool full = sending_full_ ? sending - std::min(sending, held_bytes_) > half / 2 : sending > half;
   if (full == sending_full_) return;
   sending_full_ = full;
   for (session& s : sessions_) update_reading(s);
@@ -250,7 +262,7 @@ void lane::check_memory() {
 
 // What waits for clients drains as they take and acknowledge it, so they are read on.
 void lane::on_memory_short(time_point now) {
-  counters.memory_short.add();
+  if (now >= memory_short_until_) counters.memory_short.add();
   memory_short_until_ = now + limits::memory_short_min;
   receiving_full_ = true;
 }
@@ -308,13 +320,14 @@ void lane::on_registered(handle h, time_point now) {
   if (i == none) return;
   session& s = sessions_[i];
   if (s.st != session::state::registering) return; // registered again over a new link
+  update_held(s, 0);
   s.st = session::state::live;
   --registering_;
   s.last_heard = now;
   counters.connects.add();
   counters.sessions.add();
-  update_held(s, 0);
   send_connack(s);
+  if (s.st != session::state::live) return;
   s.c->want_read = true; // it may have sent more behind its CONNECT
   dirty_.mark(*s.c);
   update_reading(s);

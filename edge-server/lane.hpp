@@ -26,7 +26,7 @@ struct lane_config {
   std::size_t inflight_bytes_max = limits::inflight_bytes_max;
   std::size_t pending_max = limits::pending_messages_max, pending_bytes_max = limits::pending_bytes_max;
   std::size_t client_output_max = limits::client_output_bytes_max;
-  std::size_t memory_max = limits::outputs_bytes_max; // outputs and waiting messages of this lane
+  std::size_t memory_max = limits::outputs_bytes_max; // outputs and what waits, of this lane
   duration connect_max = limits::connect_max, registered_max = limits::registered_max;
   duration keep_alive_max = limits::keep_alive_max;
   bool v311_refused_disconnects = false;
@@ -46,6 +46,7 @@ struct lane_counters {
   counter connects, connects_refused;
   counter takeovers;                     // by a session of this lane; the endpoint counts the others
   counter publishes[3], publish_bytes;   // from clients, by QoS; payload bytes
+  counter publishes_sent_away;           // QoS 1, of clients that are told to go: not taken, not answered
   counter deliveries[2], delivery_bytes; // to clients, by QoS
   counter outcomes[answer_count];        // final answers told to publishers
   counter outcomes_untold;               // 3.1.1: refused, and PUBACK cannot say so
@@ -55,7 +56,7 @@ struct lane_counters {
   counter subscribes, subscriptions_refused;
   counter reads_paused;               // times a client's socket was not read for back pressure
   counter malformed;                  // packets
-  counter memory_short;               // times the process found no memory for what a client sent or was sent
+  counter memory_short;               // times that memory became short for what clients send or are sent
   counter closes[close_reason_count]; // of clients
   counter draining;                   // 1 while clients are told to go, and after that
   counter sent_away;                  // CONNECT packets meanwhile
@@ -144,14 +145,15 @@ public:
 private:
   // lane.cpp: connections, time
   std::uint32_t session_of(handle h) const noexcept {
-    return h.index < by_client_.size() ? by_client_[h.index] : none;
+    const std::uint32_t i = h.index < by_client_.size() ? by_client_[h.index] : none;
+    return i != none && sessions_[i].client == h ? i : none;
   }
   void close_session(session& s, close_reason why, mqtt::reason say, std::string_view text = {});
   void end_session(session& s, close_reason why);
   void check_session(session& s, time_point now);
   void update_reading(session& s);
   void check_memory();
-  void update_held(session& s, std::size_t bytes);
+  void update_held(session& s, std::size_t bytes, bool cut = false);
   void refuse(session& s, mqtt::protocol_version v, mqtt::reason r, std::string_view text,
               std::string_view id = {});
   void refuse_registration(session& s, close_reason why, mqtt::reason say, std::string_view text);
@@ -189,12 +191,12 @@ private:
                      time_point expires, std::uint32_t receipt = none);
   void pump_pending(session& s, time_point now);
   void expire_pending(session& s, time_point now);
-  void end_expired(session& s, const pending_message& w, time_point now);
-  void forget_pending(session& s, const pending_message& w);
-  void settle(std::uint32_t receipt, wire::receipt what) {
+  void end_expired(session& s, const pending_message& w, time_point now) noexcept;
+  void forget_pending(session& s, const pending_message& w) noexcept;
+  void settle(std::uint32_t receipt, wire::receipt what) noexcept {
     if (receipt != none) endpoint_.settle_receipt(receipt, what, last_time_);
   }
-  void drop_pending(session& s);
+  void drop_pending(session& s) noexcept;
   bool can_write(const session& s) const noexcept {
     return s.in_flight.size() < s.receive_maximum + std::size_t{plant.window_off_by_one} &&
            s.c->out.size() < config_.client_output_max && (!receiving_full_ || s.c->out.empty());
@@ -245,6 +247,8 @@ private:
   std::vector<std::uint32_t> going_; // sessions that are to go and have not gone
   token_bucket may_go_;              // clients that may be told to go
   std::size_t registering_ = 0;      // sessions in that state
+  std::size_t held_bytes_ = 0,
+              cut_bytes_ = 0;   // of all that are logged in; of these, of packets not yet whole
   bool sending_full_ = false;   // what our clients have sent takes its half of the memory: they are not read
   bool receiving_full_ = false; // what waits for our clients takes its half: nothing more is queued for them
 };

@@ -95,21 +95,20 @@ bool lane::on_connect(session& s, const mqtt::packet& p, time_point now) {
 // Makes it the session of its id, and returns which one was, or none; all of it, or nothing when there is no
 // memory. The new session is registered before the old one is unregistered: there is no moment without.
 std::uint32_t lane::enter(session& s, const std::string& id, time_point now) {
-  const handle h = endpoint_.attach(id, now);
+  const handle h = s.client = endpoint_.attach(id, now);
   try {
     if (h.index >= by_client_.size()) by_client_.resize(h.index + 1, none);
-    by_id_.reserve(by_id_.size() + 1);
+    std::uint32_t loser = none;
+    if (const auto old = by_id_.find(std::string_view(id)); old == by_id_.end()) by_id_.insert(s.index);
+    else
+      loser = std::exchange(const_cast<std::uint32_t&>(*old), s.index); // of the same id: its place is right
+    by_client_[h.index] = s.index;
+    return loser;
   } catch (const std::bad_alloc&) {
+    s.client = {};
     endpoint_.detach(h, now);
     throw;
   }
-  s.client = h;
-  by_client_[h.index] = s.index;
-  const auto old = by_id_.find(std::string_view(id));
-  const std::uint32_t loser = old == by_id_.end() ? none : *old;
-  if (loser != none) by_id_.erase(old); // leaves its room to the new one
-  by_id_.insert(s.index);
-  return loser;
 }
 
 void lane::send_connack(session& s) {

@@ -1,6 +1,7 @@
 // Messages to clients: the recipient's window and queue.
 #include "edge-server/lane.hpp"
 
+#include "common/base/refusable_work.hpp"
 #include "common/link/endpoint.ipp"
 
 #include <algorithm>
@@ -29,6 +30,7 @@ answer lane::deliver(handle h, const wire::message_view& m, std::uint32_t receip
   session& s = sessions_[i];
   const std::size_t written = s.c->out.size();
   try {
+    const refusable_work may_be_refused;
     return deliver_to(s, m, receipt, now);
   } catch (const std::bad_alloc&) {
     on_memory_short(now);
@@ -105,14 +107,19 @@ void lane::write_publish(session& s, const wire::message_view& m, std::uint8_t q
     } while (p.packet_id == 0 || s.in_flight.contains(p.packet_id));
     s.in_flight.emplace(p.packet_id, receipt);
   }
-  mqtt::encode_publish(s.c->out, p, s.version);
+  try {
+    mqtt::encode_publish(s.c->out, p, s.version);
+  } catch (const std::bad_alloc&) { // nobody will acknowledge it, or settle its receipt
+    if (qos) s.in_flight.erase(p.packet_id);
+    throw;
+  }
   dirty_.mark(*s.c);
   counters.deliveries[qos].add();
   counters.delivery_bytes.add(p.payload.size());
 }
 
 // Its sender hears of it if it waits for a receipt.
-void lane::end_expired(session& s, const pending_message& w, time_point now) {
+void lane::end_expired(session& s, const pending_message& w, time_point now) noexcept {
   drop(wire::message_view({w.block, w.size}), drop_reason::expired, now);
   settle(w.receipt, wire::receipt::expired);
   forget_pending(s, w);
@@ -133,18 +140,18 @@ void lane::pump_pending(session& s, time_point now) {
   if (!s.pending) return;
   while (!s.pending->empty() && can_write(s)) {
     const pending_message w = s.pending->front();
-    s.pending->pop_front();
     if (w.expires <= now) {
       end_expired(s, w, now);
-      continue;
+    } else {
+      write_publish(s, wire::message_view({w.block, w.size}), 1, now, w.expires, w.receipt);
+      forget_pending(s, w);
     }
-    write_publish(s, wire::message_view({w.block, w.size}), 1, now, w.expires, w.receipt);
-    forget_pending(s, w);
+    s.pending->pop_front();
   }
   if (s.pending->empty()) s.pending.reset();
 }
 
-void lane::forget_pending(session& s, const pending_message& w) {
+void lane::forget_pending(session& s, const pending_message& w) noexcept {
   s.pending_bytes -= w.size;
   s.pending_expiring -= w.expires != never;
   counters.pending.sub();
@@ -153,7 +160,7 @@ void lane::forget_pending(session& s, const pending_message& w) {
 }
 
 // What an ended session had accepted and not yet sent is lost with it, and counted.
-void lane::drop_pending(session& s) {
+void lane::drop_pending(session& s) noexcept {
   if (!s.pending) return;
   for (const pending_message& w : *s.pending) {
     drop(wire::message_view({w.block, w.size}), drop_reason::recipient_gone, last_time_);

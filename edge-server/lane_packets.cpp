@@ -165,7 +165,7 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
     if (close_reason_of(r) != close_reason::unsupported) counters.malformed.add();
     return close_session(s, close_reason_of(r), r);
   }
-  if (s.going && m.qos == 1) return; // it has no answer, so it comes again, elsewhere
+  if (s.going && m.qos == 1) return counters.publishes_sent_away.add(); // it comes again, elsewhere
   counters.publishes[m.qos].add();
   counters.publish_bytes.add(m.payload.size());
   wire::message_parts out;
@@ -228,7 +228,7 @@ bool lane::time_to_live(const mqtt::publish_packet& p, std::uint32_t& ttl_ms) co
 
 session* lane::publisher(handle h) {
   const std::uint32_t i = session_of(h);
-  if (i == none || sessions_[i].st != session::state::live || sessions_[i].client != h) return nullptr;
+  if (i == none || sessions_[i].st != session::state::live) return nullptr;
   return &sessions_[i];
 }
 
@@ -280,8 +280,9 @@ void lane::on_puback(session& s, const mqtt::packet& p, time_point now) {
   }
   const auto sent = s.in_flight.find(a.packet_id);
   if (sent == s.in_flight.end()) return counters.pubacks_unknown.add();
-  settle(sent->second, mqtt::is_error(a.code) ? wire::receipt::rejected : wire::receipt::received);
+  const std::uint32_t receipt = sent->second;
   s.in_flight.erase(sent);
+  settle(receipt, mqtt::is_error(a.code) ? wire::receipt::rejected : wire::receipt::received);
   counters.pubacks_in.add();
   pump_pending(s, now);
 }

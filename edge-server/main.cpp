@@ -4,6 +4,7 @@
 #include "common/ops/start_error.hpp"
 #include "edge-server/admin.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace beeline::edge {
@@ -14,12 +15,14 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
-// Clients never take the descriptors that links and the admin server need.
+// Clients never take the descriptors that links and the admin server need. What lanes with very many links
+// need beyond that shows when the routers have told their shards (edge_server::fit_connections).
 void fit_descriptors(edge_config& c) {
   const std::uint64_t have = ops::raise_descriptor_limit();
   const std::uint64_t kept = limits::descriptors_spare + limits::descriptors_per_lane * c.lanes;
-  if (have >= kept + c.connections_max) return;
-  if (have <= kept)
+  c.descriptors_for_clients = have - std::min(have, kept);
+  if (c.descriptors_for_clients >= c.connections_max) return;
+  if (c.descriptors_for_clients == 0)
     throw ops::start_error("only " + std::to_string(have) + " file descriptors, of which " +
                                std::to_string(kept) +
                                " are not for clients; raise the limit (ulimit -n, "
@@ -28,8 +31,8 @@ void fit_descriptors(edge_config& c) {
   ops::log_warning(
       "at most {} connections, not --max-connections {}: only {} file descriptors, of which {} are "
       "not for clients; raise the limit (ulimit -n, LimitNOFILE) or lower --max-connections",
-      have - kept, c.connections_max, have, kept);
-  c.connections_max = have - kept;
+      c.descriptors_for_clients, c.connections_max, have, kept);
+  c.connections_max = c.descriptors_for_clients;
 }
 
 int run(int argc, const char* const* argv) {

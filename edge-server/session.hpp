@@ -42,7 +42,8 @@ struct session {
   std::uint32_t packet_bytes_max = ~0u;  // the client's Maximum Packet Size
   handle client;
   time_point since{}, last_heard{}, going_since{};
-  std::uint32_t held_bytes = 0; // before login: bytes that wait for a whole CONNECT
+  std::uint32_t held_bytes = 0; // bytes that wait: for the rest of a packet, or until it is read again
+  bool cut = false;             // for the rest of a packet
 
   // As publisher: QoS 1 messages without an answer.
   std::uint32_t unanswered = 0;

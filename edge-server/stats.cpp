@@ -33,6 +33,8 @@ constexpr ops::stat<lane_counters> client_rows[] = {
     {"connects_refused", "CONNECT packets refused", &lane_counters::connects_refused},
     {"session_takeovers", "Sessions ended by a newer one on the same lane", &lane_counters::takeovers},
     {"publish_bytes", "Payload bytes from clients", &lane_counters::publish_bytes},
+    {"publishes_sent_away", "QoS 1 messages not taken and not answered because this server is to end",
+     &lane_counters::publishes_sent_away},
     {"delivery_bytes", "Payload bytes to clients", &lane_counters::delivery_bytes},
     {"outcomes_untold", "Refusals that MQTT 3.1.1 has no way to tell", &lane_counters::outcomes_untold},
     {"pubacks_in", "PUBACK packets from clients", &lane_counters::pubacks_in},
@@ -43,7 +45,7 @@ constexpr ops::stat<lane_counters> client_rows[] = {
     {"subscriptions_refused", "Filters refused", &lane_counters::subscriptions_refused},
     {"reads_paused", "Times a client was not read for back pressure", &lane_counters::reads_paused},
     {"malformed_packets", "Malformed packets", &lane_counters::malformed},
-    {"memory_short", "Times that there was no memory for what a client sent or was sent",
+    {"memory_short", "Times that memory became short for what clients send or are sent",
      &lane_counters::memory_short},
 };
 

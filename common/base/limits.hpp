@@ -177,6 +177,7 @@ inline constexpr std::uint64_t descriptors_spare =
     128; // for what is neither a client nor a lane's: the admin server's connections, files
 inline constexpr std::uint64_t descriptors_per_lane =
     32; // of an edge server, for what no client may take: loop, listener, links
+inline constexpr std::uint64_t lane_links_covered = 24; // by these; each link beyond takes a client's
 inline constexpr std::size_t memory_reserve_bytes =
     4 * MiB; // of one lane or shard, for when there is no more: what one turn for one client takes, and more
 inline constexpr std::size_t memory_reserve_block = 64 * KiB; // below malloc's own mappings: it is heap again

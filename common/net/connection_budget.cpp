@@ -25,8 +25,8 @@ source_address source_of(const sockaddr_storage& a) noexcept {
   if (a.ss_family != AF_INET6) return {};
   const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(a).sin6_addr;
   if (IN6_IS_ADDR_V4MAPPED(&v6)) return of_v4(v6.s6_addr + 12);
-  std::uint64_t prefix;
-  std::memcpy(&prefix, v6.s6_addr, sizeof prefix);
+  std::uint64_t prefix = 0;
+  for (std::size_t i = 0; i < sizeof prefix; ++i) prefix = prefix << 8 | v6.s6_addr[i];
   return source_address{prefix};
 }
 
@@ -51,7 +51,7 @@ bool connection_budget::take_address(source_address from) noexcept try {
 
 auto connection_budget::take(source_address from, slot& out) noexcept -> verdict {
   out.reset();
-  if (open_.fetch_add(1, std::memory_order_relaxed) >= max_) {
+  if (open_.fetch_add(1, std::memory_order_relaxed) >= max()) {
     open_.fetch_sub(1, std::memory_order_relaxed);
     return verdict::full;
   }

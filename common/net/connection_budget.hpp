@@ -38,7 +38,8 @@ public:
   verdict take(source_address from, slot& out) noexcept; // `out` is empty unless it is taken
   bool counts_addresses() const noexcept { return per_address_ != 0; }
   std::uint64_t open() const noexcept { return open_.load(std::memory_order_relaxed); }
-  std::uint64_t max() const noexcept { return max_; }
+  std::uint64_t max() const noexcept { return max_.load(std::memory_order_relaxed); }
+  void set_max(std::uint64_t max) noexcept { max_.store(max, std::memory_order_relaxed); } // who is in stays
   std::size_t addresses() const; // that have connections
 
 private:
@@ -52,8 +53,8 @@ private:
   bool take_address(source_address from) noexcept;
   void give(source_address from) noexcept;
 
-  std::atomic<std::uint64_t> open_{0};
-  const std::uint64_t max_, per_address_;
+  std::atomic<std::uint64_t> open_{0}, max_;
+  const std::uint64_t per_address_;
   const siphash_key key_; // nobody can choose addresses that meet in one stripe
   std::array<stripe, stripe_count> stripes_;
 };

@@ -25,7 +25,6 @@ memory_reserve::memory_reserve(std::size_t bytes)
 
 memory_reserve::~memory_reserve() {
   of_this_thread = nullptr;
-  floor_ = 0;
   while (give_back()) {
   }
 }
@@ -43,7 +42,7 @@ bool memory_reserve::refill() noexcept {
 }
 
 bool memory_reserve::give_back() noexcept {
-  if (blocks_.size() <= floor_) return false;
+  if (blocks_.empty()) return false;
   std::free(blocks_.back());
   blocks_.pop_back();
   ++given_;
@@ -51,7 +50,8 @@ bool memory_reserve::give_back() noexcept {
 }
 
 void memory_reserve::on_no_memory() {
-  if (!of_this_thread || !of_this_thread->give_back()) throw std::bad_alloc();
+  memory_reserve* const r = of_this_thread;
+  if (!r || (refusable_work::now() && !r->has_spare()) || !r->give_back()) throw std::bad_alloc();
 }
 
 } // namespace beeline::net

@@ -5,12 +5,17 @@
 //   to the heap -> operator new tries again; nothing left to give -> std::bad_alloc
 //
 // The shell does a client's work inside a `memory_guard`. When that says the reserve was used, the client is
-// closed: its work is whole, and its memory comes back. A last part of the reserve is kept from such work,
-// for the ends of connections. A thread without a reserve gets std::bad_alloc at once, as ever.
+// closed: its work is whole, and its memory comes back. A last part of the reserve is kept from such work and
+// from messages for clients (base/refusable_work.hpp), for the ends of connections, for answers and for what
+// links say. A thread without a reserve gets std::bad_alloc at once, as ever.
+//
+// It is of use where the system says that there is no memory: under `ulimit -v` and with strict overcommit.
+// The limit of a container kills instead.
 //
 // Owner: the thread that made it, which has one at most.
 #pragma once
 #include "common/base/limits.hpp"
+#include "common/base/refusable_work.hpp"
 
 #include <vector>
 
@@ -40,30 +45,21 @@ private:
   bool give_back() noexcept;
 
   const std::size_t full_, last_; // blocks
-  std::size_t floor_ = 0;         // blocks that are not given back now
   std::uint64_t given_ = 0;       // blocks given back, ever
   std::vector<void*> blocks_;
 };
 
-// Around work for one client, in a thread with or without a reserve. They do not nest.
+// Around work for one client, in a thread with or without a reserve.
 class memory_guard {
 public:
-  memory_guard() noexcept : reserve_(memory_reserve::current()) {
-    if (!reserve_) return;
-    given_before_ = reserve_->given_;
-    reserve_->floor_ = reserve_->last_;
-  }
-  ~memory_guard() {
-    if (reserve_) reserve_->floor_ = 0;
-  }
-  memory_guard(const memory_guard&) = delete;
-  memory_guard& operator=(const memory_guard&) = delete;
-
+  memory_guard() noexcept
+      : reserve_(memory_reserve::current()), given_before_(reserve_ ? reserve_->given_ : 0) {}
   bool used_reserve() const noexcept { return reserve_ && reserve_->given_ != given_before_; }
 
 private:
-  memory_reserve* const reserve_;
-  std::uint64_t given_before_ = 0;
+  const refusable_work marked_;
+  const memory_reserve* const reserve_;
+  const std::uint64_t given_before_;
 };
 
 } // namespace beeline::net

@@ -102,19 +102,19 @@ private:
     if constexpr (requires { core_.on_memory_short(now); }) core_.on_memory_short(now);
   }
 
-  // What a client has sent or makes room for is the core's business, and its memory the client's: where that
-  // is not to be had, this client is closed, and nobody else. What links bring is the process's own.
+  // What a client has sent or makes room for takes the client's memory: where that is not to be had, this
+  // client is closed, and nobody else. What links bring is the process's own. `work` says false when it has
+  // found no memory.
   template <class Work> bool in_guard(stream& s, time_point now, Work&& work) {
-    if (s.c.kind != conn::kind_t::client) return work(), true;
-    bool whole = true;
-    {
+    bool whole = false;
+    if (s.c.kind != conn::kind_t::client) {
+      whole = work();
+    } else {
       const memory_guard guard;
       try {
-        work();
+        whole = work() && !guard.used_reserve();
       } catch (const std::bad_alloc&) {
-        whole = false;
       }
-      whole = whole && !guard.used_reserve();
     }
     if (whole) return true;
     memory_short(now);
@@ -145,22 +145,35 @@ private:
 
   void read(stream& s, time_point now) {
     for (int i = 0; i < limits::stream_reads_max; ++i) {
-      const auto r = table_.receive(s);
+      stream_table::received r{};
+      const auto receive_and_hand_over = [&] {
+        r = table_.receive(s);
+        return r.state == stream_table::io::ok ? hand_over(s, r.in, now)
+                                               : r.state != stream_table::io::no_memory;
+      };
+      if (!in_guard(s, now, receive_and_hand_over)) return;
       if (r.state == stream_table::io::again) return;
       if (r.state == stream_table::io::ended) return finish(s, close_reason::peer_closed, now);
       if (r.state == stream_table::io::failed) return finish(s, close_reason::network_error, now);
-      if (r.state == stream_table::io::no_memory) return finish(s, close_reason::out_of_memory, now);
-      if (!present(s, r.in, now) || !r.more) return;
+      if (!goes_on(s) || !r.more) return;
     }
   }
 
-  // True: the stream may be read further.
-  bool present(stream& s, mutable_bytes in, time_point now) {
-    std::size_t consumed = 0;
-    if (!in_guard(s, now, [&] { consumed = core_.on_bytes(s.c, in, now); })) return false;
+  // False: there is no memory for what the core did not consume.
+  bool hand_over(stream& s, mutable_bytes in, time_point now) {
+    const std::size_t consumed = core_.on_bytes(s.c, in, now);
     CHECK_INVARIANT(consumed <= in.size());
-    if (s.c.closing()) table_.drop_rest(s);
-    else if (!table_.keep(s, in, consumed)) return finish(s, close_reason::out_of_memory, now), false;
+    if (!s.c.closing()) return table_.keep(s, in, consumed);
+    table_.drop_rest(s);
+    return true;
+  }
+
+  void present(stream& s, mutable_bytes in, time_point now) {
+    if (in_guard(s, now, [&] { return hand_over(s, in, now); })) (void)goes_on(s);
+  }
+
+  // True: the stream may be read further.
+  bool goes_on(stream& s) {
     if (wants(s)) return true;
     s.held_back = !s.rest.empty();
     table_.dirty.mark(s.c);
@@ -171,7 +184,7 @@ private:
     if (wants(s)) {
       present(s, in, now);
     } else if (!s.c.closing()) {
-      if (!table_.keep(s, in, 0)) return finish(s, close_reason::out_of_memory, now);
+      if (!in_guard(s, now, [&] { return table_.keep(s, in, 0); })) return;
       s.held_back = true;
       table_.dirty.mark(s.c);
     }
@@ -214,8 +227,10 @@ private:
     }
     s.was_partial = s.c.output_bytes() > 0;
     if (!w.progress) return true;
-    return in_guard(s, now,
-                    [&] { core_.on_drained(s.c, now); }); // also when all went at once: somebody may wait
+    return in_guard(s, now, [&] {
+      core_.on_drained(s.c, now); // also when all went at once: somebody may wait
+      return true;
+    });
   }
 
   // While closing or lingering: what still comes is thrown away.

@@ -70,7 +70,8 @@ stream* stream_table::open(conn::kind_t kind, unique_fd fd, budget_slot slot) {
   e.data.ptr = s.get();
   if (all.size() == all.capacity()) all.reserve(2 * all.size() + 8); // what may fail comes first
   timed.reserve(all.capacity());
-  buried_.reserve(all.capacity());
+  const std::size_t to_bury = buried_.size() + all.size() + 1; // in this turn, at most
+  if (buried_.capacity() < to_bury) buried_.reserve(2 * to_bury);
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, s->fd.get(), &e) != 0) {
     counters.closed_by(close_reason::network_error).add();
     return nullptr;

@@ -101,6 +101,26 @@ TEST_CASE("--max-connections is below the file limit, which is said, and links a
   CHECK(none.err().find("not for clients; raise the limit") != std::string::npos);
 }
 
+TEST_CASE("a lane with very many links leaves their descriptors to them, and it is said") {
+  constexpr std::size_t shards = 40, clients = 50;
+  router_process r({"--shards", std::to_string(shards)});
+  const std::size_t kept = limits::descriptors_spare + limits::descriptors_per_lane;
+  const std::size_t more = shards - limits::lane_links_covered;
+  const std::string script = "ulimit -n " + std::to_string(kept + clients) + "; exec \"$0\" \"$@\"";
+  process e("sh", {"-c", script, BEELINE_EDGE_PROGRAM, "--mqtt", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+                   "--name", "many-links", "--lanes", "1", "--router", r.address()});
+  REQUIRE(e.line_with("beeline-edge ready"));
+  const auto admin = port_at_end(e.line_with("admin at http://").value());
+  herd h(port_at_end(e.line_with("listening for MQTT at ").value()));
+  REQUIRE(h.until([&] {
+    return nlohmann::json::parse(http_get(admin, "/stats").body)["mqtt"]["connections_max"] == clients - more;
+  }));
+  CHECK(e.err().find("at most " + std::to_string(clients - more) + " connections from now on") !=
+        std::string::npos);
+  h.connect(clients, login);
+  CHECK(h.until([&] { return h.accepted() == clients - more && h.closed() == more; }));
+}
+
 TEST_CASE("CAT-3: CONNECTs that trickle in take no more than the budget of all lanes together") {
   const std::size_t budget = 2 * limits::MiB, clients = sanitized ? 100 : 400;
   router_process r;

@@ -1,5 +1,7 @@
 #include "tests/memory/allocations.hpp"
 
+#include "common/base/refusable_work.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -11,18 +13,20 @@ namespace {
 
 std::atomic<std::size_t> used{0}, most{0}, biggest{0};
 thread_local std::size_t left = SIZE_MAX; // allocations until none succeeds
-thread_local bool failed = false;
+thread_local bool failed = false, refusable_only = false;
 
 void raise_to(std::atomic<std::size_t>& mark, std::size_t v) noexcept {
   for (std::size_t seen = mark; seen < v && !mark.compare_exchange_weak(seen, v);) continue;
 }
 
 void* take(std::size_t n) {
-  if (left == 0) {
-    failed = true;
-    throw std::bad_alloc();
+  if (left != SIZE_MAX && (!refusable_only || refusable_work::now())) {
+    if (left == 0) {
+      failed = true;
+      throw std::bad_alloc();
+    }
+    --left;
   }
-  if (left != SIZE_MAX) --left;
   void* p = std::malloc(n ? n : 1);
   if (!p) throw std::bad_alloc();
   raise_to(biggest, n);
@@ -45,7 +49,11 @@ void allocations::watch() noexcept {
   most = used.load();
   biggest = 0;
 }
-void allocations::fail_from(std::size_t k) noexcept { left = k, failed = false; }
+void allocations::fail_from(std::size_t k) noexcept { left = k, failed = refusable_only = false; }
+void allocations::fail_refusable_from(std::size_t k) noexcept {
+  fail_from(k);
+  refusable_only = true;
+}
 bool allocations::heal() noexcept {
   left = SIZE_MAX;
   return failed;

@@ -13,7 +13,8 @@ struct allocations {
   // Of this thread's allocations number k from now on (0: the next) finds no memory, and all after it
   // neither, until heal().
   static void fail_from(std::size_t k) noexcept;
-  static bool heal() noexcept; // true: one has failed
+  static void fail_refusable_from(std::size_t k) noexcept; // the same of those in refusable work alone
+  static bool heal() noexcept;                             // true: one has failed
 };
 
 } // namespace beeline::test

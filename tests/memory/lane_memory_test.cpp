@@ -43,8 +43,11 @@ std::size_t registered(lane_world& w) {
 
 using act = std::function<void(lane_world&, mqtt_client& a)>;
 
+const std::string asks = property_list().user("ack", "received").bytes();
+
 // Does `what` with its k-th allocation failing, for every k, until it needs no more than that.
-void no_memory_anywhere_in(const act& what, bool logged_in = true) {
+void no_memory_anywhere_in(
+    const act& what, bool logged_in = true, const act& before = [](lane_world&, mqtt_client&) {}) {
   for (std::size_t k = 0;; ++k) {
     INFO("allocation " << k << " and all after it fail");
     REQUIRE(k < 2'000);
@@ -52,7 +55,8 @@ void no_memory_anywhere_in(const act& what, bool logged_in = true) {
     lane_world& w = p.w;
     auto& b = w.connect("B", {.edge = 1});
     auto& c = w.connect("C");
-    auto& a = logged_in ? w.connect("A") : w.open();
+    auto& a = logged_in ? w.connect("A", {.properties = receive_maximum(2)}) : w.open();
+    before(w, a);
     p.fail_from = k;
     what(w, a);
     w.advance(1s);
@@ -124,6 +128,20 @@ TEST_CASE("no memory anywhere in a PUBLISH: small, large, with an end of its tim
   });
 }
 
+TEST_CASE("no memory anywhere in PUBLISHes that ask for receipts") {
+  no_memory_anywhere_in([](lane_world&, mqtt_client& a) {
+    std::string all;
+    for (std::uint16_t k = 1; k <= 20; ++k)
+      all += encode_publish({.topic = k % 2 ? "@/B" : "@/nobody",
+                             .payload = "x",
+                             .qos = 1,
+                             .packet_id = k,
+                             .properties = asks});
+    a.send(all);
+    if (!a.closed()) a.hang_up();
+  });
+}
+
 TEST_CASE("no memory anywhere in QoS 0 messages and topic aliases") {
   no_memory_anywhere_in([](lane_world&, mqtt_client& a) {
     a.send(
@@ -139,6 +157,93 @@ TEST_CASE("no memory anywhere in SUBSCRIBE, UNSUBSCRIBE and PINGREQ") {
            encode_unsubscribe(2, {"@/#"}, v5) + encode_pingreq());
     if (!a.closed()) a.hang_up();
   });
+}
+
+namespace {
+// D's four messages for A, of which it has two and the others wait. All ask for receipts but the last.
+mqtt_client* four_from_d(lane_world& w) {
+  auto& d = w.connect("D", {.edge = 1});
+  for (int i = 0; i < 4; ++i)
+    d.publish("@/A", std::string(i < 2 ? 1 : 100'000, 'x'), 1, i < 3 ? asks : std::string());
+  REQUIRE(d.next_puback().reason == 0); // of the last
+  return &d;
+}
+// Each of the others has its answer: what A said, or that its session has ended.
+void all_answered(lane_world& w, mqtt_client& d) {
+  w.advance(1s);
+  for (int i = 0; i < 3; ++i) {
+    const unsigned r = d.next_puback().reason;
+    REQUIRE((r == 0x00 || r == 0x83));
+  }
+  REQUIRE(d.nothing());
+  d.hang_up();
+  REQUIRE(w.lane(1).endpoint().receipt_counts.awaited.get() == 0);
+  REQUIRE(w.lane(0).endpoint().receipt_counts.owed.get() == 0);
+  REQUIRE(w.lane(0).counters.pending.get() == 0);
+  REQUIRE(w.lane(0).counters.pending_bytes.get() == 0);
+}
+} // namespace
+
+TEST_CASE("no memory anywhere in PUBACKs for messages whose senders wait, while others wait for room") {
+  mqtt_client* d = nullptr;
+  no_memory_anywhere_in(
+      [&](lane_world& w, mqtt_client& a) {
+        const auto first = a.next_publish(), second = a.next_publish();
+        a.puback(first.id);
+        if (!a.closed()) a.puback(second.id);
+        if (!a.closed()) a.hang_up();
+        all_answered(w, *d);
+      },
+      true, [&](lane_world& w, mqtt_client&) { d = four_from_d(w); });
+}
+
+TEST_CASE("no memory anywhere in DISCONNECT, and in a packet that is none, with messages for it on the way") {
+  const bool good = GENERATE(true, false);
+  mqtt_client* d = nullptr;
+  no_memory_anywhere_in(
+      [&](lane_world& w, mqtt_client& a) {
+        if (good) a.disconnect();
+        else a.send(encode_packet(0xf0, "x"));
+        if (!a.closed()) a.hang_up();
+        all_answered(w, *d);
+      },
+      true, [&](lane_world& w, mqtt_client&) { d = four_from_d(w); });
+}
+
+TEST_CASE("no memory anywhere in a message for a client: its sender is told, and it gets the next one") {
+  const std::size_t bytes = GENERATE(1, 600, 100'000);
+  const std::string properties = GENERATE(std::string(), asks);
+  const bool waits = GENERATE(false, true); // for room in the recipient's window
+  for (std::size_t k = 0, done = 0; !done; ++k) {
+    INFO("allocation " << k << " and all after it fail");
+    REQUIRE(k < 200);
+    lane_world w;
+    auto* b = &w.connect("B", {.edge = 1, .properties = receive_maximum(1)});
+    auto& c = w.connect("C");
+    if (waits) c.publish("@/B", "first");
+    allocations::fail_refusable_from(k);
+    c.publish("@/B", std::string(bytes, 'x'), 1, properties);
+    done = !allocations::heal();
+    w.advance(2s);     // while memory is short nothing is queued
+    if (b->closed()) { // in the middle of it
+      b = &w.connect("B", {.edge = 1, .properties = receive_maximum(1)});
+    } else {
+      for (std::size_t n = 0; n < waits + done; ++n) b->puback(b->next_publish().id);
+    }
+    c.publish("@/B", "next");
+    REQUIRE(b->next_publish().payload == "next");
+    b->disconnect();
+    w.advance(1s);
+    REQUIRE(w.lane(1).counters.pending_bytes.get() == 0);
+    REQUIRE(w.lane(1).endpoint().receipt_counts.owed.get() == 0);
+    REQUIRE(w.lane(0).endpoint().receipt_counts.awaited.get() == 0);
+    REQUIRE(w.lane(0).endpoint().outgoing.idle());
+    for (std::size_t n = 0; n < 2u + waits; ++n) { // every message has its answer
+      const auto a = c.next_puback();
+      if (n == waits) REQUIRE(a.reason == (done ? 0x00 : 0x97));
+    }
+    REQUIRE(c.nothing());
+  }
 }
 
 TEST_CASE("CAT-17: a crafted message takes memory for what was sent, never for what it claims") {

@@ -294,6 +294,33 @@ TEST_CASE("hostile: a malformed CONNECT gets its reason in the client's form, if
   REQUIRE(w.lane(0).counters.malformed.get() == good5.size() - 2 + 3);
 }
 
+TEST_CASE("hostile: packets that never become whole take a share of the lane's memory, no more", "[lane]") {
+  constexpr std::size_t part = 100'000, most = 16 * part;
+  lane_world w({.edges = 1, .lane = [](auto& c) { c.memory_max = 4 * most; }});
+  const std::string packet =
+      encode_publish({.topic = "@/C", .payload = std::string(2 * part, 'x'), .qos = 1, .packet_id = 1});
+  std::vector<mqtt_client*> all;
+  for (unsigned i = 0; i < 16; ++i) {
+    all.push_back(&w.connect(numbered("C", i)));
+    all.back()->send(packet.substr(0, part));
+  }
+  w.advance(1s); // the lane has looked at its memory
+  for (auto* c : all) REQUIRE_FALSE(c->closed());
+  auto& other = w.connect("other");
+  other.publish("@/C0", "hello");
+  REQUIRE(other.next_puback().reason == 0);
+  other.send(packet.substr(0, 10));
+  REQUIRE(other.closed_with(0x97));
+  REQUIRE(closes(w, close_reason::out_of_memory) == 1);
+  // Who ends gives its share back, as does who sends the rest.
+  all[1]->hang_up();
+  all[2]->send(packet.substr(part));
+  REQUIRE(all[2]->next_puback().reason == 0x10);
+  auto& late = w.connect("late");
+  late.send(packet.substr(0, part));
+  REQUIRE_FALSE(late.closed());
+}
+
 TEST_CASE("hostile: CAT-16 a million malformed packets leave no memory behind", "[lane]") {
   lane_world w({.edges = 1});
   auto& lane = w.lane(0);
