@@ -87,6 +87,33 @@ TEST_CASE("P1: an answer comes within 30 s while the sender's connection lives")
   }
 }
 
+TEST_CASE("P1: while the sender's edge is cut off a message waits there, and not much longer") {
+  good_run r;
+  r.facts.run_end = 200 * s;
+  r.facts.ends.clear();
+  r.fault_at(fault::net_blackhole, 0, 10 * s, 50 * s);
+  r.publish(15 * s, 0, 1, 12);
+  r.receive(58 * s, 1, 0, 12);
+  SECTION("it comes when the network is back") {
+    r.answer(58 * s + 1, 0, 12);
+    CHECK(r.good());
+  }
+  SECTION("it comes too late for that") {
+    r.answer(81 * s, 0, 12);
+    CHECK(r.breaks("P1"));
+  }
+  SECTION("it was another edge that was cut off") {
+    r.facts.faults[0].edge = 1;
+    r.answer(58 * s + 1, 0, 12);
+    CHECK(r.breaks("P1"));
+  }
+  SECTION("it was one link of several") {
+    r.facts.faults[0].shard = 1;
+    r.answer(58 * s + 1, 0, 12);
+    CHECK(r.breaks("P1"));
+  }
+}
+
 TEST_CASE("P2: no session receives a message twice") {
   good_run r;
   r.receive(20 * s, 1, 0, 9);

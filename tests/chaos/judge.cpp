@@ -1,6 +1,8 @@
 // P1, P2, P3 and the ends of sessions.
 #include "tests/chaos/judge.hpp"
 
+#include "common/base/limits.hpp"
+
 #include <algorithm>
 #include <unordered_map>
 
@@ -124,6 +126,20 @@ void judge_answer(const run_view& v, std::uint32_t s, std::uint32_t n, const mes
   }
 }
 
+// How much of that time the session's edge had no way to any router: so long a message may wait there for
+// one, and no longer than link_down_max.
+std::int64_t cut_off(const run_view& v, int edge, std::int64_t from, std::int64_t to) {
+  std::int64_t all = 0;
+  for (const fault_fact& x : v.facts.faults) {
+    using enum fault;
+    const bool cuts =
+        x.kind == net_blackhole || x.kind == net_one_way || x.kind == net_down || x.kind == edge_cut_off;
+    if (cuts && x.hits && x.edge == edge && x.shard < 0)
+      all += std::max<std::int64_t>(0, std::min(to, x.end) - std::max(from, x.begin));
+  }
+  return std::min<std::int64_t>(all, std::chrono::microseconds(limits::link_down_max).count());
+}
+
 void judge_silence(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                    findings& wrong) {
   const std::int64_t until = std::min(v.sessions[s].end, v.facts.run_end);
@@ -132,7 +148,8 @@ void judge_silence(const run_view& v, std::uint32_t s, std::uint32_t n, const me
     return x.kind == fault::client_deaf && static_cast<std::uint32_t>(x.client) == v.sessions[s].client;
   };
   const bool saw = !any_fault(v.facts, m.at, std::min(m.answered, until), 0, deaf);
-  if (waited > answer_max && saw) wrong.add("P1", "no answer within 30 s: " + v.name(s, n));
+  const std::int64_t allowed = answer_max + cut_off(v, v.sessions[s].edge, m.at, m.at + waited);
+  if (waited > allowed && saw) wrong.add("P1", "no answer within 30 s: " + v.name(s, n));
   else if (m.answered == never && v.sessions[s].end == never)
     wrong.add("P1", "no answer at rest: " + v.name(s, n));
 }
