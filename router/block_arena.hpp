@@ -69,8 +69,9 @@ public:
       owners_[id] = owner;
       moved(owner, id);
     }
-    // One empty chunk is kept, so that a table at a chunk's edge does not map and unmap for ever.
-    if (chunks_.size() * blocks_per_chunk - used_ >= 2 * blocks_per_chunk || used_ == 0) trim();
+    // One empty chunk is kept, so that a table at a chunk's edge, or at none, does not map and unmap for
+    // ever.
+    if (chunks_.size() * blocks_per_chunk - used_ >= 2 * blocks_per_chunk) trim();
   }
 
   std::size_t used() const noexcept { return used_; }
