@@ -136,6 +136,7 @@ void edge_server::lane_ready(std::uint32_t k) {
 
 void edge_server::open_port() try {
   if (draining()) return;
+  fit_connections();
   // The kernel spreads connections evenly over the lanes, which share no count of them in time.
   const net::admission limit{&budget_, static_cast<double>(config_.connect_rate) / config_.lanes};
   for (std::size_t k = 0; k < lanes_.size(); ++k) threads_[k]->accept_from(std::move(sockets_[k]), limit);

@@ -62,6 +62,7 @@ void lane::on_down(conn& c, close_reason why, time_point now) {
 // The session ends here, whatever the socket still has to say; on_down comes later.
 void lane::end_session(session& s, close_reason why) {
   if (s.st == session::state::closed) return;
+  const necessary_work inside_any;
   counters.closes[static_cast<std::size_t>(why)].add();
   update_held(s, 0);
   if (s.st == session::state::live) counters.sessions.sub();
@@ -130,12 +131,24 @@ void lane::remember_refusal(const session& s, std::string_view why, std::string_
   endpoint_.drops.put(drop_kind::connect, why, id, {}, drop_record::no_qos, last_time_);
 }
 
-void lane::update_held(session& s, std::size_t bytes, bool cut) {
-  if (s.st == session::state::live) held_bytes_ += bytes - s.held_bytes;
-  else counters.prelogin_bytes.set(counters.prelogin_bytes.get() + bytes - s.held_bytes);
-  cut_bytes_ += (cut ? bytes : 0) - (s.cut ? s.held_bytes : 0);
+void lane::update_held(session& s, std::size_t bytes, bool incomplete) {
+  counter& held = s.st == session::state::live ? counters.held_bytes : counters.prelogin_bytes;
+  held.set(held.get() + bytes - s.held_bytes);
+  counters.incomplete_bytes.set(counters.incomplete_bytes.get() + (incomplete ? bytes : 0) -
+                                (s.incomplete ? s.held_bytes : 0));
   s.held_bytes = static_cast<std::uint32_t>(bytes);
-  s.cut = cut;
+  s.incomplete = incomplete;
+}
+
+// Packets that never become whole would keep their memory: the largest of them make room. Walks the sessions,
+// and each time at least one is closed that holds more than most.
+void lane::close_largest_incomplete() {
+  std::uint32_t most = 0;
+  for (const session& s : sessions_)
+    if (s.incomplete) most = std::max(most, s.held_bytes);
+  for (session& s : sessions_)
+    if (s.incomplete && s.held_bytes > most / 2)
+      close_session(s, close_reason::incomplete_limit, reason::quota_exceeded);
 }
 
 std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
@@ -174,10 +187,9 @@ std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
   if (s.st == session::state::closed) return in.size();
   const std::size_t left = in.size() - at;
   if (s.st == session::state::live) {
-    if (left != s.held_bytes || left) update_held(s, left, c.want_read);
-    // Many packets that never become whole would keep their memory, and nothing else could be read.
-    if (s.cut && cut_bytes_ > config_.memory_max / 4)
-      close_session(s, close_reason::out_of_memory, reason::quota_exceeded);
+    if (left || s.held_bytes) update_held(s, left, left && c.want_read);
+    if (counters.incomplete_bytes.get() > config_.memory_max / limits::incomplete_share)
+      close_largest_incomplete();
   } else if (c.move_to < 0) { // what waits behind a CONNECT counts like what waits for the rest of one
     update_held(s, left);
     if (counters.prelogin_bytes.get() > config_.prelogin_bytes_max)
@@ -212,8 +224,8 @@ void lane::update_reading(session& s) {
   const bool pause = s.reading_paused ? blocked || !relaxed : blocked || window_full;
   if (pause == s.reading_paused) return;
   s.reading_paused = pause;
-  if (pause) counters.reads_paused.add();
-  else s.last_heard = last_time_; // its keep-alive was suspended
+  if (pause) counters.reads_paused.add(), s.paused_since = last_time_;
+  else s.last_heard += last_time_ - s.paused_since; // its keep-alive was suspended
   s.c->want_read = !pause;
   dirty_.mark(*s.c);
 }
@@ -237,10 +249,19 @@ void lane::check_session(session& s, time_point now) {
   if (s.st == registering && now - s.since >= config_.registered_max)
     return refuse_registration(s, close_reason::not_registered, reason::server_unavailable,
                                "no router shard answers for this client id");
-  if (s.st == live) expire_pending(s, now), pump_pending(s, now);
+  if (s.st == live) tend_queue(s, now);
   if (s.st == live && s.keep_alive && !s.reading_paused &&
       now - s.last_heard > std::chrono::milliseconds(1500) * s.keep_alive)
     close_session(s, close_reason::keep_alive_timeout, reason::keep_alive_timeout);
+}
+
+void lane::tend_queue(session& s, time_point now) try {
+  const refusable_work may_be_refused;
+  expire_pending(s, now);
+  pump_pending(s, now);
+} catch (const std::bad_alloc&) {
+  on_memory_short(now);
+  close_session(s, close_reason::out_of_memory, reason::success);
 }
 
 // Half of the memory is for what our clients have sent: it drains over the links, so that they can be made to
@@ -248,13 +269,13 @@ void lane::check_session(session& s, time_point now) {
 // so that there its senders are refused.
 void lane::check_memory() {
   const std::size_t half = config_.memory_max / 2;
-  const std::size_t used = pool_.bytes_in_use() + blocks_.bytes_in_use() + held_bytes_;
-  const std::size_t sending = std::min<std::size_t>(used, endpoint_.outgoing.counters.bytes.get() +
-                                                              endpoint_.output_bytes() + held_bytes_);
+  const std::size_t used = pool_.bytes_in_use() + blocks_.bytes_in_use() + counters.held_bytes.get();
+  const std::size_t sent = endpoint_.outgoing.counters.bytes.get() + endpoint_.output_bytes();
+  const std::size_t sending = std::min<std::size_t>(used, sent + counters.held_bytes.get());
   const std::size_t receiving = used - sending;
   receiving_full_ = last_time_ < memory_short_until_ || receiving > (receiving_full_ ? half / 2 : half);
   // What is held goes on its way only when its clients are read: it may begin a pause, and not prolong one.
-  const bool full = sending_full_ ? sending - std::min(sending, held_bytes_) > half / 2 : sending > half;
+  const bool full = sending_full_ ? sent > half / 2 : sending > half;
   if (full == sending_full_) return;
   sending_full_ = full;
   for (session& s : sessions_) update_reading(s);
@@ -320,8 +341,10 @@ void lane::on_registered(handle h, time_point now) {
   if (i == none) return;
   session& s = sessions_[i];
   if (s.st != session::state::registering) return; // registered again over a new link
+  const std::size_t held = s.held_bytes;           // behind its CONNECT
   update_held(s, 0);
   s.st = session::state::live;
+  update_held(s, held);
   --registering_;
   s.last_heard = now;
   counters.connects.add();

@@ -7,6 +7,7 @@
 // Sans-I/O: see conn.hpp for the calls of the shell. Owner: the lane's thread, for everything but
 // the counters. A session lives as long as its connection.
 #pragma once
+#include "common/base/refusable_work.hpp"
 #include "common/base/token_bucket.hpp"
 #include "common/link/endpoint.hpp"
 #include "edge-server/mqtt/decode.hpp"
@@ -41,6 +42,7 @@ struct lane_config {
 
 struct lane_counters {
   counter connections, sessions, prelogin_bytes, ready;      // now
+  counter held_bytes, incomplete_bytes;                      // now, of clients with CONNACK; see session
   counter output_bytes, waiting_bytes;                       // now
   counter output_bytes_high_water, waiting_bytes_high_water; // at the end of turns
   counter connects, connects_refused;
@@ -153,7 +155,9 @@ private:
   void check_session(session& s, time_point now);
   void update_reading(session& s);
   void check_memory();
-  void update_held(session& s, std::size_t bytes, bool cut = false);
+  void update_held(session& s, std::size_t bytes, bool incomplete = false);
+  void close_largest_incomplete();
+  void tend_queue(session& s, time_point now);
   void refuse(session& s, mqtt::protocol_version v, mqtt::reason r, std::string_view text,
               std::string_view id = {});
   void refuse_registration(session& s, close_reason why, mqtt::reason say, std::string_view text);
@@ -194,6 +198,7 @@ private:
   void end_expired(session& s, const pending_message& w, time_point now) noexcept;
   void forget_pending(session& s, const pending_message& w) noexcept;
   void settle(std::uint32_t receipt, wire::receipt what) noexcept {
+    const necessary_work inside_any;
     if (receipt != none) endpoint_.settle_receipt(receipt, what, last_time_);
   }
   void drop_pending(session& s) noexcept;
@@ -247,8 +252,6 @@ private:
   std::vector<std::uint32_t> going_; // sessions that are to go and have not gone
   token_bucket may_go_;              // clients that may be told to go
   std::size_t registering_ = 0;      // sessions in that state
-  std::size_t held_bytes_ = 0,
-              cut_bytes_ = 0;   // of all that are logged in; of these, of packets not yet whole
   bool sending_full_ = false;   // what our clients have sent takes its half of the memory: they are not read
   bool receiving_full_ = false; // what waits for our clients takes its half: nothing more is queued for them
 };

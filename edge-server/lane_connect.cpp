@@ -105,6 +105,7 @@ std::uint32_t lane::enter(session& s, const std::string& id, time_point now) {
     by_client_[h.index] = s.index;
     return loser;
   } catch (const std::bad_alloc&) {
+    const necessary_work inside_any;
     s.client = {};
     endpoint_.detach(h, now);
     throw;

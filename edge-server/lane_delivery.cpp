@@ -1,7 +1,6 @@
 // Messages to clients: the recipient's window and queue.
 #include "edge-server/lane.hpp"
 
-#include "common/base/refusable_work.hpp"
 #include "common/link/endpoint.ipp"
 
 #include <algorithm>

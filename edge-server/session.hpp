@@ -41,9 +41,9 @@ struct session {
   std::uint32_t index = none;            // own place in the lane's table
   std::uint32_t packet_bytes_max = ~0u;  // the client's Maximum Packet Size
   handle client;
-  time_point since{}, last_heard{}, going_since{};
+  time_point since{}, last_heard{}, paused_since{}, going_since{};
   std::uint32_t held_bytes = 0; // bytes that wait: for the rest of a packet, or until it is read again
-  bool cut = false;             // for the rest of a packet
+  bool incomplete = false;      // for the rest of a packet
 
   // As publisher: QoS 1 messages without an answer.
   std::uint32_t unanswered = 0;

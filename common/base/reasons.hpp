@@ -27,6 +27,7 @@ namespace beeline {
   X(taken_over, "the client connected elsewhere")                                                            \
   X(message_refused, "a 3.1.1 publish was refused")                                                          \
   X(prelogin_limit, "bytes before login above the limit")                                                    \
+  X(incomplete_limit, "packets that are not whole took too much memory, and this one was large")             \
   X(connection_limit, "too many connections")                                                                \
   X(address_limit, "too many connections from one address")                                                  \
   X(moved_lane, "handed to the id's lane")                                                                   \

@@ -11,18 +11,22 @@
 //
 // `Host` is a concrete class; calls to it are plain calls:
 //   void on_registered(handle, time_point);           it can be reached now
-//   void on_kicked(handle, close_reason, time_point); its shard ends it: detach it. taken_over, or at a limit
-//                                                     of the shard's registration_refused, registration_busy
+//   void on_kicked(handle, close_reason, time_point); its shard ends it: detach it. taken_over, or at a
+//                                                     limit of the shard's: registration_refused, _busy
 //   answer deliver(handle, const wire::message_view&, std::uint32_t receipt, time_point);
 //                                                     accepted, full, refused, expired; of what it accepts
 //                                                     with a `receipt` (not none), settle_receipt() has to
 //                                                     follow
-//   void on_outcome(const outbox::outcome&, time_point);            a QoS 1 send is settled
-//   void on_taken(const outbox::outcome&, time_point);              ... accepted, and its receipt is waited
-//   for: void on_receipt(handle sender, std::uint64_t token, receipt_told, time_point);       that follows,
-//   once void on_link_drained(std::uint16_t link, time_point);           after send() said link_full void
-//   on_ready(bool, time_point);                  in sync with every shard, or no more void
-//   on_event(event_level, std::string_view);     one line for the log
+//   void on_outcome(const outbox::outcome&, time_point);
+//                                                     a QoS 1 send is settled
+//   void on_taken(const outbox::outcome&, time_point);
+//                                                     ... accepted, and its receipt is waited for
+//   void on_receipt(handle sender, std::uint64_t token, receipt_told, time_point);
+//                                                     that follows, once
+//   void on_link_drained(std::uint16_t link, time_point);
+//                                                     after send() said link_full
+//   void on_ready(bool, time_point);                  in sync with every shard, or no more
+//   void on_event(event_level, std::string_view);     one line for the log
 //
 // No I/O, no clock. Owner: one lane's thread; all calls from it.
 #pragma once

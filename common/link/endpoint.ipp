@@ -209,6 +209,9 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
   if (std::exchange(some_untold_, false))
     for (std::uint16_t k = 0; k < links_.size(); ++k)
       if (std::exchange(links_[k].untold, false) && links_[k].c) lose(k, close_reason::out_of_memory, now);
+  if (syncing_)
+    for (std::uint16_t k = 0; k < links_.size(); ++k)
+      if (links_[k].st == state::syncing) sync(k, now);
   for (std::size_t i = 0; i < touched_.size(); ++i) {
     shard_link& l = links_[touched_[i]];
     l.touched = false;
@@ -221,9 +224,6 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
     dirty_.mark(*l.c);
   }
   touched_.clear();
-  if (syncing_)
-    for (std::uint16_t k = 0; k < links_.size(); ++k)
-      if (links_[k].st == state::syncing) sync(k, now);
   note_links();
 }
 

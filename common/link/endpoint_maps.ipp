@@ -42,14 +42,14 @@ template <class Host> void endpoint<Host>::adopt_map(std::uint16_t ri, router_ma
     if (l.c && (moved || l.announced != map)) lose(k, close_reason::map_changed, now);
     l.host = map[s].host;
     l.port = map[s].port;
-    l.retired = false;
+    if (std::exchange(l.retired, false)) counters.links.add();
     name_stats(k);
     l.next_dial = now;
   }
   for (std::size_t s = map.size(); s < r.links.size(); ++s) {
     shard_link& l = links_[r.links[s]];
     if (l.c) lose(r.links[s], close_reason::map_changed, now);
-    l.retired = true;
+    if (!std::exchange(l.retired, true)) counters.links.sub();
     l.stats->retired.set(1);
   }
   r.map = std::move(map);

@@ -118,6 +118,8 @@ bool stream_table::keep(stream& s, mutable_bytes in, std::size_t consumed) noexc
   try {
     if (in.data() != s.rest.data()) s.rest.assign(left.begin(), left.end());
     else s.rest.erase(s.rest.begin(), s.rest.begin() + static_cast<std::ptrdiff_t>(consumed));
+    // What a large packet needed is not kept for a small one.
+    if (s.rest.capacity() > 2 * s.rest.size() + short_rest) std::vector(s.rest).swap(s.rest);
   } catch (const std::bad_alloc&) {
     s.rest.clear();
     return false;

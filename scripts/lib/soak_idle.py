@@ -207,7 +207,9 @@ def parse():
     o = p.parse_args()
     limit = limit_of_descriptors()
     # Edges are chosen at random: some get more than the average.
-    o.clients = o.clients or min(limit - SPARE, int((limit - SPARE) * 0.98))
+    o.clients = o.clients or int((limit - SPARE) * 0.98)
+    if o.clients < 1:
+        p.error(f"{limit} file descriptors are too few: {SPARE} are not for clients; raise the limit (ulimit -n)")
     return o
 
 

@@ -129,13 +129,18 @@ void judge_answer(const run_view& v, std::uint32_t s, std::uint32_t n, const mes
 // How much of that time the session's edge had no way to any router: so long a message may wait there for
 // one, and no longer than link_down_max.
 std::int64_t cut_off(const run_view& v, int edge, std::int64_t from, std::int64_t to) {
-  std::int64_t all = 0;
+  std::vector<std::pair<std::int64_t, std::int64_t>> cuts;
   for (const fault_fact& x : v.facts.faults) {
     using enum fault;
-    const bool cuts =
+    const bool cut =
         x.kind == net_blackhole || x.kind == net_one_way || x.kind == net_down || x.kind == edge_cut_off;
-    if (cuts && x.hits && x.edge == edge && x.shard < 0)
-      all += std::max<std::int64_t>(0, std::min(to, x.end) - std::max(from, x.begin));
+    if (cut && x.hits && x.edge == edge && x.shard < 0) cuts.emplace_back(x.begin, x.end);
+  }
+  std::sort(cuts.begin(), cuts.end());
+  std::int64_t all = 0, seen = from; // they may overlap
+  for (const auto& [begin, end] : cuts) {
+    all += std::max<std::int64_t>(0, std::min(to, end) - std::max(seen, begin));
+    seen = std::max(seen, end);
   }
   return std::min<std::int64_t>(all, std::chrono::microseconds(limits::link_down_max).count());
 }

@@ -60,7 +60,7 @@ void nothing_is_left(lane_world& w, unsigned lanes) {
     const auto& c = lane.counters;
     MUST_HOLD(c.connections.get() == 0);
     MUST_HOLD(c.sessions.get() == 0);
-    MUST_HOLD(c.prelogin_bytes.get() == 0);
+    MUST_HOLD(c.prelogin_bytes.get() == 0 && c.held_bytes.get() == 0 && c.incomplete_bytes.get() == 0);
     MUST_HOLD(c.pending.get() == 0 && c.pending_bytes.get() == 0);
     MUST_HOLD(lane.pool().bytes_in_use() == 0 && c.waiting_bytes.get() == 0);
     MUST_HOLD(lane.endpoint().clients() == 0 && lane.endpoint().outgoing.idle());

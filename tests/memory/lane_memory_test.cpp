@@ -1,5 +1,6 @@
 // What a lane does with memory: how much a crafted message may make it take, and that a client for whose work
 // there is none is closed alone, wherever in that work it happens, with nothing left half done.
+#include "common/base/refusable_work.hpp"
 #include "tests/memory/allocations.hpp"
 #include "tests/support/lane_test.hpp"
 #include "tests/support/sanitized.hpp"
@@ -13,15 +14,20 @@ using namespace beeline::test;
 
 namespace {
 
-// A world in which the k-th allocation for a client's bytes fails once that is wanted.
+// A world in which the k-th allocation for a client's bytes fails once that is wanted; with a reserve, what
+// may not be refused finds memory all the same.
 struct poor_world {
+  explicit poor_world(bool with_reserve) : reserve(with_reserve) {}
+  bool reserve;
   std::size_t fail_from = SIZE_MAX;
   bool failed = false;
   lane_world w{{.client_work = [this](const std::function<void()>& work) {
     if (fail_from == SIZE_MAX) return work(), true;
-    allocations::fail_from(std::exchange(fail_from, SIZE_MAX));
+    const std::size_t k = std::exchange(fail_from, SIZE_MAX);
+    reserve ? allocations::fail_refusable_from(k) : allocations::fail_from(k);
     bool whole = true;
     try {
+      const refusable_work marked;
       work();
     } catch (const std::bad_alloc&) {
       whole = false;
@@ -45,13 +51,11 @@ using act = std::function<void(lane_world&, mqtt_client& a)>;
 
 const std::string asks = property_list().user("ack", "received").bytes();
 
-// Does `what` with its k-th allocation failing, for every k, until it needs no more than that.
-void no_memory_anywhere_in(
-    const act& what, bool logged_in = true, const act& before = [](lane_world&, mqtt_client&) {}) {
+void no_memory_anywhere_in(const act& what, bool logged_in, const act& before, bool reserve) {
   for (std::size_t k = 0;; ++k) {
     INFO("allocation " << k << " and all after it fail");
     REQUIRE(k < 2'000);
-    poor_world p;
+    poor_world p(reserve);
     lane_world& w = p.w;
     auto& b = w.connect("B", {.edge = 1});
     auto& c = w.connect("C");
@@ -71,6 +75,9 @@ void no_memory_anywhere_in(
     w.advance(1s);
     REQUIRE(w.lane(0).endpoint().outgoing.idle());
     REQUIRE(w.lane(0).counters.prelogin_bytes.get() == 0);
+    REQUIRE(w.lane(0).counters.held_bytes.get() == 0);
+    REQUIRE(w.lane(0).counters.incomplete_bytes.get() == 0);
+    if (reserve) REQUIRE(w.lane(0).endpoint().counters.link_losses.get() == 0);
     // The others have noticed nothing, and A can come again.
     REQUIRE_FALSE(c.closed());
     c.publish("@/B", "hello");
@@ -87,6 +94,15 @@ void no_memory_anywhere_in(
     REQUIRE(w.lane(0).counters.sessions.get() == 2);
     REQUIRE(w.lane(0).counters.connections.get() == 2);
     if (done) return;
+  }
+}
+
+// Does `what` with its k-th allocation failing, for every k, until it needs no more than that.
+void no_memory_anywhere_in(
+    const act& what, bool logged_in = true, const act& before = [](lane_world&, mqtt_client&) {}) {
+  for (const bool reserve : {true, false}) {
+    INFO((reserve ? "with" : "without") << " a reserve for what may not be refused");
+    no_memory_anywhere_in(what, logged_in, before, reserve);
   }
 }
 

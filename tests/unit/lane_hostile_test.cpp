@@ -296,29 +296,36 @@ TEST_CASE("hostile: a malformed CONNECT gets its reason in the client's form, if
 
 TEST_CASE("hostile: packets that never become whole take a share of the lane's memory, no more", "[lane]") {
   constexpr std::size_t part = 100'000, most = 16 * part;
-  lane_world w({.edges = 1, .lane = [](auto& c) { c.memory_max = 4 * most; }});
+  lane_world w({.edges = 1, .lane = [](auto& c) { c.memory_max = most * limits::incomplete_share; }});
   const std::string packet =
       encode_publish({.topic = "@/C", .payload = std::string(2 * part, 'x'), .qos = 1, .packet_id = 1});
   std::vector<mqtt_client*> all;
   for (unsigned i = 0; i < 16; ++i) {
     all.push_back(&w.connect(numbered("C", i)));
-    all.back()->send(packet.substr(0, part));
+    all.back()->send(packet.substr(0, i == 3 ? part / 4 : part));
   }
   w.advance(1s); // the lane has looked at its memory
+  REQUIRE(w.lane(0).counters.incomplete_bytes.get() == 15 * part + part / 4);
+  REQUIRE(w.lane(0).counters.held_bytes.get() == w.lane(0).counters.incomplete_bytes.get());
   for (auto* c : all) REQUIRE_FALSE(c->closed());
-  auto& other = w.connect("other");
-  other.publish("@/C0", "hello");
-  REQUIRE(other.next_puback().reason == 0);
-  other.send(packet.substr(0, 10));
-  REQUIRE(other.closed_with(0x97));
-  REQUIRE(closes(w, close_reason::out_of_memory) == 1);
-  // Who ends gives its share back, as does who sends the rest.
-  all[1]->hang_up();
+  // Who sends the rest, or ends, gives its share back.
   all[2]->send(packet.substr(part));
   REQUIRE(all[2]->next_puback().reason == 0x10);
-  auto& late = w.connect("late");
-  late.send(packet.substr(0, part));
-  REQUIRE_FALSE(late.closed());
+  all[1]->hang_up();
+  REQUIRE(w.lane(0).counters.incomplete_bytes.get() == 13 * part + part / 4);
+  // Beyond the share those that hold most are closed, and nobody else.
+  auto& other = w.connect("other");
+  other.send(packet.substr(0, 10));
+  for (unsigned i = 0; i < 3; ++i) all.push_back(&w.connect(numbered("D", i)));
+  for (unsigned i = 16; i < 19; ++i) all[i]->send(packet.substr(0, part));
+  for (unsigned i : {0u, 4u, 15u, 18u}) REQUIRE(all[i]->closed_with(0x97));
+  REQUIRE(closes(w, close_reason::incomplete_limit) == 16);
+  for (auto* c : {&other, all[2], all[3]}) REQUIRE_FALSE(c->closed());
+  other.send(packet.substr(10));
+  REQUIRE(other.next_puback().reason == 0x10);
+  all[3]->hang_up();
+  REQUIRE(w.lane(0).counters.incomplete_bytes.get() == 0);
+  REQUIRE(w.lane(0).counters.held_bytes.get() == 0);
 }
 
 TEST_CASE("hostile: CAT-16 a million malformed packets leave no memory behind", "[lane]") {
