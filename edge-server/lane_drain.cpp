@@ -1,8 +1,8 @@
 // A lane that is to end: its clients go to other servers, and nothing of theirs is lost on the way.
 //
-//   live -> going: what they publish at QoS 1 has no answer any more (they send it again elsewhere), what others
-//           send them at QoS 1 is not taken any more (the origins keep it, and try again where the client turns
-//           up); what was taken is delivered
+//   live -> going: what they publish at QoS 1 has no answer any more (they send it again elsewhere), what
+//           others send them at QoS 1 is not taken any more (the origins keep it, and try again where the
+//           client turns up); what was taken is delivered
 //        -> gone: told 0x9C or 0x9D and where, as soon as all of it is settled, or after drain_patience
 //
 // They begin to go at a rate, for the other servers have to take them in.
