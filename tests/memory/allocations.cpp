@@ -63,6 +63,12 @@ bool allocations::heal() noexcept {
 
 void* operator new(std::size_t n) { return beeline::test::take(n); }
 void* operator new[](std::size_t n) { return beeline::test::take(n); }
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept try {
+  return beeline::test::take(n);
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+void* operator new[](std::size_t n, const std::nothrow_t& t) noexcept { return operator new(n, t); }
 void operator delete(void* p) noexcept { beeline::test::give(p); }
 void operator delete[](void* p) noexcept { beeline::test::give(p); }
 void operator delete(void* p, std::size_t) noexcept { beeline::test::give(p); }
