@@ -13,7 +13,7 @@ struct edge_config {
   std::string name;
   std::uint32_t lanes = 1;
   std::uint64_t connections_max = 0, connections_per_address_max = 0; // 0: no limit
-  std::uint64_t descriptors_for_clients = 0;                          // what the file limit leaves
+  std::uint64_t descriptors_for_clients = ~std::uint64_t{0};          // what the file limit leaves
   unsigned connect_rate = 0; // connections a second, all lanes together; 0: no limit
   std::size_t packet_bytes_max = 0, connect_bytes_max = 0, prelogin_bytes_max = 0;
   std::uint16_t inflight_max = 0;

@@ -142,10 +142,9 @@ const command top_command{
     "taken: a router's of edges, an edge's of clients. IN and OUT of a router are messages from and to\n"
     "edges, those of an edge from and to its clients. REFUSED, DROPS, P50 and P99 mean what they do in\n"
     "`beeline status`: QoS 1 messages answered with anything but accepted, messages that went no further,\n"
-    "and the time from a QoS 1 publish to its answer over the last 10 s, \"-\" if there were none; IN 1 S "
-    "is\n"
-    "the share of them that took at most a second. When standard output is no terminal, blocks follow each\n"
-    "other.",
+    "and the time from a QoS 1 publish to its answer over the last 10 s, \"-\" if there were none. IN 1 S\n"
+    "is the share of them that took at most a second. When standard output is no terminal, blocks follow\n"
+    "each other.",
     "  beeline top --admin 127.0.0.1:7480,127.0.0.1:7481,127.0.0.1:7482\n"
     "  beeline top --interval 5s --count 12 > minute.txt\n"
     "  beeline top --json | jq -c '.servers[] | [.server, .in_per_second]'\n",

@@ -36,7 +36,6 @@ def names_of(o):
     return known if o.scenario == "all" else o.scenario.split(",")
 
 
-
 def go(o, folder, new_run, print_faults):
     worst, skipped, told = OK, 0, []
     names = names_of(o)
