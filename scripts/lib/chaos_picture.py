@@ -7,7 +7,7 @@ COLOURS = {"links": "#d9822b", "edge": "#c23030", "router": "#8f398f", "clients"
 def scope(kind):
     if kind.startswith(("link", "dials", "net_black", "net_one")) or kind == "edge_cut_off":
         return "links"
-    return "clients" if kind.startswith("clients") else "router" if kind.startswith("router") else "edge"
+    return "clients" if kind.startswith("client") else "router" if kind.startswith("router") else "edge"
 
 
 def points(values, x, y):
@@ -66,7 +66,7 @@ def write(report, path):
     per_bin = bins_of_100_ms / bins
     # What waited comes at once: the peaks after an outage are cut off, so that the rest can be seen.
     highest = max([1.0, *s["answered"], *s["received"], *s["published"]])
-    most = max(1, min(highest, int(report["rate"] / 10 * 2.5)))
+    most = max(1, int(min(highest, report["rate"] / 10 * 2.5)))
     below = TOP + PLOT + 40 + ROW * max(1, len(report["faults"])) + 10
     height = below + (PLOT + 50 if report["samples"] else 0)
 

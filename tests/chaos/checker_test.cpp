@@ -274,6 +274,9 @@ TEST_CASE("a run is void when a fault did not happen or the load was too small")
   SECTION("less than 60 % of the rate") { r.facts.rate = 2; }
   const run_view v(r.facts, r.h, none);
   CHECK(why_void(v));
+  findings wrong; // it says nothing, neither good nor bad
+  (void)judge_scenario(v, wrong);
+  CHECK_FALSE(wrong.any());
 }
 
 TEST_CASE("an outage is the longest gap in deliveries that the fault reaches into") {
