@@ -207,6 +207,7 @@ private:
     if (!s.waiting_out && s.c.output_bytes() > 0 && !write(s, now)) return;
     const bool empty = s.c.output_bytes() == 0;
     if (s.c.close_after_flush) {
+      table_.drop_rest(s); // nobody reads it any more
       if (empty) return last_words_said(s, now);
       if (s.close_at == never) s.close_at = now + table_.options.close_flush_max;
       table_.set_timed(s);

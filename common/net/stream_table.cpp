@@ -1,6 +1,7 @@
 #include "common/net/stream_table.hpp"
 
 #include "common/base/check.hpp"
+#include "common/net/memory_reserve.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -118,13 +119,19 @@ bool stream_table::keep(stream& s, mutable_bytes in, std::size_t consumed) noexc
   try {
     if (in.data() != s.rest.data()) s.rest.assign(left.begin(), left.end());
     else s.rest.erase(s.rest.begin(), s.rest.begin() + static_cast<std::ptrdiff_t>(consumed));
-    // What a large packet needed is not kept for a small one.
-    if (s.rest.capacity() > 2 * s.rest.size() + short_rest) std::vector(s.rest).swap(s.rest);
   } catch (const std::bad_alloc&) {
     s.rest.clear();
     return false;
   }
   counters.rest_bytes.add(s.rest.size());
+  // What a large packet needed is not kept for a small one, as long as there is memory to move.
+  const memory_reserve* reserve = memory_reserve::current();
+  if (s.rest.capacity() > 2 * s.rest.size() + short_rest && (!reserve || reserve->whole())) {
+    try {
+      std::vector(s.rest).swap(s.rest);
+    } catch (const std::bad_alloc&) {
+    }
+  }
   return true;
 }
 

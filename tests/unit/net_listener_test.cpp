@@ -85,8 +85,9 @@ TEST_CASE("net: connections that come one by one below the rate leave the burst 
           "[net]") {
   server s({}, {}, {nullptr, 100}); // of which 5 may come at once
   std::vector<std::unique_ptr<socket_end>> peers;
-  for (int i = 1; i <= 40; ++i) { // at most 71 a second, however slow this machine is
+  for (std::uint64_t i = 1; i <= 40; ++i) { // at most 71 a second, however slow this machine is
     peers.push_back(std::make_unique<socket_end>(s.port));
+    REQUIRE(eventually([&] { return s.counters().accepts.get() == i; }));
     std::this_thread::sleep_for(14ms);
   }
   for (int i = 0; i < 4; ++i) peers.push_back(std::make_unique<socket_end>(s.port));
