@@ -8,7 +8,7 @@ namespace beeline::test {
 
 std::size_t rss_bytes(pid_t pid);
 std::size_t virtual_bytes(pid_t pid);
-double cpu_seconds(pid_t pid); // of all its threads that live, to the nanosecond
+double cpu_seconds(pid_t pid); // of all its threads that live, to the nanosecond; throws if nobody counts it
 std::size_t open_files(pid_t pid);
 // The process may have so many files, or so much address space, from now on; SIZE_MAX: what the system
 // allows. Throws std::system_error.

@@ -101,6 +101,7 @@ TEST_CASE("endpoint_map: a router that comes back with fewer shards takes over t
   CHECK(t.s1.closed == close_reason::map_changed);
   CHECK(t.s0.hears() == lines{"seen edge-1", "register 0.1 " + high, "in-sync"});
   CHECK(t.bench.lane.ready());
+  CHECK(t.bench.lane.counters.links.get() == 1); // what is retired needs no descriptor
   t.s0.map = two_shards;
   t.s0.closes();
   t.bench.wait(1s);
@@ -109,6 +110,7 @@ TEST_CASE("endpoint_map: a router that comes back with fewer shards takes over t
   t.s1.welcomes();
   CHECK(t.s1.hears().back() == "in-sync");
   CHECK(t.bench.lane.ready());
+  CHECK(t.bench.lane.counters.links.get() == 2);
 }
 
 TEST_CASE(
