@@ -140,15 +140,23 @@ void lane::update_held(session& s, std::size_t bytes, bool incomplete) {
   s.incomplete = incomplete;
 }
 
-// Packets that never become whole would keep their memory: the largest of them make room. Walks the sessions,
-// and each time at least one is closed that holds more than most.
+// Packets that never become whole would keep their memory: when they have their share of it, large ones make
+// room for a quarter of the share. Others may still become whole, and the walks over the sessions are rare: each
+// frees what took as long to come. Within each pass one at least is closed, and the next one looks at those of
+// half the size.
 void lane::close_largest_incomplete() {
-  std::uint32_t most = 0;
-  for (const session& s : sessions_)
-    if (s.incomplete) most = std::max(most, s.held_bytes);
-  for (session& s : sessions_)
-    if (s.incomplete && s.held_bytes > most / 2)
+  const std::size_t share = config_.memory_max / limits::incomplete_share, enough = share - share / 4;
+  while (counters.incomplete_bytes.get() > enough) {
+    std::uint32_t most = 0;
+    for (const session& s : sessions_)
+      if (s.incomplete) most = std::max(most, s.held_bytes);
+    CHECK_INVARIANT(most > 0);
+    for (session& s : sessions_) {
+      if (!s.incomplete || s.held_bytes <= most / 2) continue;
       close_session(s, close_reason::incomplete_limit, reason::quota_exceeded);
+      if (counters.incomplete_bytes.get() <= enough) return;
+    }
+  }
 }
 
 std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
@@ -182,7 +190,7 @@ std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
       on_packet(s, p, now);
     }
     at += p.total;
-    if (c.out.size() >= config_.client_output_max) update_reading(s); // it asks and does not listen
+    if (c.out.size() >= output_max()) update_reading(s); // it asks and does not listen
   }
   if (s.st == session::state::closed) return in.size();
   const std::size_t left = in.size() - at;
@@ -219,8 +227,8 @@ void lane::update_reading(session& s) {
   // MQTT 5 clients know the window in messages and are cut off when they pass it (on_publish).
   const bool window_full =
       full && (s.version != mqtt::protocol_version::v5 || s.unanswered_bytes >= config_.inflight_bytes_max);
-  const std::size_t output_max = s.reading_paused ? config_.client_output_max / 2 : config_.client_output_max;
-  const bool blocked = sending_full_ || s.waits_for_link != 0xffff || s.c->out.size() >= output_max;
+  const std::size_t unsent_max = s.reading_paused ? output_max() / 2 : output_max();
+  const bool blocked = sending_full_ || s.waits_for_link != 0xffff || s.c->out.size() >= unsent_max;
   const bool pause = s.reading_paused ? blocked || !relaxed : blocked || window_full;
   if (pause == s.reading_paused) return;
   s.reading_paused = pause;
@@ -260,8 +268,7 @@ void lane::tend_queue(session& s, time_point now) try {
   expire_pending(s, now);
   pump_pending(s, now);
 } catch (const std::bad_alloc&) {
-  on_memory_short(now);
-  close_session(s, close_reason::out_of_memory, reason::success);
+  on_memory_short(now); // what was not written waits on
 }
 
 // Half of the memory is for what our clients have sent: it drains over the links, so that they can be made to
@@ -269,19 +276,22 @@ void lane::tend_queue(session& s, time_point now) try {
 // so that there its senders are refused.
 void lane::check_memory() {
   const std::size_t half = config_.memory_max / 2;
-  const std::size_t used = pool_.bytes_in_use() + blocks_.bytes_in_use() + counters.held_bytes.get();
+  const std::size_t used = memory_in_use();
   const std::size_t sent = endpoint_.outgoing.counters.bytes.get() + endpoint_.output_bytes();
   const std::size_t sending = std::min<std::size_t>(used, sent + counters.held_bytes.get());
   const std::size_t receiving = used - sending;
-  receiving_full_ = last_time_ < memory_short_until_ || receiving > (receiving_full_ ? half / 2 : half);
+  const bool receiving_full =
+      last_time_ < memory_short_until_ || receiving > (receiving_full_ ? half / 2 : half);
   // What is held goes on its way only when its clients are read: it may begin a pause, and not prolong one.
-  const bool full = sending_full_ ? sent > half / 2 : sending > half;
-  if (full == sending_full_) return;
-  sending_full_ = full;
+  const bool sending_full = sending_full_ ? sent > half / 2 : sending > half;
+  const bool changed = receiving_full != receiving_full_ || sending_full != sending_full_;
+  receiving_full_ = receiving_full;
+  sending_full_ = sending_full;
+  if (!changed) return;
   for (session& s : sessions_) update_reading(s);
 }
 
-// What waits for clients drains as they take and acknowledge it, so they are read on.
+// What waits for clients drains as they take and acknowledge it, so those that do are read on.
 void lane::on_memory_short(time_point now) {
   if (now >= memory_short_until_) counters.memory_short.add();
   memory_short_until_ = now + limits::memory_short_min;

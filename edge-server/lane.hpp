@@ -206,6 +206,14 @@ private:
     return s.in_flight.size() < s.receive_maximum + std::size_t{plant.window_off_by_one} &&
            s.c->out.size() < config_.client_output_max && (!receiving_full_ || s.c->out.empty());
   }
+  // Unsent bytes at which a client is not read any more: each packet it sends may bring an answer.
+  std::size_t output_max() const noexcept {
+    return receiving_full_ ? std::min(config_.client_output_max, limits::client_output_scarce)
+                           : config_.client_output_max;
+  }
+  std::size_t memory_in_use() const noexcept {
+    return pool_.bytes_in_use() + blocks_.bytes_in_use() + counters.held_bytes.get();
+  }
   void count_drop(drop_reason r) { counters.drops[static_cast<std::size_t>(r)].add(); }
   void drop(const wire::message_view& m, drop_reason r, time_point now) {
     count_drop(r);

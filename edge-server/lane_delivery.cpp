@@ -27,14 +27,12 @@ answer lane::deliver(handle h, const wire::message_view& m, std::uint32_t receip
     return answer::not_here;
   }
   session& s = sessions_[i];
-  const std::size_t written = s.c->out.size();
   try {
     const refusable_work may_be_refused;
     return deliver_to(s, m, receipt, now);
   } catch (const std::bad_alloc&) {
     on_memory_short(now);
     drop(m, drop_reason::memory_limit, now);
-    if (s.c->out.size() != written) close_session(s, close_reason::out_of_memory, mqtt::reason::success);
     return answer::full;
   }
 }
@@ -50,6 +48,10 @@ answer lane::deliver_to(session& s, const wire::message_view& m, std::uint32_t r
     return answer::refused;
   }
   const time_point expires = m.ttl_ms() ? now + std::chrono::milliseconds(m.ttl_ms()) : never;
+  if (receiving_full_ && memory_in_use() > config_.memory_max) { // not even for who has nothing in its output
+    drop(m, drop_reason::memory_limit, now);
+    return answer::full;
+  }
   if (qos == 0) {
     if (receiving_full_ && !s.c->out.empty()) {
       drop(m, drop_reason::memory_limit, now);
@@ -92,8 +94,10 @@ answer lane::deliver_to(session& s, const wire::message_view& m, std::uint32_t r
   return answer::accepted;
 }
 
+// All of it, or std::bad_alloc and nothing has changed.
 void lane::write_publish(session& s, const wire::message_view& m, std::uint8_t qos, time_point now,
                          time_point expires, std::uint32_t receipt) {
+  const std::size_t before = s.c->out.size();
   const_bytes properties;
   mqtt::publish_message p = publish_of(m, properties);
   p.qos = qos;
@@ -109,6 +113,7 @@ void lane::write_publish(session& s, const wire::message_view& m, std::uint8_t q
   try {
     mqtt::encode_publish(s.c->out, p, s.version);
   } catch (const std::bad_alloc&) { // nobody will acknowledge it, or settle its receipt
+    s.c->out.cut(before);
     if (qos) s.in_flight.erase(p.packet_id);
     throw;
   }

@@ -93,7 +93,6 @@ void output_chain::append(const_bytes b) {
   ++appends_;
 }
 
-// Takes the end away, so that `size` bytes stay.
 void output_chain::cut(std::size_t size) noexcept {
   if (size == 0) return clear();
   chunk* last = head_;

@@ -67,6 +67,7 @@ public:
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
   std::uint64_t appends() const noexcept { return appends_; } // calls of append and extend, ever
+  void cut(std::size_t size) noexcept; // takes the end away: the first `size` bytes stay
   void clear() noexcept;
   // Takes from the heap now what an append or extend of n bytes may need: that then finds memory.
   void prepare(std::size_t n) {
@@ -83,7 +84,6 @@ public:
 
 private:
   std::byte* room(std::size_t n);
-  void cut(std::size_t size) noexcept;
   chunk* head_ = nullptr;
   chunk* tail_ = nullptr;
   chunk_pool* pool_;

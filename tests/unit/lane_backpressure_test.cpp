@@ -48,21 +48,25 @@ TEST_CASE("back pressure: a full link stops the reading of exactly the sockets t
   REQUIRE(feeder.unread() == 0);
 }
 
-TEST_CASE("back pressure: keep-alive is suspended while a socket is not read, and begins anew", "[lane]") {
-  lane_world w({.lane = low_link_marks});
-  auto& feeder = w.connect("feeder", {.keep_alive = 1});
-  auto& idle = w.connect("idle", {.keep_alive = 1});
-  w.stall_link(0, true);
-  while (feeder.is_read()) feeder.publish("@/nobody", std::string(5'000, 'x'), 0);
-  w.advance(2800ms);
-  REQUIRE_FALSE(feeder.closed());
-  REQUIRE(idle.closed());
-  w.stall_link(0, false);
-  REQUIRE(feeder.is_read());
+TEST_CASE("back pressure: keep-alive stands still while a socket is not read, and goes on where it was",
+          "[lane]") {
+  lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = 200 * limits::KiB; }});
+  auto& sender = w.connect("sender", {.keep_alive = 100});
+  auto& quiet = w.connect("quiet", {.keep_alive = 8}); // may say nothing for 12 s
+  w.router_down();
+  w.advance(7s);
+  for (int i = 0; i < 15; ++i) sender.publish("@/nobody", std::string(10'000, 'x'));
   w.advance(1s);
-  REQUIRE_FALSE(feeder.closed());
+  REQUIRE_FALSE(quiet.is_read());
+  w.advance(10s);
+  REQUIRE_FALSE(quiet.closed());
+  w.router_up();
   w.advance(2s);
-  REQUIRE(feeder.closed_with(0x8d));
+  REQUIRE(quiet.is_read());
+  w.advance(1s);
+  REQUIRE_FALSE(quiet.closed());
+  w.advance(4s); // about 8 + 7 s of silence in which it was read
+  REQUIRE(quiet.closed_with(0x8d));
 }
 
 TEST_CASE("back pressure: when the full link is lost, its senders are read again", "[lane]") {
@@ -195,6 +199,52 @@ TEST_CASE("back pressure: QoS 0 for slow readers is dropped above the memory for
   slow.take_bytes();
   c1.publish("@/slow", "y", 0);
   REQUIRE(slow.next_publish().payload == "y");
+}
+
+TEST_CASE("back pressure: above the memory for recipients who asks and does not read the answers is not read",
+          "[lane]") {
+  constexpr std::size_t most = 800 * limits::KiB;
+  lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = most; }});
+  auto& reader = w.connect("reader");
+  std::vector<mqtt_client*> deaf;
+  for (int i = 0; i < 20; ++i) deaf.push_back(&w.connect(numbered("deaf", i))), deaf.back()->stall();
+  std::size_t highest = 0;
+  for (int n = 0; n < 40; ++n) {
+    for (auto* c : deaf)
+      for (int i = 0; i < 50; ++i) c->publish("no/such/address", "", 1); // answered with a reason in words
+    w.advance(100ms);
+    highest = std::max<std::size_t>(highest, w.lane(0).counters.output_bytes.get());
+  }
+  REQUIRE(highest > most / 2);
+  REQUIRE(highest < most);
+  for (auto* c : deaf) REQUIRE_FALSE(c->is_read());
+  reader.publish("no/such/address", "", 1);
+  REQUIRE(reader.next_puback().reason == 0x90);
+  // All are read again when they read.
+  for (auto* c : deaf) c->resume();
+  w.advance(1s);
+  for (auto* c : deaf) {
+    REQUIRE(c->is_read());
+    for (int i = 0; i < 40 * 50; ++i) REQUIRE(c->next_puback().reason == 0x90);
+    REQUIRE(c->nothing());
+  }
+}
+
+TEST_CASE("back pressure: a lane's memory is not passed by many recipients that take nothing at all", "[lane]") {
+  constexpr std::size_t most = 400 * limits::KiB;
+  lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = most; }});
+  auto& c1 = w.connect("C1");
+  for (int i = 0; i < 50; ++i) w.connect(numbered("deaf", i), {.edge = 1}).stall();
+  unsigned full = 0;
+  for (int i = 0; i < 50; ++i) {
+    c1.publish(numbered("@/deaf", i), std::string(30'000, 'x'), i % 2);
+    w.advance(250ms);
+    if (i % 2) full += c1.next_puback().reason == 0x97;
+  }
+  REQUIRE(w.lane(1).counters.output_bytes.get() > most / 2);
+  REQUIRE(w.lane(1).counters.output_bytes.get() < most + 50 * limits::KiB);
+  REQUIRE(full > 10);
+  REQUIRE(drops(w, drop_reason::memory_limit, 1) > 2 * full - 2);
 }
 
 TEST_CASE("back pressure: above the memory for senders nobody is read until it has drained", "[lane]") {

@@ -313,17 +313,40 @@ TEST_CASE("hostile: packets that never become whole take a share of the lane's m
   REQUIRE(all[2]->next_puback().reason == 0x10);
   all[1]->hang_up();
   REQUIRE(w.lane(0).counters.incomplete_bytes.get() == 13 * part + part / 4);
-  // Beyond the share those that hold most are closed, and nobody else.
+  // Beyond the share large ones are closed until a quarter of it is free, and nobody else.
   auto& other = w.connect("other");
   other.send(packet.substr(0, 10));
   for (unsigned i = 0; i < 3; ++i) all.push_back(&w.connect(numbered("D", i)));
   for (unsigned i = 16; i < 19; ++i) all[i]->send(packet.substr(0, part));
-  for (unsigned i : {0u, 4u, 15u, 18u}) REQUIRE(all[i]->closed_with(0x97));
-  REQUIRE(closes(w, close_reason::incomplete_limit) == 16);
+  REQUIRE(closes(w, close_reason::incomplete_limit) == 5);
+  REQUIRE(w.lane(0).counters.incomplete_bytes.get() == 11 * part + part / 4 + 10);
+  unsigned whole = 0;
+  for (unsigned i = 0; i < 19; ++i) {
+    if (i == 1 || i == 2 || i == 3) continue;
+    if (all[i]->closed()) {
+      REQUIRE(all[i]->next_disconnect() == 0x97);
+    } else {
+      all[i]->send(packet.substr(part));
+      REQUIRE(all[i]->next_puback().reason == 0x10);
+      ++whole;
+    }
+  }
+  REQUIRE(whole == 11);
   for (auto* c : {&other, all[2], all[3]}) REQUIRE_FALSE(c->closed());
+  // One that holds more than all others together makes room alone.
+  auto& huge = w.connect("huge");
+  const std::string large =
+      encode_publish({.topic = "@/C", .payload = std::string(limits::packet_bytes_max - 100, 'x')});
+  for (unsigned i = 0; i < 6; ++i) w.connect(numbered("E", i)).send(packet.substr(0, part));
+  REQUIRE(closes(w, close_reason::incomplete_limit) == 5);
+  huge.send(large.substr(0, 10 * part));
+  REQUIRE(huge.closed_with(0x97));
+  REQUIRE(closes(w, close_reason::incomplete_limit) == 6);
   other.send(packet.substr(10));
   REQUIRE(other.next_puback().reason == 0x10);
+  REQUIRE(w.lane(0).counters.incomplete_bytes.get() == 6 * part + part / 4);
   all[3]->hang_up();
+  for (unsigned i = 0; i < 6; ++i) w.connect(numbered("E", i)); // each takes over
   REQUIRE(w.lane(0).counters.incomplete_bytes.get() == 0);
   REQUIRE(w.lane(0).counters.held_bytes.get() == 0);
 }
