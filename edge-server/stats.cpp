@@ -30,7 +30,7 @@ constexpr ops::stat<lane_counters> client_rows[] = {
      &lane_counters::waiting_bytes_high_water, greatest},
     {"pending_messages_high_water", "Most messages that waited for recipients, since the start",
      &lane_counters::pending_high_water, greatest},
-    {"connects", "CONNECT packets", &lane_counters::connects},
+    {"connects", "Clients that got their CONNACK", &lane_counters::connects},
     {"draining", "1 while clients are told to go", &lane_counters::draining, gauge},
     {"sent_away", "CONNECT packets refused because this server is to end", &lane_counters::sent_away},
     {"connects_refused", "CONNECT packets refused", &lane_counters::connects_refused},

@@ -98,7 +98,8 @@ std::string help_text(const option_set& set, const declared& known) {
   out << "Every option can also be given as an environment variable (--some-name as "
       << variable_of("some-name")
       << ")\nand in the file of --config (some-name = value). The command line comes first, then the\n"
-         "environment, then the file. Exit codes: 0 ended as asked, 1 could not start, 2 wrong options.\n";
+         "environment, then the file. Exit codes: 0 ended as asked, 1 could not start, 2 wrong options,\n"
+         "3 out of memory.\n";
   return out.str();
 }
 
