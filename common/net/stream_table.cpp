@@ -241,7 +241,9 @@ void stream_table::bury(stream& s) {
   dirty.remove(s.c);
   counters.rest_bytes.sub(s.rest.size());
   s.rest.clear();
-  s.fd.reset(); // no other descriptor refers to the socket, so epoll forgets it
+  // Closing is not enough to make epoll forget it: a child that is being started has a copy of each descriptor
+  // until its exec.
+  if (s.fd) detach(s).reset();
   s.slot.reset();
   all[s.index] = all.back();
   all[s.index]->index = s.index;

@@ -18,7 +18,7 @@ def run(*args):
 
 def main():
     for plant, faults in PLANTS:
-        found = run("--faults", str(faults), "--deviations", "0", "--seconds", "60", "--plant", plant, "--expect-failure")
+        found = run("--faults", str(faults), "--deviations", "0", "--seconds", "600", "--plant", plant, "--expect-failure")
         assert found.returncode == 0, f"{plant}: not found\n{found.stdout}{found.stderr}"
         broken = re.search(r"^  (\w+: .*)$", found.stdout, re.M).group(1)
         choices = re.search(r"--replay ([0-9,]+)$", found.stdout, re.M).group(1)

@@ -321,3 +321,18 @@ TEST_CASE("net: each connection comes up once and goes down once, however it end
   }
   CHECK(open_descriptors() == base);
 }
+
+TEST_CASE("net: an ended connection is not heard of again while a copy of its descriptor lives", "[net]") {
+  net::unique_fd copy; // as a child has it that is being started
+  server s([&](scripted_core& c) {
+    c.up = [&](scripted_core&, conn& k) {
+      copy = net::unique_fd(::dup(static_cast<net::stream*>(k.shell)->fd.get()));
+    };
+  });
+  socket_end(s.port).close();
+  REQUIRE(s.goes_down(close_reason::peer_closed));
+  REQUIRE(s.ask([&](scripted_core&) { return copy.get(); }) >= 0);
+  const auto turns = s.counters().turns.get();
+  CHECK(s.turns_at_tick(300ms) - turns < 50); // else epoll would tell its end again and again
+  CHECK(s.bad_calls() == 0);
+}
