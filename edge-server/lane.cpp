@@ -140,10 +140,10 @@ void lane::update_held(session& s, std::size_t bytes, bool incomplete) {
   s.incomplete = incomplete;
 }
 
-// Packets that never become whole would keep their memory: when they have their share of it, large ones make
-// room for a quarter of the share. Others may still become whole, and the walks over the sessions are rare: each
-// frees what took as long to come. Within each pass one at least is closed, and the next one looks at those of
-// half the size.
+// Packets that never become whole, and what is held for clients that do not read, would keep their memory:
+// when they have their share of it, large ones make room for a quarter of the share. Others may still go on,
+// and the walks over the sessions are rare: each frees what took as long to come. Within each pass one at
+// least is closed, and the next one looks at those of half the size.
 void lane::close_largest_incomplete() {
   const std::size_t share = config_.memory_max / limits::incomplete_share, enough = share - share / 4;
   while (counters.incomplete_bytes.get() > enough) {
@@ -195,7 +195,8 @@ std::size_t lane::on_bytes(conn& c, mutable_bytes in, time_point now) {
   if (s.st == session::state::closed) return in.size();
   const std::size_t left = in.size() - at;
   if (s.st == session::state::live) {
-    if (left || s.held_bytes) update_held(s, left, left && c.want_read);
+    const bool waits_for_itself = c.want_read || c.out.size() >= output_max() / 2;
+    if (left || s.held_bytes) update_held(s, left, left && waits_for_itself);
     if (counters.incomplete_bytes.get() > config_.memory_max / limits::incomplete_share)
       close_largest_incomplete();
   } else if (c.move_to < 0) { // what waits behind a CONNECT counts like what waits for the rest of one
@@ -221,15 +222,15 @@ void lane::on_drained(conn& c, time_point now) {
 // slows it down, nobody else.
 void lane::update_reading(session& s) {
   if (s.st != session::state::live) return;
-  const bool full = s.unanswered >= config_.inflight_max || s.unanswered_bytes >= config_.inflight_bytes_max;
-  const bool relaxed =
-      s.unanswered <= config_.inflight_max / 2 && s.unanswered_bytes <= config_.inflight_bytes_max / 2;
   // MQTT 5 clients know the window in messages and are cut off when they pass it (on_publish).
-  const bool window_full =
-      full && (s.version != mqtt::protocol_version::v5 || s.unanswered_bytes >= config_.inflight_bytes_max);
+  const std::size_t counted = s.version == mqtt::protocol_version::v5 ? 0 : s.unanswered;
+  const bool full = counted >= config_.inflight_max || s.unanswered_bytes >= config_.inflight_bytes_max;
+  const bool half_free =
+      counted <= config_.inflight_max / 2 && s.unanswered_bytes <= config_.inflight_bytes_max / 2;
+  s.window_full = full || (s.window_full && !half_free);
   const std::size_t unsent_max = s.reading_paused ? output_max() / 2 : output_max();
   const bool blocked = sending_full_ || s.waits_for_link != 0xffff || s.c->out.size() >= unsent_max;
-  const bool pause = s.reading_paused ? blocked || !relaxed : blocked || window_full;
+  const bool pause = blocked || s.window_full;
   if (pause == s.reading_paused) return;
   s.reading_paused = pause;
   if (pause) counters.reads_paused.add(), s.paused_since = last_time_;
@@ -276,7 +277,7 @@ void lane::tend_queue(session& s, time_point now) try {
 // so that there its senders are refused.
 void lane::check_memory() {
   const std::size_t half = config_.memory_max / 2;
-  const std::size_t used = memory_in_use();
+  const std::size_t used = memory_of_outputs() + counters.held_bytes.get();
   const std::size_t sent = endpoint_.outgoing.counters.bytes.get() + endpoint_.output_bytes();
   const std::size_t sending = std::min<std::size_t>(used, sent + counters.held_bytes.get());
   const std::size_t receiving = used - sending;

@@ -100,7 +100,7 @@ public:
   // --- host of the endpoint ---
   void on_registered(handle h, time_point now);
   void on_kicked(handle h, close_reason why, time_point now);
-  // Without memory for it: a client in the middle of a packet is closed, its sender is told.
+  // All of it or nothing; without memory for it its sender is told.
   answer deliver(handle h, const wire::message_view& m, std::uint32_t receipt, time_point now);
   void on_outcome(const link::outbox::outcome& o, time_point now);
   void on_taken(const link::outbox::outcome& o, time_point now);
@@ -211,9 +211,7 @@ private:
     return receiving_full_ ? std::min(config_.client_output_max, limits::client_output_scarce)
                            : config_.client_output_max;
   }
-  std::size_t memory_in_use() const noexcept {
-    return pool_.bytes_in_use() + blocks_.bytes_in_use() + counters.held_bytes.get();
-  }
+  std::size_t memory_of_outputs() const noexcept { return pool_.bytes_in_use() + blocks_.bytes_in_use(); }
   void count_drop(drop_reason r) { counters.drops[static_cast<std::size_t>(r)].add(); }
   void drop(const wire::message_view& m, drop_reason r, time_point now) {
     count_drop(r);

@@ -31,6 +31,7 @@ struct session {
   mqtt::protocol_version version = mqtt::protocol_version::none;
   bool problem_information = true; // MQTT 5: reason strings are wanted
   bool reading_paused = false;
+  bool window_full = false; // a reason for it: it has too much without an answer
   bool assigned_id = false;
   bool going = false;                // it is to go to another server, as soon as nothing of its is under way
   std::uint16_t keep_alive = 0;      // seconds as enforced; 0: none
@@ -43,7 +44,7 @@ struct session {
   handle client;
   time_point since{}, last_heard{}, paused_since{}, going_since{};
   std::uint32_t held_bytes = 0; // bytes that wait: for the rest of a packet, or until it is read again
-  bool incomplete = false;      // for the rest of a packet
+  bool incomplete = false;      // for the client itself: for the rest of a packet, or for it to read
 
   // As publisher: QoS 1 messages without an answer.
   std::uint32_t unanswered = 0;

@@ -20,7 +20,7 @@ constexpr ops::stat<lane_counters> client_rows[] = {
     {"prelogin_bytes", "Bytes kept of connections without CONNECT", &lane_counters::prelogin_bytes, gauge},
     {"held_bytes", "Bytes of clients that wait for the rest of a packet, or until the client is read again",
      &lane_counters::held_bytes, gauge},
-    {"incomplete_bytes", "Of these, for the rest of a packet", &lane_counters::incomplete_bytes, gauge},
+    {"incomplete_bytes", "Of these, for the client itself: for the rest of a packet, or for it to read", &lane_counters::incomplete_bytes, gauge},
     {"queue_bytes", "Memory of outputs", &lane_counters::output_bytes, gauge},
     {"waiting_bytes", "Memory of messages that wait for their answer or recipient",
      &lane_counters::waiting_bytes, gauge},

@@ -1,7 +1,7 @@
 #include "common/net/stream_table.hpp"
 
 #include "common/base/check.hpp"
-#include "common/net/memory_reserve.hpp"
+#include "common/base/refusable_work.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -125,9 +125,9 @@ bool stream_table::keep(stream& s, mutable_bytes in, std::size_t consumed) noexc
   }
   counters.rest_bytes.add(s.rest.size());
   // What a large packet needed is not kept for a small one, as long as there is memory to move.
-  const memory_reserve* reserve = memory_reserve::current();
-  if (s.rest.capacity() > 2 * s.rest.size() + short_rest && (!reserve || reserve->whole())) {
+  if (s.rest.capacity() > 2 * s.rest.size() + short_rest) {
     try {
+      const optional_work not_worth_a_client;
       std::vector(s.rest).swap(s.rest);
     } catch (const std::bad_alloc&) {
     }

@@ -240,12 +240,9 @@ TEST_CASE("no memory anywhere in a message for a client: its sender is told, and
     allocations::fail_refusable_from(k);
     c.publish("@/B", std::string(bytes, 'x'), 1, properties);
     done = !allocations::heal();
-    w.advance(2s);     // while memory is short nothing is queued
-    if (b->closed()) { // in the middle of it
-      b = &w.connect("B", {.edge = 1, .properties = receive_maximum(1)});
-    } else {
-      for (std::size_t n = 0; n < waits + done; ++n) b->puback(b->next_publish().id);
-    }
+    w.advance(2s); // while memory is short nothing is queued
+    REQUIRE_FALSE(b->closed());
+    for (std::size_t n = 0; n < waits + done; ++n) b->puback(b->next_publish().id);
     c.publish("@/B", "next");
     REQUIRE(b->next_publish().payload == "next");
     b->disconnect();

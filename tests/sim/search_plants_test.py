@@ -18,6 +18,7 @@ def run(*args):
 
 def main():
     for plant, faults in PLANTS:
+        print(f"{plant:26} ", end="", flush=True)
         found = run("--faults", str(faults), "--deviations", "0", "--seconds", "600", "--plant", plant, "--expect-failure")
         assert found.returncode == 0, f"{plant}: not found\n{found.stdout}{found.stderr}"
         broken = re.search(r"^  (\w+: .*)$", found.stdout, re.M).group(1)
@@ -25,7 +26,7 @@ def main():
         promise = broken.split(":")[0]
         again = run("--plant", plant, "--replay", choices, "--expect-failure")
         assert again.returncode == 0 and f"\n{promise}:" in again.stdout, f"{plant}: {broken}\n{again.stdout[-500:]}"
-        print(f"{plant:26} {broken[:90]}")
+        print(broken[:90])
 
 
 if __name__ == "__main__":

@@ -230,7 +230,56 @@ TEST_CASE("back pressure: above the memory for recipients who asks and does not 
   }
 }
 
-TEST_CASE("back pressure: a lane's memory is not passed by many recipients that take nothing at all", "[lane]") {
+TEST_CASE(
+    "back pressure: what is held for clients that do not read is bounded, and stops nobody else's messages",
+    "[lane]") {
+  constexpr std::size_t most = 800 * limits::KiB;
+  lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = most; }});
+  auto& reader = w.connect("reader");
+  auto& far = w.connect("far", {.edge = 1});
+  const auto flood = [&](mqtt_client& c, unsigned n) {
+    std::string all;
+    for (unsigned i = 0; i < n; ++i)
+      all += encode_publish({.topic = "no/such", .qos = 1, .packet_id = static_cast<std::uint16_t>(i + 1)});
+    c.send(all);
+  };
+  std::vector<mqtt_client*> deaf;
+  for (int i = 0; i < 22; ++i) deaf.push_back(&w.connect(numbered("deaf", i))), deaf.back()->stall();
+  for (int n = 0; n < 2; ++n) {
+    for (int i = 0; i < 16; ++i) flood(*deaf[i], 250);
+    w.advance(500ms);
+  }
+  for (int i = 16; i < 22; ++i) flood(*deaf[i], 9'000);
+  w.advance(500ms);
+  REQUIRE(w.lane(0).counters.output_bytes.get() > most / 2); // so that answers are scarce
+  REQUIRE(w.lane(0).counters.incomplete_bytes.get() <= most / limits::incomplete_share);
+  REQUIRE(closes(w, close_reason::incomplete_limit) > 0);
+  far.publish("@/reader", "still", 1);
+  REQUIRE(reader.next_publish().payload == "still");
+  REQUIRE(far.next_puback().reason == 0);
+}
+
+TEST_CASE(
+    "back pressure: an MQTT 5 client that has read its answers is read again, however many it waits for",
+    "[lane]") {
+  lane_world w({.lane = [](edge::lane_config& c) { c.inflight_max = 8, c.client_output_max = 10'000; }});
+  auto& c = w.connect("C");
+  w.router_down();
+  for (int i = 0; i < 6; ++i) c.publish("@/nobody", "x"); // more than half of its window
+  c.stall();
+  std::string pings;
+  for (int i = 0; i < 6'000; ++i) pings += encode_pingreq();
+  c.send(pings);
+  REQUIRE_FALSE(c.is_read());
+  c.resume();
+  REQUIRE(c.is_read());
+  REQUIRE(c.take_bytes().size() == 12'000);
+  c.ping();
+  c.next_pingresp();
+}
+
+TEST_CASE("back pressure: a lane's memory is not passed by many recipients that take nothing at all",
+          "[lane]") {
   constexpr std::size_t most = 400 * limits::KiB;
   lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = most; }});
   auto& c1 = w.connect("C1");

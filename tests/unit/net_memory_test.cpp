@@ -50,6 +50,10 @@ TEST_CASE("net: the reserve is given back block by block, a client's work leaves
     CHECK(times_it_helps() == blocks - last_blocks - 1);
     CHECK_FALSE(r.has_spare());
   }
+  {
+    const optional_work nothing_for_this;
+    CHECK_FALSE(helps());
+  }
   const memory_guard another;
   CHECK_FALSE(another.used_reserve());
   CHECK(r.bytes() == limits::memory_reserve_last);
