@@ -75,6 +75,7 @@ struct shard_counters {
   counter path_lost, linger_expired, warm_ups_incomplete, clock_lifts;
   counter handshakes, handshakes_refused;
   counter handshakes_displaced; // the oldest that was not done, closed to make room for a new one
+  counter memory_short;         // times that memory became short
   counter round_trip_us;        // the slowest link's newest
 };
 
@@ -97,6 +98,7 @@ public:
   void on_up(conn& c, time_point now);
   std::size_t on_bytes(conn& c, mutable_bytes in, time_point now);
   void on_drained(conn&, time_point) {}
+  void on_memory_short(time_point now);
   void on_down(conn& c, close_reason why, time_point now);
   void on_time(time_point now);
   time_point next_deadline() const noexcept;
@@ -232,7 +234,8 @@ private:
   // shard_delivery.cpp: messages and answers
   void on_message(peer& p, wire::message_view m, time_point now);
   bool has_room(const peer& owner, std::size_t bytes) const noexcept;
-  void forward(peer& from, peer& to, handle h, wire::message_view m, time_point now);
+  bool memory_is_short() const noexcept { return last_turn_ < memory_short_until_; }
+  bool forward(peer& from, peer& to, handle h, wire::message_view m, time_point now);
   void answer_message(peer& p, const wire::message_view& m, answer a, drop_reason if_qos0,
                       member_index about = no_member);
   bool on_answers(peer& p, const_bytes payload);
@@ -261,6 +264,7 @@ private:
   std::vector<member_index> bury_former(lane& l);
   void start_dying(member_index i);
   void sweep(time_point now);
+  bool insert_entry(id_hash h, const presence_entry& e, time_point now);
   bool absent(member_index i) const noexcept {
     return i != contested_mark && members_[i].st == index_state::dead;
   }
@@ -290,6 +294,7 @@ private:
   drop_ring drops_;
   wire::frame_writer writer_;
   notices notices_;
+  time_point memory_short_until_{}; // no new ids and no messages until then
   time_point started_{}, last_turn_{}, next_check_{}, next_floors_{}, next_notices_{};
   std::uint64_t lift_ = 0;
   std::uint64_t since_min_ =

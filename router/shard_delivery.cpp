@@ -1,5 +1,8 @@
 // The shard's hot path: a message comes in, its owner's link takes it; an answer goes back.
+#include "common/base/refusable_work.hpp"
 #include "router/shard.hpp"
+
+#include <new>
 
 namespace beeline::router {
 namespace {
@@ -45,23 +48,37 @@ void shard::on_message(peer& p, wire::message_view m, time_point now) {
   if (!owner) return answer_message(p, m, answer::later_lane, drop_reason::owner_lingering, to.link);
   if (!has_room(*owner, m.size())) return answer_message(p, m, answer::busy, drop_reason::link_full);
   if (plant.answer_when_forwarded && m.qos1()) answer_message(p, m, answer::accepted, drop_reason::nobody);
-  forward(p, *owner, to.h, m, now);
+  if (!forward(p, *owner, to.h, m, now)) answer_message(p, m, answer::busy, drop_reason::memory_limit);
 }
 
 // Back pressure of a shard, which always reads: an owner that does not take what it is sent has its own queue
 // full, and only those who write to its clients hear of it. All queues together have a bound as well.
 bool shard::has_room(const peer& owner, std::size_t bytes) const noexcept {
   return owner.c->link->data.size() + bytes <= config_.link_output_max &&
-         pool_.bytes_in_use() <= config_.outputs_max;
+         pool_.bytes_in_use() <= config_.outputs_max && !memory_is_short();
 }
 
-void shard::forward(peer& from, peer& to, handle h, wire::message_view m, time_point now) {
+// The system has no memory, or so little that the reserve was touched: for a while nobody new is registered
+// and nothing more is queued. What is there drains, and is answered.
+void shard::on_memory_short(time_point now) {
+  if (now >= memory_short_until_) counters.memory_short.add();
+  memory_short_until_ = now + limits::memory_short_min;
+}
+
+// False: there is no memory for it, and nothing has changed.
+bool shard::forward(peer& from, peer& to, handle h, wire::message_view m, time_point now) {
   const bool qos1 = m.qos1();
   if (m.deadline() && from.has_deadlines() != to.has_deadlines()) // each in its own version's words
     m.set_time_limit(to.has_deadlines() ? wire::deadline_of(m.ttl_ms(), to_us(now))
                                         : std::max(wire::ttl_of(m.deadline(), to_us(now)), 1u));
   m.route(h, from.index);
-  to.c->link->data.append(m.bytes());
+  try {
+    const refusable_work may_be_refused;
+    to.c->link->data.append(m.bytes());
+  } catch (const std::bad_alloc&) {
+    on_memory_short(now);
+    return false;
+  }
   dirty_.mark(*to.c);
   ++to.messages_out;
   to.bytes_out += m.size();
@@ -73,6 +90,7 @@ void shard::forward(peer& from, peer& to, handle h, wire::message_view m, time_p
   counters.messages_out[qos1].add();
   counters.bytes_out[qos1].add(m.size());
   if (m.flags() & wire::flag_resent) counters.resent_out.add();
+  return true;
 }
 
 // What the shard itself has to say of a message: QoS 1 is answered, QoS 0 dropped and counted.

@@ -3,9 +3,11 @@
 // The table knows hashes, not ids. Where a second session claims a hash, the shard opens a contest:
 // it keeps the claims with their full ids as they become known, asks the owner whose id it does not
 // know, and closes the contest when one claim is left. Two ids with one hash stay contested.
+#include "common/base/refusable_work.hpp"
 #include "router/shard.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace beeline::router {
 namespace {
@@ -34,6 +36,18 @@ void shard::set_entry(id_hash h, const presence_entry& e) {
       if (other != h && x.link != contested_mark) victim = other;
     });
     erase_entry(victim);
+  }
+}
+
+// False: there is no memory for one entry more.
+bool shard::insert_entry(id_hash h, const presence_entry& e, time_point now) {
+  try {
+    const refusable_work may_be_refused;
+    set_entry(h, e);
+    return true;
+  } catch (const std::bad_alloc&) {
+    on_memory_short(now);
+    return false;
   }
 }
 
@@ -71,10 +85,11 @@ void shard::on_claim(peer& p, const wire::registration& r, time_point now) {
       !free && e->link != contested_mark && members_[e->link].of == p.of && e->owner_handle == r.client;
   // Only the owner so far, or anybody while we warm up, is believed when it was the owner.
   if (!warming_ && !same_session && (free || e->link != contested_mark)) mine.since = 0;
-  if (!e && table_.size() >= config_.clients_max)
+  if (!e && (table_.size() >= config_.clients_max || memory_is_short()))
     return refuse(h, mine, r.id, close_reason::registration_refused, now);
   if (free || same_session || plant.collision_overwrites) {
-    set_entry(h, {mine.h, mine.link, mine.connected});
+    if (!insert_entry(h, {mine.h, mine.link, mine.connected}, now))
+      return refuse(h, mine, r.id, close_reason::registration_refused, now);
     return confirm(mine, now);
   }
   mine.id = r.id;
@@ -102,7 +117,7 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
   auto [it, fresh] = contests_.try_emplace(h);
   contest& all = it->second;
   if (fresh) {
-    if (contests_.size() > config_.contested_max) {
+    if (contests_.size() > config_.contested_max || memory_is_short()) {
       contests_.erase(it);
       return refuse(h, mine, mine.id, close_reason::registration_busy, now);
     }

@@ -38,7 +38,8 @@ inline constexpr std::size_t sync_output_max = 256 * KiB; // registrations queue
 inline constexpr std::size_t outputs_bytes_max = 1 * GiB; // all outputs and windows of one shard or lane
 inline constexpr std::size_t incomplete_share = 4; // of that memory, for packets that are not whole: a 4th
 inline constexpr std::size_t client_output_scarce =
-    16 * KiB; // unsent bytes at which a client is not read, while that memory is full
+    16 * KiB; // unsent bytes at which a client is not read, while that memory is full; and at which QoS 1
+              // that can expire waits in its queue, where it still can: what is written is not called back
 inline constexpr std::size_t control_batch_bytes =
     48 * KiB;                                   // registrations and answers are cut into such frames
 inline constexpr std::size_t links_max = 4'096; // of one shard: lanes of all edges that have shown the secret
@@ -186,7 +187,7 @@ inline constexpr std::size_t memory_reserve_bytes =
 inline constexpr std::size_t memory_reserve_block = 64 * KiB; // below malloc's own mappings: it is heap again
 inline constexpr std::size_t memory_reserve_last =
     1 * MiB;                                 // of these, for what must not fail: the end of connections
-inline constexpr auto memory_short_min = 1s; // a lane takes no more messages for its clients for so long
+inline constexpr auto memory_short_min = 1s; // a lane or shard takes no more messages for so long
 inline constexpr std::size_t host_name_bytes_max = 253;    // of DNS
 inline constexpr std::size_t quoted_bytes_max = 120;       // of an operator's wrong word in an error message
 inline constexpr std::size_t secret_bytes_max = 4 * KiB;   // a secret file; bigger is the wrong file

@@ -182,3 +182,37 @@ TEST_CASE("F14: recipients that take nothing meet the memory limit: senders are 
   limit_memory(pid, SIZE_MAX);
   CHECK(e.os().stop() == 0);
 }
+
+TEST_CASE("F14: at its memory limit a router registers nobody new and queues no more, its links stay, and it "
+          "recovers") {
+  if (sanitized) return;
+  router_process r({"--shards", "1", "--link-output-max", "64MiB", "--warm-up", "300ms"});
+  edge_process e("e1", {r.address()}, {"--lanes", "1"}), deaf("e2", {r.address()}, {"--lanes", "4"});
+  REQUIRE(e.mqtt() != 0);
+  REQUIRE(deaf.mqtt() != 0);
+  herd recipients(deaf.mqtt());
+  recipients.connect(64, login);
+  REQUIRE(recipients.until([&] { return recipients.accepted() == 64; }));
+  raw_mqtt before(e.mqtt(), "before"), sender(e.mqtt(), "sender");
+  REQUIRE(eventually([&] { return sender.publish("@/H0", "x") == 0; })); // the router is in service
+  const auto pid = r.os().pid();
+  const auto totals = [&] { return r.json("/stats")["totals"]; };
+  limit_memory(pid, virtual_bytes(pid) + 8 * 1024 * 1024);
+
+  deaf.os().signal(SIGSTOP); // its links take nothing, and are given up after 3 s
+  const std::string big(60'000, 'x');
+  for (std::size_t k = 0; k < 3'000;
+       ++k) // 180 MB: more than the heap that malloc has put aside for the thread
+    sender.send(encode_publish({.topic = "@/H" + std::to_string(k % 64), .payload = big}));
+  CHECK(eventually([&] { return totals()["memory_short"] > 0; }));
+  CHECK(sender.publish("@/before", "x") == 0); // as soon as there is memory again
+  deaf.os().signal(SIGCONT);
+  REQUIRE(r.os().running());
+  std::printf("at its memory limit the router dropped %d QoS 0 messages\n",
+              totals()["drops"]["link_full"].get<int>() + totals()["drops"]["memory_limit"].get<int>());
+  CHECK(eventually([&] { return serves(e, "after"); })); // new clients, too, still at the limit
+  CHECK(eventually([&] { return deaf.json("/stats")["ready"] == true; }));
+  CHECK(eventually([&] { return sender.publish("@/H1", "back") == 0; }));
+  limit_memory(pid, SIZE_MAX);
+  CHECK(r.os().stop() == 0);
+}

@@ -242,7 +242,9 @@ TEST_CASE("no memory anywhere in a message for a client: its sender is told, and
     done = !allocations::heal();
     w.advance(2s); // while memory is short nothing is queued
     REQUIRE_FALSE(b->closed());
-    for (std::size_t n = 0; n < waits + done; ++n) b->puback(b->next_publish().id);
+    std::size_t got = 0; // where the shard had none, the message waited for it
+    for (; !b->nothing(); ++got) b->puback(b->next_publish().id);
+    REQUIRE(got >= waits + done);
     c.publish("@/B", "next");
     REQUIRE(b->next_publish().payload == "next");
     b->disconnect();
@@ -253,7 +255,7 @@ TEST_CASE("no memory anywhere in a message for a client: its sender is told, and
     REQUIRE(w.lane(0).endpoint().outgoing.idle());
     for (std::size_t n = 0; n < 2u + waits; ++n) { // every message has its answer
       const auto a = c.next_puback();
-      if (n == waits) REQUIRE(a.reason == (done ? 0x00 : 0x97));
+      if (n == waits) REQUIRE(a.reason == (got == waits + 1u ? 0x00 : 0x97));
     }
     REQUIRE(c.nothing());
   }
