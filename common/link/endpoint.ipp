@@ -417,6 +417,8 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
   case answer_retry: return put_answer(k, m, answer::retry);
   case answer_busy: return put_answer(k, m, answer::busy);
   case answer_full: return put_answer(k, m, answer::full);
+  case answer_refused: return put_answer(k, m, answer::refused);
+  case answer_expired: return put_answer(k, m, answer::expired);
   case inbox::verdict::drop: return;
   }
 }
@@ -456,7 +458,7 @@ void endpoint<Host>::take_message(std::uint16_t k, std::uint32_t record, const w
     counters.accepted.add();
   } else {
     if (receipt != none) owed_.close(receipt);
-    if (is_final(a)) incoming.refused(record, m.number());
+    if (is_final(a)) incoming.refused(record, m.number(), a);
   }
   put_answer(k, m, a, a == answer::accepted && receipt != none);
 }

@@ -48,7 +48,7 @@ void inbox::raise_floor(std::uint32_t i, std::uint64_t floor) {
   record& r = records_[i];
   const std::size_t before = r.memory_bytes();
   r.window.raise_floor(floor);
-  r.refused.raise_floor(floor);
+  for (accepted_window& w : r.refused) w.raise_floor(floor);
   counters.memory_bytes.set(counters.memory_bytes.get() + r.memory_bytes() - before);
 }
 
@@ -60,10 +60,11 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
     counters.duplicates.add();
     return plant.duplicate_not_answered ? verdict::drop : verdict::answer_accepted;
   }
-  accepted_window& refused = records_[i].refused;
-  if (refused.contains(n)) {
+  if (const int how = records_[i].refusal_of(n); how >= 0) {
     counters.duplicates.add();
-    return verdict::answer_full;
+    constexpr verdict first_answer[] = {verdict::answer_full, verdict::answer_refused,
+                                        verdict::answer_expired};
+    return first_answer[how];
   }
   if (w.below_floor(n)) {
     counters.late_copies.add();
@@ -80,7 +81,7 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
   // A predecessor below the floor is settled: it will not be accepted after this one any more.
   const std::uint64_t before = n - std::min<std::uint64_t>(n, m.prev());
   if (m.prev() && !plant.prev_not_checked && !w.below_floor(before) && !w.contains(before) &&
-      !refused.contains(before)) {
+      records_[i].refusal_of(before) < 0) {
     counters.retries.add();
     return verdict::answer_retry;
   }
@@ -89,7 +90,10 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
 }
 
 void inbox::accepted(std::uint32_t i, std::uint64_t number) { insert(i, records_[i].window, number); }
-void inbox::refused(std::uint32_t i, std::uint64_t number) { insert(i, records_[i].refused, number); }
+void inbox::refused(std::uint32_t i, std::uint64_t number, answer final_answer) {
+  const int how = final_answer == answer::refused ? 1 : final_answer == answer::expired ? 2 : 0;
+  insert(i, records_[i].refused[how], number);
+}
 
 void inbox::insert(std::uint32_t i, accepted_window& w, std::uint64_t number) {
   const std::size_t before = records_[i].memory_bytes();

@@ -8,6 +8,7 @@
 #pragma once
 #include "common/base/counters.hpp"
 #include "common/base/ids.hpp"
+#include "common/base/reasons.hpp"
 #include "common/base/slab.hpp"
 #include "common/link/accepted_window.hpp"
 #include "common/wire/message.hpp"
@@ -48,16 +49,18 @@ public:
     answer_unknown,
     answer_retry,
     answer_busy,
-    answer_full
+    answer_full, // as it was answered first: these three
+    answer_refused,
+    answer_expired
   };
   // Judges a QoS 1 message. `here`: its handle names a live session with that id; `since`: when
   // that session became the owner, in shard time (or records were last forgotten). `take` means: deliver it,
   // then, if the session took it, call accepted().
   verdict judge(std::uint32_t i, const wire::message_view& m, bool here, std::uint64_t since);
   void accepted(std::uint32_t i, std::uint64_t number);
-  // The session did not take it, and that was its final answer: it is settled like an accepted one, so that
-  // what follows in its flow need not be sent again.
-  void refused(std::uint32_t i, std::uint64_t number);
+  // The session did not take it, and that was its final answer (full, refused or expired): it is settled like
+  // an accepted one, so that what follows in its flow need not be sent again.
+  void refused(std::uint32_t i, std::uint64_t number, answer final_answer);
   void raise_floor(std::uint32_t i, std::uint64_t floor);
   lane_id origin(std::uint32_t i) const { return records_[i].id; }
 
@@ -68,10 +71,19 @@ private:
   struct record {
     lane_id id{};
     accepted_window window;
-    accepted_window refused;    // no room, too large, expired: never to be taken any more
+    accepted_window refused[3]; // full, refused, expired: never to be taken any more
     std::uint32_t links = 0;    // that list it
     std::uint32_t released = 0; // which release this is, for the queue of the forgotten
-    std::size_t memory_bytes() const noexcept { return window.memory_bytes() + refused.memory_bytes(); }
+    std::size_t memory_bytes() const noexcept {
+      std::size_t n = window.memory_bytes();
+      for (const accepted_window& w : refused) n += w.memory_bytes();
+      return n;
+    }
+    int refusal_of(std::uint64_t number) const noexcept { // -1: it was not refused
+      for (int k = 0; k < 3; ++k)
+        if (refused[k].contains(number)) return k;
+      return -1;
+    }
   };
   bool forget_oldest();
   void insert(std::uint32_t i, accepted_window& w, std::uint64_t number);

@@ -188,16 +188,18 @@ TEST_CASE("endpoint: a message is delivered once, a copy of it is answered as be
 }
 
 TEST_CASE("endpoint: what the session says is the answer, and a copy gets the same one") {
+  const answer said = GENERATE(answer::full, answer::refused);
+  const lines told{"answer 1 " + std::string(name_of(said)) + " about 5"};
   linked t;
   const handle bob = t.client("bob");
   t.other_lane();
-  t.bench.host.takes = answer::full;
+  t.bench.host.takes = said;
   t.forwards({}, bob, 5);
-  CHECK(t.shard.hears() == lines{"answer 1 full about 5"});
+  CHECK(t.shard.hears() == told);
   t.bench.host.takes = answer::accepted;
   t.bench.told();
   t.forwards({}, bob, 5); // a copy that comes late must not overtake what was accepted meanwhile
-  CHECK(t.shard.hears() == lines{"answer 1 full about 5"});
+  CHECK(t.shard.hears() == told);
   CHECK(t.bench.told().empty());
   test_message next;
   next.number = 2, next.prev = 1;

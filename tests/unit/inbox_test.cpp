@@ -87,11 +87,14 @@ TEST_CASE("inbox: a predecessor below the floor is settled: nothing has to be wa
 }
 
 TEST_CASE("inbox: what the session refused stays refused, and its successor need not wait for it") {
+  const auto [said, again] = GENERATE(std::pair(answer::full, verdict::answer_full),
+                                      std::pair(answer::refused, verdict::answer_refused),
+                                      std::pair(answer::expired, verdict::answer_expired));
   owner o;
   byte_vector b = make(message(5));
   CHECK(o.in.judge(o.origin, wire::message_view(b), true, 0) == verdict::take);
-  o.in.refused(o.origin, 5);
-  CHECK(o.judges(message(5)) == verdict::answer_full);
+  o.in.refused(o.origin, 5, said);
+  CHECK(o.judges(message(5)) == again); // a copy gets the first answer
   CHECK(o.judges(message(6, 1, 1)) == verdict::take);
 }
 
