@@ -202,9 +202,12 @@ private:
     if (receipt != none) endpoint_.settle_receipt(receipt, what, last_time_);
   }
   void drop_pending(session& s) noexcept;
-  bool can_write(const session& s) const noexcept {
+  bool can_write(const session& s, time_point expires) const noexcept {
+    const std::size_t unsent_max = expires == never
+                                       ? config_.client_output_max
+                                       : std::min(config_.client_output_max, limits::client_output_scarce);
     return s.in_flight.size() < s.receive_maximum + std::size_t{plant.window_off_by_one} &&
-           s.c->out.size() < config_.client_output_max && (!receiving_full_ || s.c->out.empty());
+           s.c->out.size() < unsent_max && (!receiving_full_ || s.c->out.empty());
   }
   // Unsent bytes at which a client is not read any more: each packet it sends may bring an answer.
   std::size_t output_max() const noexcept {

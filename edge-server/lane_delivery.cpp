@@ -48,7 +48,8 @@ answer lane::deliver_to(session& s, const wire::message_view& m, std::uint32_t r
     return answer::refused;
   }
   const time_point expires = m.ttl_ms() ? now + std::chrono::milliseconds(m.ttl_ms()) : never;
-  if (receiving_full_ && memory_of_outputs() > config_.memory_max) { // not even for who has nothing in its output
+  if (receiving_full_ &&
+      memory_of_outputs() > config_.memory_max) { // not even for who has nothing in its output
     drop(m, drop_reason::memory_limit, now);
     return answer::full;
   }
@@ -64,7 +65,7 @@ answer lane::deliver_to(session& s, const wire::message_view& m, std::uint32_t r
     write_publish(s, m, 0, now, expires);
     return answer::accepted;
   }
-  if ((!s.pending || s.pending->empty()) && can_write(s)) {
+  if ((!s.pending || s.pending->empty()) && can_write(s, expires)) {
     write_publish(s, m, 1, now, expires, receipt);
     return answer::accepted;
   }
@@ -142,7 +143,7 @@ void lane::expire_pending(session& s, time_point now) {
 
 void lane::pump_pending(session& s, time_point now) {
   if (!s.pending) return;
-  while (!s.pending->empty() && can_write(s)) {
+  while (!s.pending->empty() && can_write(s, s.pending->front().expires)) {
     const pending_message w = s.pending->front();
     if (w.expires <= now) {
       end_expired(s, w, now);

@@ -250,6 +250,26 @@ TEST_CASE("delivery: message expiry counts down, and what has expired is not del
   REQUIRE(drops(w, drop_reason::expired, 1) == 1);
 }
 
+TEST_CASE("delivery: what expires waits where it still can, not in the output of a client that does not read",
+          "[lane]") {
+  lane_world w;
+  auto& c1 = w.connect("C1");
+  auto& c2 = w.connect("C2", {.edge = 1});
+  c2.stall();
+  for (int i = 0; i < 100; ++i) c1.publish("@/C2", std::string(1'000, 'x'), 1, expiry(5));
+  for (int i = 0; i < 100; ++i) REQUIRE(c1.next_puback().reason == 0);
+  REQUIRE(c2.connection().out.size() < 18'000);
+  w.advance(7s);
+  const auto late = drops(w, drop_reason::expired, 1);
+  REQUIRE(late > 80);
+  REQUIRE(w.lane(1).counters.pending.get() == 0);
+  c1.publish("@/C2", "for ever", 1);
+  c2.resume();
+  for (std::size_t i = late; i < 100; ++i) c2.puback(c2.next_publish().id);
+  REQUIRE(c2.next_publish().payload == "for ever");
+  REQUIRE(c2.nothing());
+}
+
 TEST_CASE("delivery: a message expiry above 24 days comes as it was sent, no queue lasts it out", "[lane]") {
   lane_world w;
   auto& c1 = w.connect("C1");
