@@ -33,6 +33,8 @@ def parse(words):
     p.add_argument("--seed", type=int, default=1, help="of the first; the next ones follow (default 1)")
     p.add_argument("--seconds", type=float, help="of load, in each run (default 20)")
     p.add_argument("--rate", type=float, help="messages a second, all clients together (default 5000)")
+    p.add_argument("--least", type=float, default=0, metavar="RATE",
+                   help="a run in which fewer messages a second were sent, outages included, is void")
     p.add_argument("--clients", type=int, help="(default 60)")
     p.add_argument("--faults", type=int, default=-1, help="in each run; 0: none (default: drawn, 4 or more)")
     p.add_argument("--only", default="", metavar="KIND", help="no other faults than this one")
@@ -103,7 +105,12 @@ class Run:
         code, said = self.judge()
         if self.report:
             tell(self, time.monotonic() - begin)
+            if code == OK and self.o.least and self.sent_a_second() < self.o.least:
+                return VOID, f"too little load: {self.sent_a_second():.0f} messages a second"
         return code, said
+
+    def sent_a_second(self):
+        return sum(self.report["series"]["published"][:int(self.o.seconds * 10)]) / self.o.seconds
 
 
 def ms(us):

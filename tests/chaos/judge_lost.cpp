@@ -31,7 +31,9 @@ void judge_answer_after_kill(scene& s, std::uint32_t session, std::uint32_t coun
   told.nobody += m.code == none;
   const bool unknown = m.code == unspecified && m.text == words::unknown;
   told.unknown += unknown;
-  const bool allowed = m.at >= gone ? m.code == none : m.at >= killed ? unknown || m.code == none : true;
+  bool allowed = m.code == none || unknown;
+  if (m.at >= gone) allowed = m.code == none;
+  else if (m.at < killed) allowed |= m.code == 0 || m.answered < killed;
   if (!allowed)
     s.broken("told " + std::to_string(m.code) + (m.at >= gone ? " when the clients were gone: " : ": ") +
              s.v.name(session, count));

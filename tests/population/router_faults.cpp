@@ -21,11 +21,13 @@ std::uint64_t closed_as_paused(run& r) {
   return t.empty() ? 0 : t["link_closes"]["link_paused"].get<std::uint64_t>();
 }
 
-void print_latency(run& r, const char* when, std::uint64_t from, std::uint64_t to) {
+double print_latency(run& r, const char* when, std::uint64_t from,
+                     std::uint64_t to) { // p99 of deliveries, ms
   const auto l = r.clients.latency_between(from, to);
   std::printf("  %-9s sent to delivered: %s; sent to answered: %s (%llu)\n", when,
               quantiles(l.delivered).c_str(), quantiles(l.answered).c_str(),
               static_cast<unsigned long long>(l.answered.count()));
+  return static_cast<double>(l.delivered.quantile_us(0.99)) / 1e3;
 }
 
 struct fault {
@@ -66,13 +68,17 @@ std::uint64_t break_and_watch(run& r, const fault& f, std::uint64_t calm_since) 
               static_cast<unsigned long long>(c.most(&lane_figures::waiting_most)));
   std::printf("  router RSS %s before, at most %s after: %.2f times\n", mib(rss_before).c_str(),
               mib(rss_most).c_str(), ratio);
-  print_latency(r, "before", calm_since, broke - latency_line::slot_us);
+  const double before = print_latency(r, "before", calm_since, broke - latency_line::slot_us);
   print_latency(r, "meanwhile", broke - latency_line::slot_us, done + latency_line::slot_us);
   const std::uint64_t settled = done + us(settled_after);
-  print_latency(r, "after", settled, now_us());
+  const double after = print_latency(r, "after", settled, now_us());
   std::fflush(stdout);
   r.must(complete, "presence is complete again");
   r.must(done - mended <= us(presence_max), "presence is complete within 10 s");
+  r.must(c.most(&lane_figures::gap_us) <= done - broke + us(settled_after),
+         "messages go on as soon as presence is complete");
+  if (r.options.full) // in small there are too few messages for a 99th percentile
+    r.must(after <= 2 * std::max(before, 1.0), "p99 after it at most twice that before");
   if (!test::sanitized) r.must(ratio <= rss_ratio_max, "router RSS at most 1.5 times that before");
   return settled;
 }

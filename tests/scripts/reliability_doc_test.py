@@ -25,8 +25,11 @@ def sources_of(test):
     pattern = SOURCES.get(kind)
     if not pattern:
         return []
+    files = [f for f in ROOT.glob(pattern.format(stem)) if f.is_file()]
+    if kind == "chaos":  # the files that have to do with the scenario
+        return [f for f in files if stem in f.read_text(errors="replace")]
     if stem:
-        return [f for f in ROOT.glob(pattern.format(stem)) if f.is_file()]
+        return files
     return list((ROOT / "tests/sim").glob("*.cpp"))  # the simulator itself
 
 

@@ -1,6 +1,7 @@
 // Bytes between sockets and a core: nothing lost, nothing twice, whatever the cuts and the pace.
 #include "tests/unit/net_support.hpp"
 
+#include <netinet/tcp.h>
 #include <random>
 
 using namespace net_test;
@@ -335,4 +336,31 @@ TEST_CASE("net: an ended connection is not heard of again while a copy of its de
   const auto turns = s.counters().turns.get();
   CHECK(s.turns_at_tick(300ms) - turns < 50); // else epoll would tell its end again and again
   CHECK(s.bad_calls() == 0);
+}
+
+TEST_CASE("net: a link's socket gives up on a peer that acknowledges nothing, and keeps little in the kernel",
+          "[net]") {
+  unsigned unacknowledged_ms = 0;
+  int notsent = 0, keepalive = 0, nodelay = 0;
+  const auto look = [](int fd, int level, int name, auto& value) {
+    socklen_t size = sizeof value;
+    return ::getsockopt(fd, level, name, &value, &size) == 0;
+  };
+  server s(
+      [&](scripted_core& c) {
+        c.up = [&](scripted_core&, conn& k) {
+          const int fd = static_cast<net::stream*>(k.shell)->fd.get();
+          (void)(look(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, unacknowledged_ms) &&
+                 look(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, notsent) &&
+                 look(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive) &&
+                 look(fd, IPPROTO_TCP, TCP_NODELAY, nodelay));
+        };
+      },
+      with([](auto& o) { o.accepted = conn::kind_t::link; }));
+  const socket_end peer(s.port);
+  REQUIRE(eventually([&] { return s.ask([](scripted_core& c) { return c.ups; }) == 1; }));
+  CHECK(std::chrono::milliseconds(unacknowledged_ms) == limits::link_unacknowledged_max);
+  CHECK(static_cast<std::size_t>(notsent) == limits::link_notsent_bytes_max);
+  CHECK(keepalive == 1);
+  CHECK(nodelay == 1);
 }
