@@ -130,6 +130,32 @@ TEST_CASE("output chain gives the bytes that it was given", "[output]") {
   }
 }
 
+TEST_CASE("output chain: what is cut from its end is gone, also when a part of it has been sent",
+          "[output]") {
+  chunk_pool pool;
+  output_chain out(pool);
+  std::vector<std::byte> first(40'000, std::byte{1}), second(50'000, std::byte{2});
+  const auto content = [&] {
+    std::vector<std::byte> b(out.size());
+    if (!b.empty()) out.peek(0, b.data(), b.size());
+    return b;
+  };
+  for (const std::size_t sent : {0u, 1u, 511u, 20'000u, 39'999u, 40'000u})
+    for (const std::size_t more : {std::size_t{1}, std::size_t{600}, second.size()}) {
+      out.append(first);
+      out.consume(sent);
+      const std::size_t before = out.size();
+      out.append(const_bytes(second).first(more));
+      out.cut(before);
+      REQUIRE(content() == std::vector(first.begin() + static_cast<std::ptrdiff_t>(sent), first.end()));
+      out.append(const_bytes(second).first(3)); // and it goes on
+      REQUIRE(out.size() == before + 3);
+      REQUIRE(content().back() == std::byte{2});
+      out.clear();
+      REQUIRE(pool.bytes_in_use() == 0);
+    }
+}
+
 TEST_CASE("output chain of one small packet costs one small chunk", "[output]") {
   chunk_pool pool;
   output_chain chain(pool);
