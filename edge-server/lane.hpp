@@ -205,7 +205,7 @@ private:
   bool can_write(const session& s, time_point expires) const noexcept {
     const std::size_t unsent_max = expires == never
                                        ? config_.client_output_max
-                                       : std::min(config_.client_output_max, limits::client_output_scarce);
+                                       : std::min(config_.client_output_max, limits::expiring_output_max);
     return s.in_flight.size() < s.receive_maximum + std::size_t{plant.window_off_by_one} &&
            s.c->out.size() < unsent_max && (!receiving_full_ || s.c->out.empty());
   }

@@ -114,13 +114,11 @@ bool shard::later_wins(const claim& a, const claim& b) const noexcept {
 
 void shard::enter_contest(id_hash h, claim mine, time_point now) {
   const auto e = table_.find(h);
-  auto [it, fresh] = contests_.try_emplace(h);
-  contest& all = it->second;
+  const bool fresh = !contests_.contains(h);
+  if (fresh && (contests_.size() >= config_.contested_max || memory_is_short()))
+    return refuse(h, mine, mine.id, close_reason::registration_busy, now);
+  contest& all = contests_[h];
   if (fresh) {
-    if (contests_.size() > config_.contested_max || memory_is_short()) {
-      contests_.erase(it);
-      return refuse(h, mine, mine.id, close_reason::registration_busy, now);
-    }
     claim owner;
     owner.link = e->link;
     owner.h = e->owner_handle;

@@ -38,8 +38,10 @@ inline constexpr std::size_t sync_output_max = 256 * KiB; // registrations queue
 inline constexpr std::size_t outputs_bytes_max = 1 * GiB; // all outputs and windows of one shard or lane
 inline constexpr std::size_t incomplete_share = 4; // of that memory, for packets that are not whole: a 4th
 inline constexpr std::size_t client_output_scarce =
-    16 * KiB; // unsent bytes at which a client is not read, while that memory is full; and at which QoS 1
-              // that can expire waits in its queue, where it still can: what is written is not called back
+    16 * KiB; // unsent bytes at which a client is not read, while that memory is full
+inline constexpr std::size_t expiring_output_max =
+    16 *
+    KiB; // unsent bytes at which QoS 1 that can expire waits in the queue: what is written is not called back
 inline constexpr std::size_t control_batch_bytes =
     48 * KiB;                                   // registrations and answers are cut into such frames
 inline constexpr std::size_t links_max = 4'096; // of one shard: lanes of all edges that have shown the secret

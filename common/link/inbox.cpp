@@ -62,9 +62,7 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
   }
   if (const int how = records_[i].refusal_of(n); how >= 0) {
     counters.duplicates.add();
-    constexpr verdict first_answer[] = {verdict::answer_full, verdict::answer_refused,
-                                        verdict::answer_expired};
-    return first_answer[how];
+    return refusals[how].again;
   }
   if (w.below_floor(n)) {
     counters.late_copies.add();
@@ -91,7 +89,9 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
 
 void inbox::accepted(std::uint32_t i, std::uint64_t number) { insert(i, records_[i].window, number); }
 void inbox::refused(std::uint32_t i, std::uint64_t number, answer final_answer) {
-  const int how = final_answer == answer::refused ? 1 : final_answer == answer::expired ? 2 : 0;
+  std::size_t how = 0; // another one counts as `full`
+  for (std::size_t k = 0; k < std::size(refusals); ++k)
+    if (refusals[k].said == final_answer) how = k;
   insert(i, records_[i].refused[how], number);
 }
 

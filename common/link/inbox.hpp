@@ -15,6 +15,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
+#include <iterator>
 #include <vector>
 
 namespace beeline::link {
@@ -68,20 +69,27 @@ public:
   inbox_plants plant;
 
 private:
+  struct refusal {
+    answer said;
+    verdict again; // to a copy
+  };
+  static constexpr refusal refusals[] = {{answer::full, verdict::answer_full},
+                                         {answer::refused, verdict::answer_refused},
+                                         {answer::expired, verdict::answer_expired}};
   struct record {
     lane_id id{};
     accepted_window window;
-    accepted_window refused[3]; // full, refused, expired: never to be taken any more
-    std::uint32_t links = 0;    // that list it
-    std::uint32_t released = 0; // which release this is, for the queue of the forgotten
+    accepted_window refused[std::size(refusals)]; // never to be taken any more
+    std::uint32_t links = 0;                      // that list it
+    std::uint32_t released = 0;                   // which release this is, for the queue of the forgotten
     std::size_t memory_bytes() const noexcept {
       std::size_t n = window.memory_bytes();
       for (const accepted_window& w : refused) n += w.memory_bytes();
       return n;
     }
     int refusal_of(std::uint64_t number) const noexcept { // -1: it was not refused
-      for (int k = 0; k < 3; ++k)
-        if (refused[k].contains(number)) return k;
+      for (std::size_t k = 0; k < std::size(refusals); ++k)
+        if (refused[k].contains(number)) return static_cast<int>(k);
       return -1;
     }
   };

@@ -48,6 +48,8 @@ def parse(words):
     p.add_argument("--json", metavar="FILE", help="the figures of scenarios")
     p.add_argument("--lies", action="store_true", help="falsify the first run in each way, and see that it is noticed")
     o = p.parse_args(words)
+    if o.scenario and o.least:
+        p.error("--least is for drawn runs: a scenario says itself what it needs")
     if not o.scenario:
         o.seconds, o.rate, o.clients = o.seconds or 20, o.rate or 5000, o.clients or 60
     return o

@@ -53,9 +53,9 @@ TEST_CASE("shard: without memory for a message its sender waits, and its link st
     const auto got = t.e2.hears();
     CHECK(got.size() == done);
     m.number += 1, m.qos1 = false; // QoS 0 is dropped meanwhile
-    const auto drops = t.drops(drop_reason::link_full);
+    const auto drops = t.drops(drop_reason::memory_limit);
     t.e1.sends(m);
-    CHECK(t.drops(drop_reason::link_full) == drops + !done);
+    CHECK(t.drops(drop_reason::memory_limit) == drops + !done);
     t.bench.wait(1100ms);
     t.e1.hears();
     t.e2.hears();

@@ -21,8 +21,8 @@ std::uint64_t closed_as_paused(run& r) {
   return t.empty() ? 0 : t["link_closes"]["link_paused"].get<std::uint64_t>();
 }
 
-double print_latency(run& r, const char* when, std::uint64_t from,
-                     std::uint64_t to) { // p99 of deliveries, ms
+// Returns the p99 of deliveries in ms.
+double print_latency(run& r, const char* when, std::uint64_t from, std::uint64_t to) {
   const auto l = r.clients.latency_between(from, to);
   std::printf("  %-9s sent to delivered: %s; sent to answered: %s (%llu)\n", when,
               quantiles(l.delivered).c_str(), quantiles(l.answered).c_str(),
