@@ -1,7 +1,8 @@
 // Marks what this thread does as work that may be refused when memory is short (a client's packet, a message
-// for a client), and within it what has to be done all the same (the end of a session, a receipt), or what only
-// would be good (to give memory back). Whoever keeps a reserve of memory for such times (net/memory_reserve.hpp)
-// leaves the last part of it to what may not be refused, and gives nothing to what only would be good.
+// for a client), and within it what has to be done all the same (the end of a session, a receipt), or what
+// only would be good (to give memory back). Whoever keeps a reserve of memory for such times
+// (net/memory_reserve.hpp) leaves the last part of it to what may not be refused, and gives nothing to what
+// only would be good.
 //
 // They nest. Two stores; nothing else changes by it. Owner: the thread.
 #pragma once

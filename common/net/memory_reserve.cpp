@@ -51,7 +51,8 @@ bool memory_reserve::give_back() noexcept {
 
 void memory_reserve::on_no_memory() {
   memory_reserve* const r = of_this_thread;
-  if (!r || optional_work::now() || (refusable_work::now() && !r->has_spare()) || !r->give_back()) throw std::bad_alloc();
+  if (!r || optional_work::now() || (refusable_work::now() && !r->has_spare()) || !r->give_back())
+    throw std::bad_alloc();
 }
 
 } // namespace beeline::net

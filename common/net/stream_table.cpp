@@ -241,8 +241,8 @@ void stream_table::bury(stream& s) {
   dirty.remove(s.c);
   counters.rest_bytes.sub(s.rest.size());
   s.rest.clear();
-  // Closing is not enough to make epoll forget it: a child that is being started has a copy of each descriptor
-  // until its exec.
+  // Closing is not enough to make epoll forget it: a child that is being started has a copy of each
+  // descriptor until its exec.
   if (s.fd) detach(s).reset();
   s.slot.reset();
   all[s.index] = all.back();

@@ -5,8 +5,8 @@
 // same. Views live as long as the bytes. `octet_writer` trusts its caller to have measured.
 #pragma once
 #include "common/base/bytes.hpp"
-#include "edge-server/mqtt/protocol.hpp"
 #include "common/base/utf8.hpp"
+#include "edge-server/mqtt/protocol.hpp"
 
 namespace beeline::mqtt {
 

@@ -126,7 +126,8 @@ TEST_CASE("status of a server that tells little shows a dash for each number tha
       {{"/stats", page({{"program", "beeline-edge"}, {"name", "old"}})}, {"/readyz", page(json::object())}});
   const cli_result r = cli({"status", "--admin", bare.address()});
   CHECK(r.code == 0);
-  CHECK_THAT(r.out, Contains("ready   -  -              -           -    -    -       -       -        -      -\n"));
+  CHECK_THAT(r.out,
+             Contains("ready   -  -              -           -    -    -       -       -        -      -\n"));
 }
 
 TEST_CASE("top: rates are differences of two looks, and a server started anew has none yet") {

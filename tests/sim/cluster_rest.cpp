@@ -49,8 +49,8 @@ std::string cluster::judge_sessions() {
               at_clients.size());
 }
 
-// The shards' tables are the union of the lanes' sessions, as sets, both ways (CAT-43, CAT-44): no entry, to which
-// messages would go, outlives its session.
+// The shards' tables are the union of the lanes' sessions, as sets, both ways (CAT-43, CAT-44): no entry, to
+// which messages would go, outlives its session.
 std::string cluster::judge_tables() {
   std::vector<std::tuple<id_hash, std::string, unsigned>> tables, sessions;
   for (auto& s : shards_)

@@ -71,7 +71,11 @@ inline json answer_times(int count) {
   return {{"count", 1000},
           {"p50_us", 1},
           {"p99_us", 2},
-          {"last_10s", {{"count", count}, {"count_within_1s", count - count / 8}, {"p50_us", count ? 290 : 0}, {"p99_us", count ? 1'500 : 0}}}};
+          {"last_10s",
+           {{"count", count},
+            {"count_within_1s", count - count / 8},
+            {"p50_us", count ? 290 : 0},
+            {"p99_us", count ? 1'500 : 0}}}};
 }
 
 inline std::map<std::string, json> router_pages() {

@@ -9,7 +9,8 @@ using namespace beeline;
 using namespace beeline::cli;
 
 TEST_CASE("numbers for people; what is not known is a dash") {
-  for (const auto f : {count_text, rate_text, ratio_text, share_text, bytes_text, span_text, microseconds_text})
+  for (const auto f :
+       {count_text, rate_text, ratio_text, share_text, bytes_text, span_text, microseconds_text})
     CHECK(f(std::nullopt) == "-");
   CHECK(rate_text(0.0) == "0");
   CHECK(rate_text(7.54) == "7.5");

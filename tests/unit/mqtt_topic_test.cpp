@@ -1,7 +1,7 @@
 // UTF-8, topic names, filters and client ids.
 #include "common/base/limits.hpp"
-#include "edge-server/mqtt/topic.hpp"
 #include "common/base/utf8.hpp"
+#include "edge-server/mqtt/topic.hpp"
 #include "tests/support/mqtt_test_tools.hpp"
 
 #include <catch2/catch.hpp>
