@@ -1,6 +1,7 @@
 #include "common/link/inbox.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace beeline::link {
 
@@ -46,10 +47,15 @@ bool inbox::forget_oldest() {
 
 void inbox::raise_floor(std::uint32_t i, std::uint64_t floor) {
   record& r = records_[i];
-  const std::size_t before = r.memory_bytes();
+  const std::size_t before = r.window.memory_bytes();
   r.window.raise_floor(floor);
-  for (accepted_window& w : r.refused) w.raise_floor(floor);
-  counters.memory_bytes.set(counters.memory_bytes.get() + r.memory_bytes() - before);
+  counters.memory_bytes.set(counters.memory_bytes.get() + r.window.memory_bytes() - before);
+  if (!r.any_refused) return;
+  for (accepted_window& w : r.refused) {
+    const std::size_t had = w.memory_bytes();
+    w.raise_floor(floor);
+    counters.memory_bytes.set(counters.memory_bytes.get() + w.memory_bytes() - had);
+  }
 }
 
 inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool here, std::uint64_t since) {
@@ -92,7 +98,10 @@ void inbox::refused(std::uint32_t i, std::uint64_t number, answer final_answer) 
   std::size_t how = 0; // another one counts as `full`
   for (std::size_t k = 0; k < std::size(refusals); ++k)
     if (refusals[k].said == final_answer) how = k;
-  insert(i, records_[i].refused[how], number);
+  record& r = records_[i];
+  if (!std::exchange(r.any_refused, true))
+    for (accepted_window& w : r.refused) w.raise_floor(r.window.floor()); // not kept up so far
+  insert(i, r.refused[how], number);
 }
 
 void inbox::insert(std::uint32_t i, accepted_window& w, std::uint64_t number) {

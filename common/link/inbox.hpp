@@ -80,14 +80,16 @@ private:
     lane_id id{};
     accepted_window window;
     accepted_window refused[std::size(refusals)]; // never to be taken any more
-    std::uint32_t links = 0;                      // that list it
-    std::uint32_t released = 0;                   // which release this is, for the queue of the forgotten
+    bool any_refused = false;   // else those windows are not looked at: most origins have none
+    std::uint32_t links = 0;    // that list it
+    std::uint32_t released = 0; // which release this is, for the queue of the forgotten
     std::size_t memory_bytes() const noexcept {
       std::size_t n = window.memory_bytes();
       for (const accepted_window& w : refused) n += w.memory_bytes();
       return n;
     }
     int refusal_of(std::uint64_t number) const noexcept { // -1: it was not refused
+      if (!any_refused) return -1;
       for (std::size_t k = 0; k < std::size(refusals); ++k)
         if (refused[k].contains(number)) return static_cast<int>(k);
       return -1;
