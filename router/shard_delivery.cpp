@@ -101,6 +101,7 @@ void shard::answer_message(peer& p, const wire::message_view& m, answer a, drop_
     drops_.put(kind, why, m.sender(), m.destination(), m.qos1(), last_turn_);
   };
   if (!m.qos1()) {
+    if (plant.drop_not_counted && if_qos0 != drop_reason::nobody) return;
     remember(drop_kind::drop, name_of(if_qos0));
     return counters.drops[ix(if_qos0)].add();
   }

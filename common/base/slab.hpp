@@ -3,6 +3,7 @@
 #pragma once
 #include "common/base/check.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -12,9 +13,12 @@ inline constexpr std::uint32_t none = 0xffffffff;
 
 template <class T> class slab {
 public:
+  void reserve(std::size_t n) { // n of them in all find room from now on
+    if (n > items_.capacity()) grow(std::max(n, 2 * items_.capacity()));
+  }
   std::uint32_t take() {
     if (free_.empty()) {
-      if (items_.size() == items_.capacity()) grow();
+      if (items_.size() == items_.capacity()) grow(2 * items_.size() + 8);
       items_.emplace_back();
       ++used_;
       return static_cast<std::uint32_t>(items_.size() - 1);
@@ -38,8 +42,7 @@ public:
 
 private:
   // What may find no memory comes before what changes; the room for give() is there from the beginning.
-  void grow() {
-    const std::size_t more = 2 * items_.size() + 8;
+  void grow(std::size_t more) {
     free_.reserve(more);
     items_.reserve(more);
   }

@@ -27,6 +27,7 @@ std::uint32_t outbox::flow_of(handle sender, const wire::message_parts& m, std::
   if (sender.index >= sender_flows_.size()) sender_flows_.resize(sender.index + 1, none);
   const std::uint32_t f = flows_.take();
   try {
+    turns_.reserve(f + std::size_t{1}, sender_flows_.size());
     flow_index_.emplace(k, f);
   } catch (const std::bad_alloc&) {
     flows_.give(f);
@@ -54,9 +55,9 @@ void outbox::free_flow(std::uint32_t f) {
     if (w.sender_next != none) flows_[w.sender_next].sender_prev = w.sender_prev;
   }
   flow_index_.erase(key{sender_key(w.sender), w.which});
-  // A flow in a link's waiting queue stays in use until the queue comes to it.
+  turns_.remove(f);
   w.used = false;
-  if (!w.waiting) flows_.give(f);
+  flows_.give(f);
 }
 
 // A place and a block for the message; both, or none and the flow as it was.
@@ -104,7 +105,7 @@ void outbox::submit(handle sender, std::uint64_t token, std::uint16_t link, cons
   counters.bytes.add(t.size);
   counters.messages_high_water.see(counters.messages.get());
   counters.bytes_high_water.see(counters.bytes.get());
-  if (!w.stopped && !w.waiting && pump(f, now) == pumped::turn_over) pump_waiting(link, now);
+  if (!w.stopped && !waits(f) && pump(f, now) == pumped::turn_over) pump_waiting(link, now);
 }
 
 void outbox::remove(std::uint32_t i) {
@@ -273,12 +274,6 @@ bool outbox::send(std::uint32_t i, time_point now) {
   return true;
 }
 
-void outbox::wait_for_turn(std::uint32_t f) {
-  if (flows_[f].waiting) return;
-  links_[flows_[f].link].waiting.push_back(f);
-  flows_[f].waiting = true;
-}
-
 // Sends what the flow has, as far as there is room: all of it when no other flow waits for the link, else the
 // messages of its turn.
 outbox::pumped outbox::pump(std::uint32_t f, time_point now, bool in_turn) {
@@ -293,59 +288,30 @@ outbox::pumped outbox::pump(std::uint32_t f, time_point now, bool in_turn) {
       finish(i, answer::expired, answer::expired, now);
       continue;
     }
-    const bool my_turn = (in_turn && l.turn_left) || t.number || l.next_waiting == l.waiting.size();
+    const bool my_turn =
+        t.number || (in_turn ? turns_.has_turn(w.link) || turns_.alone(w.link) : turns_.empty(w.link));
     if (!my_turn || !has_room(l, t)) {
-      wait_for_turn(f);
+      if (!waits(f)) turns_.add(w.link, w.sender.index, f);
       return my_turn ? pumped::no_room : pumped::turn_over;
     }
     if (!send(i, now)) return pumped::done; // goes on with the flow's next answer
     w.first_pending = items_[i].next;
-    if (in_turn && l.turn_left) --l.turn_left;
+    if (in_turn) turns_.sent(w.link, items_[i].size);
   }
   if (w.head == none) free_flow(f);
   return pumped::done;
 }
 
-// Of the first that waits for the link. False: it found no room, and keeps its place. So it does when there
-// is no memory.
-bool outbox::take_turn(link_state& l, time_point now) {
-  const std::uint32_t f = l.waiting[l.next_waiting++];
-  flows_[f].waiting = false;
-  const auto keeps_its_place = [&] {
-    l.waiting[--l.next_waiting] = f;
-    flows_[f].waiting = true;
-  };
-  try {
-    if (pump(f, now, true) != pumped::no_room) return true;
-  } catch (const std::bad_alloc&) {
-    keeps_its_place();
-    throw;
-  }
-  l.waiting.pop_back(); // pump has put it last
-  keeps_its_place();
-  return false;
-}
-
-// Each waiting flow gets its turn; the first that finds no room keeps its place, and ends the round.
+// Each that waits has its turn; the first that finds no room, or no memory, keeps its place and what is left
+// of its turn.
 void outbox::pump_waiting(std::uint16_t link, time_point now) {
-  link_state& l = links_[link];
-  std::size_t& at = l.next_waiting;
-  while (at < l.waiting.size() && l.c && l.bytes < settings_.link_window_bytes && !numbers_used_up()) {
-    const std::uint32_t f = l.waiting[at];
-    if (l.turn_left == 0) l.turn_left = limits::flow_turn_messages;
-    if (!flows_[f].used) {
-      flows_[f].waiting = false;
-      ++at;
-      flows_.give(f);
-    } else if (!take_turn(l, now)) {
-      break;
-    }
-    l.turn_left = 0;
-  }
-  if (at == l.waiting.size()) l.waiting.clear(), at = 0;
-  else if (at > 1024 && at > l.waiting.size() / 2) {
-    l.waiting.erase(l.waiting.begin(), l.waiting.begin() + static_cast<std::ptrdiff_t>(at));
-    at = 0;
+  const link_state& l = links_[link];
+  while (!turns_.empty(link) && l.c && l.bytes < settings_.link_window_bytes && !numbers_used_up()) {
+    const std::uint32_t f = turns_.first(link);
+    const pumped p = pump(f, now, true);
+    if (p == pumped::no_room) break;
+    if (p == pumped::turn_over) turns_.over(link);
+    else turns_.remove(f);
   }
 }
 
@@ -362,13 +328,10 @@ void outbox::unpin(time_point now) {
     if (flows_[f].head == none) free_flow(f);
   }
   if (numbered_pending_ == 0 || !numbers_used_up()) return;
-  for (link_state& l : links_) {
-    if (!l.c) continue;
-    const std::size_t end = l.waiting.size();
-    for (std::size_t k = l.next_waiting; k < end; ++k) {
-      if (const flow& w = flows_[l.waiting[k]]; w.used && goes_first(w)) pump(l.waiting[k], now);
-    }
-  }
+  for_each_flow([&](std::uint32_t f) {
+    const flow& w = flows_[f];
+    if (waits(f) && goes_first(w) && links_[w.link].c) pump(f, now);
+  });
 }
 
 // --- stopped flows --------------------------------------------------------------------------------
@@ -404,7 +367,7 @@ void outbox::restart_if_ready(std::uint32_t f, time_point now) {
   flow& w = flows_[f];
   if (!w.stopped) {
     if (w.head == none) return free_flow(f);
-    if (!w.waiting || goes_first(w)) pump(f, now);
+    if (!waits(f) || goes_first(w)) pump(f, now);
     return;
   }
   if (w.in_flight) return;
@@ -422,7 +385,7 @@ void outbox::restart_if_ready(std::uint32_t f, time_point now) {
     t.prev = none, t.next = w.head, items_[w.head].prev = i, w.head = i;
     w.first_pending = i;
   }
-  if (!w.waiting || goes_first(w)) pump(f, now);
+  if (!waits(f) || goes_first(w)) pump(f, now);
 }
 
 } // namespace beeline::link

@@ -14,8 +14,8 @@
 //     none is marked `again`, no copy exists anywhere: their numbers are given up, so that a held
 //     flow does not keep the floor, and with it the whole lane, from moving on.
 //  5. In flight on one link: at most limits::link_window_bytes_max, so that a whole resend fits.
-//  6. Flows that find no room wait in one queue for each link, and take turns; nothing new passes them.
-//     Only what has a number already goes first: it is older than all that has none.
+//  6. Flows that find no room wait for their link (turns.hpp): senders take turns, and the flows of each;
+//     nothing new passes them. Only what has a number already goes first: it is older than all that has none.
 //
 // Final answers are pushed to `outcomes`, which the caller drains. No I/O, no clock.
 // Owner: one lane's thread.
@@ -32,6 +32,7 @@
 #include "common/link/link_stats.hpp"
 #include "common/link/peer_terms.hpp"
 #include "common/link/slot_table.hpp"
+#include "common/link/turns.hpp"
 #include "common/wire/message.hpp"
 #include "common/wire/messages.hpp"
 
@@ -151,7 +152,7 @@ private:
     std::uint16_t link = slot_table::no_link;
     member_index hold_lane = no_member;
     hold held = hold::no;
-    bool used = false, stopped = false, pausing = false, waiting = false, gone = false;
+    bool used = false, stopped = false, pausing = false, gone = false;
     std::uint8_t tries = 0;
     std::uint32_t pause_id = 0;
   };
@@ -162,9 +163,6 @@ private:
     const peer_terms* terms = nullptr; // null: it was never up
     std::size_t bytes = 0;             // in flight
     bool resend_due = false;
-    std::vector<std::uint32_t> waiting; // flows that found no room, a queue from `next_waiting` on
-    std::size_t next_waiting = 0;
-    unsigned turn_left = 0; // messages that the first of them may still send before the next has its turn
   };
   struct key {
     std::uint64_t sender, which;
@@ -195,14 +193,13 @@ private:
   void free_flow(std::uint32_t f);
   enum class pumped : std::uint8_t { done, turn_over, no_room };
   pumped pump(std::uint32_t f, time_point now, bool in_turn = false);
-  void wait_for_turn(std::uint32_t f);
-  bool take_turn(link_state& l, time_point now);
   void pump_waiting(std::uint16_t link, time_point now);
   void pump_all_waiting(time_point now);
   void unpin(time_point now);
   void give_up_late(time_point now);
   void watch_expiry(std::uint32_t i);
   void drop_expired(time_point now);
+  bool waits(std::uint32_t f) const noexcept { return turns_.waits(f); }
   bool goes_first(const flow& w) const noexcept { // what has a number already does not wait for its turn
     return w.first_pending != none && items_[w.first_pending].number != 0;
   }
@@ -242,6 +239,7 @@ private:
   boost::unordered_flat_map<key, std::uint32_t, key_hash> flow_index_;
   std::vector<std::uint32_t> sender_flows_; // by handle.index: head of the session's list of flows
   std::vector<link_state> links_;
+  turns turns_; // of the flows that wait for a link
   std::vector<std::uint32_t> ring_;
   std::uint64_t floor_ = 1, next_number_ = 1;
   std::size_t numbered_pending_ = 0; // pending messages that keep their numbers, on all links

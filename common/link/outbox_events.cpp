@@ -138,7 +138,10 @@ void outbox::on_drained(std::uint16_t link, time_point now) {
 
 // --- links ------------------------------------------------------------------------------------------
 
-void outbox::add_link(link_stats* stats) { links_.emplace_back().stats = stats ? stats : &no_stats_; }
+void outbox::add_link(link_stats* stats) {
+  links_.emplace_back().stats = stats ? stats : &no_stats_;
+  turns_.add_link();
+}
 
 void outbox::flow_link_lost(std::uint32_t f, time_point now) {
   flow& w = flows_[f];
@@ -169,7 +172,7 @@ void outbox::link_down(std::uint16_t link, time_point now) {
   const bool numbers_were_used_up = numbers_used_up();
   links_[link].c = nullptr;
   links_[link].resend_due = false;
-  links_[link].turn_left = 0;
+  turns_.interrupt(link);
   for_each_flow([&](std::uint32_t f) {
     if (flows_[f].link == link) flow_link_lost(f, now);
   });
@@ -180,10 +183,8 @@ void outbox::link_up(std::uint16_t link, conn& c, time_point now, const peer_ter
   links_[link].c = &c;
   links_[link].terms = &terms;
   for_each_flow([&](std::uint32_t f) {
-    flow& w = flows_[f];
-    if (w.link != link || w.waiting) return;
-    w.waiting = true;
-    links_[link].waiting.push_back(f);
+    const flow& w = flows_[f];
+    if (w.link == link && w.pending && !waits(f)) turns_.add(link, w.sender.index, f);
   });
   for_each_flow([&](std::uint32_t f) { // first what was in flight: while the queue is not empty, that alone
     if (flows_[f].link == link && goes_first(flows_[f])) pump(f, now);
@@ -199,25 +200,14 @@ void outbox::rehome(const slot_table& slots, time_point now) {
     if (flows_[f].link == link) return;
     flow_link_lost(f, now); // also from no link at all: what held it there holds it no more
     if (!flows_[f].used) return;
+    turns_.remove(f); // no link waits for a flow that has left
     flows_[f].link = link;
     // Times of the old shard mean nothing to the new one: in doubt, `unknown`.
     for (std::uint32_t i = flows_[f].head; i != none; i = items_[i].next) items_[i].first_sent = 0;
     moved.push_back(f);
   });
-  for (link_state& l : links_) { // no queue may wait for a flow that has left
-    std::vector<std::uint32_t> kept;
-    for (std::size_t k = l.next_waiting; k < l.waiting.size(); ++k) {
-      const std::uint32_t f = l.waiting[k];
-      if (flows_[f].used && flows_[f].link != slot_table::no_link && &links_[flows_[f].link] == &l)
-        kept.push_back(f);
-      else if (flows_[f].waiting = false; !flows_[f].used) flows_.give(f);
-    }
-    l.waiting = std::move(kept);
-    l.next_waiting = 0;
-    l.turn_left = 0;
-  }
   for (std::uint32_t f : moved)
-    if (flows_[f].used && !flows_[f].waiting) pump(f, now);
+    if (flows_[f].used && !waits(f)) pump(f, now);
   pump_all_waiting(now);
 }
 
@@ -235,6 +225,7 @@ void outbox::sender_gone(handle sender, time_point now) {
       counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].add();
       remove(i);
     }
+    turns_.remove(f);
     if (w.head == none) free_flow(f);
   }
   try {
@@ -290,7 +281,7 @@ void outbox::give_up_late(time_point now) {
   for_each_flow([&](std::uint32_t f) {
     flow& w = flows_[f];
     const bool down = w.link == slot_table::no_link || !links_[w.link].c;
-    if (w.pending == 0 || (!down && !w.stopped && !w.waiting)) return;
+    if (w.pending == 0 || (!down && !w.stopped && !waits(f))) return;
     for (std::uint32_t i = w.head, next; i != none; i = next) {
       item& t = items_[i];
       next = t.next;

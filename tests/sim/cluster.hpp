@@ -124,6 +124,7 @@ private:
   bool serves(const process& p) const;
   template <class F> void each_node_of(process& p, F&& f);
   std::string judge_tables();
+  void judge_qos0();
   std::string judge_sessions();
 
   world& w_;

@@ -122,6 +122,31 @@ void cluster::judge_at_rest() {
   if (!h_.any_fault && safety_resends)
     w_.broken("P6", "%llu messages were sent again by the safety timer in a run without faults",
               static_cast<unsigned long long>(safety_resends));
+  if (!h_.any_fault) judge_qos0();
+}
+
+// Nobody's life has ended, so the counters have seen all. Those of a shard, and some of a lane, are of QoS 0
+// alone.
+void cluster::judge_qos0() {
+  history::qos0_drops all;
+  const auto add = [&all](const counter* drops, drop_reason r) {
+    const std::uint64_t n = drops[static_cast<std::size_t>(r)].get();
+    (r == drop_reason::nobody ? all.nobody : r == drop_reason::expired ? all.expired : all.shed) += n;
+    return n;
+  };
+  for (auto& s : shards_)
+    for (std::size_t r = 0; r < drop_reason_count; ++r)
+      all.certain += add(s->n->core()->counters.drops, static_cast<drop_reason>(r));
+  for (auto& l : lanes_) {
+    edge::lane& core = *l->n->core();
+    for (const counter* drops : {core.counters.drops, core.endpoint().counters.drops}) {
+      for (const drop_reason r : {drop_reason::link_down, drop_reason::link_full, drop_reason::not_here,
+                                  drop_reason::recipient_slow})
+        all.certain += add(drops, r);
+      for (const drop_reason r : {drop_reason::expired, drop_reason::too_large_for_recipient}) add(drops, r);
+    }
+  }
+  h_.judge_qos0(all);
 }
 
 void cluster::judge_bounds() {

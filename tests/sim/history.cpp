@@ -382,4 +382,34 @@ void history::judge_at_rest() {
   }
 }
 
+// P1 at QoS 0: between clients that stayed, what did not arrive was dropped for a reason other than that
+// nobody has the id, and counted. And what was received was not.
+void history::judge_qos0(const qos0_drops& d) {
+  std::uint64_t lost = 0, might_expire = 0, not_received = 0;
+  std::uint32_t first = ~0u;
+  for (std::uint32_t i = 0; i < messages.size(); ++i) {
+    const message_record& m = messages[i];
+    if (m.qos || m.first_session != ~0u) continue;
+    ++not_received;
+    if (!sessions[m.sender].live()) continue;
+    const bool stayed = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) {
+      return sessions[k].live() && sessions[k].connack <= m.published;
+    });
+    if (!stayed) continue;
+    ++(m.deadline == duration::max() ? lost : might_expire);
+    if (first == ~0u) first = i;
+  }
+  if (lost > d.shed || lost + might_expire > d.shed + d.expired)
+    w_.broken(
+        "P1",
+        "of the messages at QoS 0 between clients that stayed %llu without and %llu with a deadline were "
+        "not received, m%u to %s the first; counted are %llu drops and %llu expired ones",
+        static_cast<unsigned long long>(lost), static_cast<unsigned long long>(might_expire), first,
+        ids[messages[first].to].c_str(), static_cast<unsigned long long>(d.shed),
+        static_cast<unsigned long long>(d.expired));
+  if (d.certain > not_received)
+    w_.broken("P1", "%llu drops of QoS 0 were counted, and all but %llu messages were received",
+              static_cast<unsigned long long>(d.certain), static_cast<unsigned long long>(not_received));
+}
+
 } // namespace beeline::sim

@@ -89,6 +89,10 @@ public:
   void syncing(std::uint32_t lane, std::uint32_t shard);
   void shard_started(std::uint32_t shard);
   void judge_at_rest();
+  struct qos0_drops { // counted: all that may have been of QoS 0, and `certain`: those that were
+    std::uint64_t nobody = 0, expired = 0, shed = 0, certain = 0;
+  };
+  void judge_qos0(const qos0_drops& d); // of a run without any fault
 
 private:
   void judge_second_receipt(const message_record& m, std::uint32_t number, std::uint32_t session);

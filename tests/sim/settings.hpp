@@ -91,6 +91,7 @@ inline constexpr unsigned newest_generation = 2;
   X(shard, plant.answer_when_forwarded)                                                                      \
   X(shard, plant.old_link_ends_new)                                                                          \
   X(shard, plant.rehash_drops)                                                                               \
+  X(shard, plant.drop_not_counted)                                                                           \
   X(shell, plant.partly_written_forgotten)                                                                   \
   X(lane, plant.no_reregistration)                                                                           \
   X(lane, plant.dial_gives_up)                                                                               \

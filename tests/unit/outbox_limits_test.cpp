@@ -191,6 +191,51 @@ TEST_CASE("outbox_limits: flows that wait for room take turns, so that none wait
   CHECK(order.ends_with(" 300"));            // last of its flow
 }
 
+TEST_CASE(
+    "outbox_limits: a sender with a hundred destinations gets no more of a full link than one with one") {
+  outbox::settings s;
+  s.link_window_bytes = 300;
+  origin o(s);
+  for (std::uint64_t t = 0; t < 4; ++t) o.submit(t, "in" + std::to_string(t)); // the window is full
+  CHECK(o.sends().size() == 4);
+  for (std::uint64_t t = 0; t < 800; ++t) o.submit(1000 + t, "to" + std::to_string(t % 100));
+  for (std::uint64_t t = 0; t < 160; ++t) o.submit(2000 + t, "carol", eve);
+  std::size_t of_ann = 0, of_eve = 0;
+  for (std::uint32_t n = 1; of_eve < 160; ++n) {
+    REQUIRE(n < 1000);
+    o.hears(n, answer::accepted);
+    o.sends();
+    for (heard_frame& f : o.copies) ++(as_text(f.message().payload()).starts_with("1") ? of_ann : of_eve);
+    CHECK(of_ann <= of_eve + limits::sender_turn_messages + 4);
+    CHECK(of_eve <= of_ann + limits::sender_turn_messages);
+  }
+  for (std::uint32_t n = 1; !o.box.idle(); ++n) {
+    REQUIRE(n < 2000);
+    o.hears(n, answer::accepted);
+    o.sends();
+  }
+}
+
+TEST_CASE("outbox_limits: a turn ends by its bytes, too") {
+  outbox::settings s;
+  s.link_window_bytes = 6000;
+  origin o(s);
+  o.padding = std::string(5000, 'x');
+  o.submit(1, "in");
+  CHECK(o.sends().size() == 1);
+  for (int i = 0; i < 12; ++i) o.submit(7, "busy");
+  o.padding.clear();
+  for (int i = 0; i < 3; ++i) o.submit(8, "calm", eve);
+  std::string order;
+  for (std::uint32_t n = 1; !o.box.idle(); ++n) {
+    REQUIRE(n < 100);
+    o.hears(n, answer::accepted);
+    o.sends();
+    for (heard_frame& f : o.copies) order += as_text(f.message().payload()).substr(0, 1);
+  }
+  CHECK(order == "777788877777777"); // the fourth of 5 KB passes 16 KiB
+}
+
 TEST_CASE("outbox_limits: small messages of new flows do not pass a big one that waits for room") {
   outbox::settings s;
   s.link_window_bytes = 300;
