@@ -261,6 +261,43 @@ TEST_CASE("no memory anywhere in a message for a client: its sender is told, and
   }
 }
 
+TEST_CASE("no memory anywhere when the clock has a waiting message written: it waits on, its client stays") {
+  for (std::size_t k = 0, done = 0; !done; ++k) {
+    INFO("allocation " << k << " and all after it fail");
+    REQUIRE(k < 200);
+    lane_world w;
+    auto& b = w.connect("B", {.edge = 1, .properties = receive_maximum(1)});
+    auto& c = w.connect("C");
+    c.publish("@/B", "first");
+    c.publish("@/B", std::string(100'000, 'x'));
+    const auto first = b.next_publish();
+    b.stall();
+    c.publish("@/B", "in its output", 0);
+    w.lane(1).on_memory_short(w.now());
+    b.puback(first.id); // there is room for the second, but for a second nobody gets more than one at a time
+    b.resume(1);
+    REQUIRE(w.lane(1).counters.pending.get() == 1);
+    for (int i = 0; i < 30 && w.lane(1).counters.pending.get() == 1; ++i) {
+      allocations::fail_refusable_from(k);
+      w.advance(100ms);
+      done = !allocations::heal();
+      if (!done) break;
+    }
+    REQUIRE(w.lane(1).counters.pending.get() == !done);
+    REQUIRE(w.lane(1).counters.memory_short.get() == 1u + !done);
+    REQUIRE_FALSE(b.closed());
+    b.resume();
+    w.advance(3s);
+    REQUIRE(b.next_publish().payload == "in its output");
+    const auto second = b.next_publish();
+    REQUIRE(second.payload.size() == 100'000);
+    b.puback(second.id);
+    REQUIRE(c.next_puback().reason == 0);
+    REQUIRE(c.next_puback().reason == 0);
+    REQUIRE(w.lane(1).counters.pending_bytes.get() == 0);
+  }
+}
+
 TEST_CASE("CAT-17: a crafted message takes memory for what was sent, never for what it claims") {
   lane_world w;
   w.connect("B", {.edge = 1});
