@@ -59,9 +59,8 @@ inline constexpr std::size_t lanes_max = 256; // of one edge server
 inline constexpr std::size_t window_messages_max = 1 * MiB; // in flight of one lane (power of two: a ring)
 inline constexpr std::size_t link_window_bytes_max =
     4 * MiB; // in flight on one link; resent whole after a cut
-inline constexpr std::size_t sender_turn_messages =
-    16; // of a sender that waits for its link, before the next has its turn: few change places a message
-inline constexpr std::size_t sender_turn_bytes = 16 * KiB; // of the same; the last may pass it
+inline constexpr std::size_t sender_turn_bytes =
+    8 * KiB; // of a sender that waits for a link, before the next has its turn: some 50 small messages
 inline constexpr std::size_t link_addresses_max =
     4'096; // of shards, that a lane counts apart; routers announce them, and its list of them only grows
 inline constexpr std::size_t receipts_max =

@@ -1,5 +1,5 @@
-// A queue of objects of a slab, linked through their own `prev` and `next`: in and out anywhere in constant
-// time, without allocation. Owner: one thread.
+// A queue of objects of a slab or vector, linked through their own `prev` and `next`: in and out anywhere in
+// constant time, without allocation. Owner: one thread.
 #pragma once
 #include "common/base/slab.hpp"
 
@@ -9,13 +9,13 @@ struct slab_queue {
   std::uint32_t head = none, tail = none;
 
   bool empty() const noexcept { return head == none; }
-  template <class T> void push_back(slab<T>& all, std::uint32_t i) noexcept {
+  template <class All> void push_back(All& all, std::uint32_t i) noexcept {
     all[i].prev = tail;
     all[i].next = none;
     (tail != none ? all[tail].next : head) = i;
     tail = i;
   }
-  template <class T> void remove(slab<T>& all, std::uint32_t i) noexcept {
+  template <class All> void remove(All& all, std::uint32_t i) noexcept {
     const std::uint32_t prev = all[i].prev, next = all[i].next;
     (prev != none ? all[prev].next : head) = next;
     (next != none ? all[next].prev : tail) = prev;

@@ -288,8 +288,8 @@ outbox::pumped outbox::pump(std::uint32_t f, time_point now, bool in_turn) {
       finish(i, answer::expired, answer::expired, now);
       continue;
     }
-    const bool my_turn =
-        t.number || (in_turn ? turns_.has_turn(w.link) || turns_.alone(w.link) : turns_.empty(w.link));
+    const bool my_turn = t.number || (in_turn ? turns_.may_send(w.link, t.size) || turns_.alone(w.link)
+                                              : turns_.empty(w.link));
     if (!my_turn || !has_room(l, t)) {
       if (!waits(f)) turns_.add(w.link, w.sender.index, f);
       return my_turn ? pumped::no_room : pumped::turn_over;
@@ -328,9 +328,13 @@ void outbox::unpin(time_point now) {
     if (flows_[f].head == none) free_flow(f);
   }
   if (numbered_pending_ == 0 || !numbers_used_up()) return;
+  pump_numbered(now);
+}
+
+// Of those that wait, what has a number: it is older than all that has none.
+void outbox::pump_numbered(time_point now) {
   for_each_flow([&](std::uint32_t f) {
-    const flow& w = flows_[f];
-    if (waits(f) && goes_first(w) && links_[w.link].c) pump(f, now);
+    if (waits(f) && goes_first(flows_[f])) pump(f, now);
   });
 }
 

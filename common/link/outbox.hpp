@@ -195,6 +195,7 @@ private:
   pumped pump(std::uint32_t f, time_point now, bool in_turn = false);
   void pump_waiting(std::uint16_t link, time_point now);
   void pump_all_waiting(time_point now);
+  void pump_numbered(time_point now);
   void unpin(time_point now);
   void give_up_late(time_point now);
   void watch_expiry(std::uint32_t i);

@@ -88,6 +88,7 @@ void outbox::on_in_service(std::uint16_t link, time_point now) {
 
 void outbox::on_path_lost(std::uint16_t link, time_point now) {
   if (plant.ignore_path_lost) return;
+  const bool numbers_were_used_up = numbers_used_up();
   for (std::uint64_t n = floor_; n < next_number_; ++n) {
     const std::uint32_t i = ring_[n & (ring_.size() - 1)];
     if (i == none) continue;
@@ -98,7 +99,7 @@ void outbox::on_path_lost(std::uint16_t link, time_point now) {
   l.resend_due = true;
   // Not on top of a queue that is long already: then when it has drained.
   if (l.c && l.c->link->data.size() <= settings_.link_window_bytes) resend_all(link, now);
-  pump_waiting(link, now);
+  numbers_were_used_up ? pump_all_waiting(now) : pump_waiting(link, now);
 }
 
 // Sends again what was in flight on the link when the path was lost, in order of the numbers. What was first
@@ -131,16 +132,17 @@ void outbox::resend_all(std::uint16_t link, time_point now) {
 }
 
 void outbox::on_drained(std::uint16_t link, time_point now) {
-  link_state& l = links_[link];
+  const bool numbers_were_used_up = numbers_used_up();
+  const link_state& l = links_[link];
   if (l.c && l.resend_due && l.c->link->data.size() <= settings_.link_window_bytes) resend_all(link, now);
-  pump_waiting(link, now);
+  numbers_were_used_up ? pump_all_waiting(now) : pump_waiting(link, now);
 }
 
 // --- links ------------------------------------------------------------------------------------------
 
 void outbox::add_link(link_stats* stats) {
-  links_.emplace_back().stats = stats ? stats : &no_stats_;
   turns_.add_link();
+  links_.emplace_back().stats = stats ? stats : &no_stats_;
 }
 
 void outbox::flow_link_lost(std::uint32_t f, time_point now) {
@@ -172,7 +174,6 @@ void outbox::link_down(std::uint16_t link, time_point now) {
   const bool numbers_were_used_up = numbers_used_up();
   links_[link].c = nullptr;
   links_[link].resend_due = false;
-  turns_.interrupt(link);
   for_each_flow([&](std::uint32_t f) {
     if (flows_[f].link == link) flow_link_lost(f, now);
   });
@@ -186,28 +187,27 @@ void outbox::link_up(std::uint16_t link, conn& c, time_point now, const peer_ter
     const flow& w = flows_[f];
     if (w.link == link && w.pending && !waits(f)) turns_.add(link, w.sender.index, f);
   });
-  for_each_flow([&](std::uint32_t f) { // first what was in flight: while the queue is not empty, that alone
-    if (flows_[f].link == link && goes_first(flows_[f])) pump(f, now);
-  });
+  pump_numbered(now); // first what was in flight
   pump_waiting(link, now);
-  if (numbers_used_up()) unpin(now);
+  if (!numbers_used_up()) return;
+  unpin(now);
+  pump_all_waiting(now);
 }
 
 void outbox::rehome(const slot_table& slots, time_point now) {
-  std::vector<std::uint32_t> moved;
   for_each_flow([&](std::uint32_t f) {
     const std::uint16_t link = slots.link_of(flows_[f].hash);
     if (flows_[f].link == link) return;
     flow_link_lost(f, now); // also from no link at all: what held it there holds it no more
-    if (!flows_[f].used) return;
+    flow& w = flows_[f];
+    if (!w.used) return;
     turns_.remove(f); // no link waits for a flow that has left
-    flows_[f].link = link;
+    w.link = link;
     // Times of the old shard mean nothing to the new one: in doubt, `unknown`.
-    for (std::uint32_t i = flows_[f].head; i != none; i = items_[i].next) items_[i].first_sent = 0;
-    moved.push_back(f);
+    for (std::uint32_t i = w.head; i != none; i = items_[i].next) items_[i].first_sent = 0;
+    if (link != slot_table::no_link && links_[link].c && w.pending) turns_.add(link, w.sender.index, f);
   });
-  for (std::uint32_t f : moved)
-    if (flows_[f].used && !waits(f)) pump(f, now);
+  pump_numbered(now);
   pump_all_waiting(now);
 }
 
@@ -237,6 +237,7 @@ void outbox::sender_gone(handle sender, time_point now) {
 // --- time -------------------------------------------------------------------------------------------
 
 void outbox::on_time(time_point now) {
+  bool restarted = false;
   while (!pauses_.empty() && pauses_.front().at <= now) {
     const pause p = pauses_.front();
     std::pop_heap(pauses_.begin(), pauses_.end());
@@ -244,10 +245,12 @@ void outbox::on_time(time_point now) {
     flow& w = flows_[p.flow];
     if (!w.used || !w.pausing || w.pause_id != p.id) continue;
     w.pausing = false;
+    restarted = true;
     const std::uint8_t tries = std::exchange(w.tries, std::uint8_t{0});
     restart_if_ready(p.flow, now);
     if (flows_[p.flow].used && !flows_[p.flow].stopped) flows_[p.flow].tries = tries;
   }
+  if (restarted) pump_all_waiting(now); // with those that found others waiting
   drop_expired(now);
   if (now < next_safety_) return;
   next_safety_ = now + limits::window_check_interval;

@@ -36,7 +36,7 @@ public:
   void cut_off(unsigned edge, time_point until);
   void heal();
   std::string why_not_at_rest(); // empty: all quiet
-  void judge_at_rest();          // P4 to P6, by what the cores say
+  void judge_at_rest();          // P1 at QoS 0, P6, by what the cores say
   void judge_bounds();           // P6, at any time
 
   // --- for scenarios ---

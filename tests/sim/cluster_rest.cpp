@@ -1,4 +1,4 @@
-// What must hold at rest (P4 to P6), and the bounds that hold always.
+// What must hold at rest (P1 at QoS 0, P4 to P6), and the bounds that hold always.
 #include "tests/sim/cluster.hpp"
 
 #include "common/link/endpoint.ipp"
@@ -131,7 +131,7 @@ void cluster::judge_qos0() {
   history::qos0_drops all;
   const auto add = [&all](const counter* drops, drop_reason r) {
     const std::uint64_t n = drops[static_cast<std::size_t>(r)].get();
-    (r == drop_reason::nobody ? all.nobody : r == drop_reason::expired ? all.expired : all.shed) += n;
+    if (r != drop_reason::nobody) (r == drop_reason::expired ? all.expired : all.shed) += n;
     return n;
   };
   for (auto& s : shards_)
@@ -143,7 +143,9 @@ void cluster::judge_qos0() {
       for (const drop_reason r : {drop_reason::link_down, drop_reason::link_full, drop_reason::not_here,
                                   drop_reason::recipient_slow})
         all.certain += add(drops, r);
-      for (const drop_reason r : {drop_reason::expired, drop_reason::too_large_for_recipient}) add(drops, r);
+      for (const drop_reason r :
+           {drop_reason::expired, drop_reason::too_large_for_recipient, drop_reason::memory_limit})
+        add(drops, r);
     }
   }
   h_.judge_qos0(all);

@@ -90,7 +90,7 @@ public:
   void shard_started(std::uint32_t shard);
   void judge_at_rest();
   struct qos0_drops { // counted: all that may have been of QoS 0, and `certain`: those that were
-    std::uint64_t nobody = 0, expired = 0, shed = 0, certain = 0;
+    std::uint64_t expired = 0, shed = 0, certain = 0; // `shed`: not because nobody has the id, or it expired
   };
   void judge_qos0(const qos0_drops& d); // of a run without any fault
 

@@ -76,6 +76,10 @@ void heal_and_judge(world& w, const settings& s, history& h, cluster& c) {
   if (w.violation.empty()) last_exchange(w, s, c);
   if (w.violation.empty()) w.run_until(w.now + step);
   come_to_rest(w, c, last_exchange_max, "after the last exchange");
+  // Links are never silent, so that their last message is on its way for as long as it may be at most.
+  const pipe_settings& l = s.link;
+  const auto full = std::chrono::microseconds(l.capacity * 1'000'000 / l.bytes_per_second);
+  if (w.violation.empty()) w.run_until(w.now + 2 * (l.delay + l.jitter + full));
   if (w.violation.empty()) c.judge_at_rest();
   if (w.violation.empty()) h.judge_at_rest();
 }

@@ -255,19 +255,18 @@ TEST_CASE("net: last words that nobody takes are given up in time", "[net]") {
 }
 
 TEST_CASE("net: what was held back for a connection is not kept while its last words wait", "[net]") {
-  server s([](scripted_core& c) {
-    c.hold = [](const conn&) { return true; };
-    c.up = [](scripted_core& self, conn&) { self.tick_at = self.turn + 500ms; };
-    c.ticked = [&c] {
-      for (conn* k : c.open) {
-        c.say(*k, frame_of(16 * limits::MiB, 1));
-        c.end(*k, close_reason::taken_over);
-      }
-    };
-  });
+  server s([](scripted_core& c) { c.hold = [](const conn&) { return true; }; },
+           with([](auto& o) { o.streams.close_flush_max = 60s; }));
   socket_end peer(s.port, 4096);
   REQUIRE(peer.send(frame_of(50'000, 1)));
   REQUIRE(eventually([&] { return s.counters().rest_bytes.get() == 50'004; }));
+  s.ask([](scripted_core& c) {
+    for (conn* k : c.open) {
+      c.say(*k, frame_of(16 * limits::MiB, 1));
+      c.end(*k, close_reason::taken_over);
+    }
+    return 0;
+  });
   CHECK(eventually([&] { return s.counters().rest_bytes.get() == 0; }));
   CHECK(s.counters().streams.get() == 1); // it says its last words yet
   CHECK(s.bad_calls() == 0);

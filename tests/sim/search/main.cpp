@@ -1,6 +1,7 @@
 // beeline-search: an exhaustive search in a small world of the real cores (docs/simulator.md).
 #include "tests/sim/search/explorer.hpp"
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,26 +17,33 @@ struct options {
   std::vector<std::size_t> choices;
 };
 
-[[noreturn]] void usage(const char* problem) {
-  std::fprintf(stderr,
-               "beeline-search: %s\n"
-               "  --faults N            on one path (1)\n"
-               "  --deviations N|all    from the order in which frames were sent (all)\n"
-               "  --late N              moments that pass while frames are on their way (0)\n"
-               "  --seconds T           stops then (20)\n"
-               "  --require-complete    not to have seen all within the bounds is a failure\n"
-               "  --plant NAME          breaks a rule on purpose (beeline-sim --list-plants)\n"
-               "  --expect-failure      a broken promise is success\n"
-               "  --replay C,C,...      one run by its choices, step by step\n",
-               problem);
+constexpr const char* options_text =
+    "  --faults N            on one path (1)\n"
+    "  --deviations N|all    from the order in which frames were sent (all)\n"
+    "  --late N              moments that pass while frames are on their way (0)\n"
+    "  --seconds T           stops then (20)\n"
+    "  --require-complete    not to have seen all within the bounds is a failure\n"
+    "  --plant NAME          breaks a rule on purpose (beeline-sim --list-plants)\n"
+    "  --expect-failure      a broken promise is success\n"
+    "  --replay C,C,...      one run by its choices, step by step\n"
+    "  --help\n";
+
+[[noreturn]] void usage(const std::string& problem) {
+  std::fprintf(stderr, "beeline-search: %s\n%s", problem.c_str(), options_text);
   std::exit(2);
+}
+unsigned number_in(const std::string& option, const std::string& t) {
+  unsigned n = 0;
+  const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), n);
+  if (error != std::errc{} || end != t.data() + t.size()) usage(option + ": '" + t + "' is no number");
+  return n;
 }
 
 std::vector<std::size_t> choices_in(const std::string& t) {
   std::vector<std::size_t> out;
   for (std::size_t at = 0; at < t.size();) {
     const std::size_t end = std::min(t.find(',', at), t.size());
-    out.push_back(std::strtoull(t.substr(at, end - at).c_str(), nullptr, 10));
+    out.push_back(number_in("--replay", t.substr(at, end - at)));
     at = end + 1;
   }
   return out;
@@ -48,18 +56,21 @@ options parse(int argc, char** argv) {
     const auto text = [&]() -> std::string {
       return ++i < argc ? argv[i] : (usage("a value is missing"), "");
     };
-    const auto number = [&] { return static_cast<unsigned>(std::strtoul(text().c_str(), nullptr, 10)); };
+    const auto number = [&] { return number_in(a, text()); };
     if (a == "--faults") o.b.faults = number();
     else if (a == "--deviations") {
       const std::string t = text();
-      o.b.deviations = t == "all" ? ~0u : static_cast<unsigned>(std::strtoul(t.c_str(), nullptr, 10));
+      o.b.deviations = t == "all" ? ~0u : number_in(a, t);
     } else if (a == "--late") o.b.late = number();
     else if (a == "--seconds") o.b.seconds = number();
     else if (a == "--plant") o.plant = text();
     else if (a == "--expect-failure") o.expect_failure = true;
     else if (a == "--require-complete") o.require_complete = true;
     else if (a == "--replay") o.choices = choices_in(text()), o.replay = true;
-    else usage(("unknown option " + a).c_str());
+    else if (a == "--help" || a == "-h") {
+      std::printf("usage: beeline-search [option]...\n%s", options_text);
+      std::exit(0);
+    } else usage("unknown option " + a);
   }
   return o;
 }
