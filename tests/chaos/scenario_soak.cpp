@@ -161,8 +161,9 @@ void soak_at_rest(run& r) {
     const std::string name = r.servers().name(part);
     const double bytes = r.notes()[name + " bytes"], descriptors = r.notes()[name + " descriptors"];
     // A heartbeat that is just being written has its chunk too.
-    (void)r.until([&] { return bytes_of(r, part) == bytes; }, 5);
-    r.figure(name + ": bytes in queues and windows at rest", bytes_of(r, part), "B", bytes, bytes);
+    double last = 0;
+    (void)r.until([&] { return (last = bytes_of(r, part)) == bytes; }, 5);
+    r.figure(name + ": bytes in queues and windows at rest", last, "B", bytes, bytes);
     r.figure(name + ": descriptors beside its sockets at rest", descriptors_of(r, part), "", descriptors,
              descriptors);
   }
