@@ -195,6 +195,7 @@ private:
   pumped pump(std::uint32_t f, time_point now, bool in_turn = false);
   void pump_waiting(std::uint16_t link, time_point now);
   void pump_all_waiting(time_point now);
+  void pump_freed(std::uint16_t link, time_point now);
   void pump_numbered(time_point now);
   void unpin(time_point now);
   void give_up_late(time_point now);
@@ -243,6 +244,7 @@ private:
   turns turns_; // of the flows that wait for a link
   std::vector<std::uint32_t> ring_;
   std::uint64_t floor_ = 1, next_number_ = 1;
+  bool numbers_came_free_ = false;   // all were in use, and who waits for one has not been looked at since
   std::size_t numbered_pending_ = 0; // pending messages that keep their numbers, on all links
   std::vector<pause> pauses_;        // a heap
   std::vector<expiry> expiries_;     // a heap; some of them are of messages that are no more

@@ -2,6 +2,7 @@
 #include "common/link/outbox.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace beeline::link {
 
@@ -20,7 +21,6 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
   counters.answers[static_cast<std::size_t>(a.what)].add();
   const std::uint32_t i = find(a.number);
   if (i == none) return counters.late_answers.add();
-  const bool numbers_were_used_up = numbers_used_up();
   item& t = items_[i];
   const std::uint32_t f = t.flow;
   flow& w = flows_[f];
@@ -57,12 +57,17 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
     stop(f);
   }
   restart_if_ready(f, now);
-  if (own_link != slot_table::no_link) pump_waiting(own_link, now);
-  if (numbers_were_used_up) pump_all_waiting(now);
+  pump_freed(own_link, now);
 }
 
 void outbox::pump_all_waiting(time_point now) {
   for (std::size_t k = 0; k < links_.size(); ++k) pump_waiting(static_cast<std::uint16_t>(k), now);
+}
+
+// There may be room on the link (none: only numbers may have come free), and where numbers did, on all.
+void outbox::pump_freed(std::uint16_t link, time_point now) {
+  if (std::exchange(numbers_came_free_, false)) pump_all_waiting(now);
+  else if (link != slot_table::no_link) pump_waiting(link, now);
 }
 
 void outbox::on_lanes_settled(std::uint16_t link, std::span<const member_index> lanes, time_point now) {
@@ -88,7 +93,6 @@ void outbox::on_in_service(std::uint16_t link, time_point now) {
 
 void outbox::on_path_lost(std::uint16_t link, time_point now) {
   if (plant.ignore_path_lost) return;
-  const bool numbers_were_used_up = numbers_used_up();
   for (std::uint64_t n = floor_; n < next_number_; ++n) {
     const std::uint32_t i = ring_[n & (ring_.size() - 1)];
     if (i == none) continue;
@@ -99,7 +103,7 @@ void outbox::on_path_lost(std::uint16_t link, time_point now) {
   l.resend_due = true;
   // Not on top of a queue that is long already: then when it has drained.
   if (l.c && l.c->link->data.size() <= settings_.link_window_bytes) resend_all(link, now);
-  numbers_were_used_up ? pump_all_waiting(now) : pump_waiting(link, now);
+  pump_freed(link, now);
 }
 
 // Sends again what was in flight on the link when the path was lost, in order of the numbers. What was first
@@ -132,10 +136,9 @@ void outbox::resend_all(std::uint16_t link, time_point now) {
 }
 
 void outbox::on_drained(std::uint16_t link, time_point now) {
-  const bool numbers_were_used_up = numbers_used_up();
   const link_state& l = links_[link];
   if (l.c && l.resend_due && l.c->link->data.size() <= settings_.link_window_bytes) resend_all(link, now);
-  numbers_were_used_up ? pump_all_waiting(now) : pump_waiting(link, now);
+  pump_freed(link, now);
 }
 
 // --- links ------------------------------------------------------------------------------------------
@@ -171,13 +174,12 @@ void outbox::flow_link_lost(std::uint32_t f, time_point now) {
 }
 
 void outbox::link_down(std::uint16_t link, time_point now) {
-  const bool numbers_were_used_up = numbers_used_up();
   links_[link].c = nullptr;
   links_[link].resend_due = false;
   for_each_flow([&](std::uint32_t f) {
     if (flows_[f].link == link) flow_link_lost(f, now);
   });
-  if (numbers_were_used_up) pump_all_waiting(now);
+  pump_freed(slot_table::no_link, now);
 }
 
 void outbox::link_up(std::uint16_t link, conn& c, time_point now, const peer_terms& terms) {
@@ -189,9 +191,8 @@ void outbox::link_up(std::uint16_t link, conn& c, time_point now, const peer_ter
   });
   pump_numbered(now); // first what was in flight
   pump_waiting(link, now);
-  if (!numbers_used_up()) return;
   unpin(now);
-  pump_all_waiting(now);
+  pump_freed(slot_table::no_link, now);
 }
 
 void outbox::rehome(const slot_table& slots, time_point now) {
@@ -213,7 +214,6 @@ void outbox::rehome(const slot_table& slots, time_point now) {
 
 void outbox::sender_gone(handle sender, time_point now) {
   if (sender.index >= sender_flows_.size()) return;
-  const bool numbers_were_used_up = numbers_used_up();
   for (std::uint32_t f = std::exchange(sender_flows_[sender.index], none), next; f != none; f = next) {
     flow& w = flows_[f];
     next = w.sender_next;
@@ -229,7 +229,7 @@ void outbox::sender_gone(handle sender, time_point now) {
     if (w.head == none) free_flow(f);
   }
   try {
-    if (numbers_were_used_up) pump_all_waiting(now);
+    pump_freed(slot_table::no_link, now);
   } catch (const std::bad_alloc&) { // they keep their places: the next answer or write has them sent
   }
 }
@@ -314,8 +314,6 @@ void outbox::watch_expiry(std::uint32_t i) {
 
 // What is in flight has its answer on the way; it is watched again when it becomes pending.
 void outbox::drop_expired(time_point now) {
-  const bool numbers_were_used_up = numbers_used_up();
-  bool any = false;
   while (!expiries_.empty() && expiries_.front().at <= now) {
     const expiry e = expiries_.front();
     std::pop_heap(expiries_.begin(), expiries_.end());
@@ -327,9 +325,8 @@ void outbox::drop_expired(time_point now) {
     const std::uint32_t f = t.flow;
     finish(e.item, answer::expired, answer::expired, now);
     if (flows_[f].head == none) free_flow(f);
-    any = true;
   }
-  if (any && numbers_were_used_up) pump_all_waiting(now);
+  pump_freed(slot_table::no_link, now);
 }
 
 time_point outbox::next_deadline() const noexcept {

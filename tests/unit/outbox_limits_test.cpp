@@ -71,6 +71,26 @@ TEST_CASE("outbox_limits: numbers held behind a link that is down are given up w
   CHECK(o.box.idle());
 }
 
+TEST_CASE(
+    "outbox_limits: numbers that come free when a link comes up are handed out at once, on every link") {
+  outbox::settings s;
+  s.window_messages = 4;
+  origin o(s, 3);
+  o.down(2);
+  o.submit(1);
+  o.submit(2);
+  o.hears(1, answer::busy);
+  o.down(0);
+  for (std::uint64_t t = 3; t <= 5; ++t) o.submit(t, "carol", eve, 0, 1);
+  CHECK(o.sends(1) == lines{"3", "4<1"});
+  o.hears(3, answer::accepted, no_member, 1);
+  o.hears(4, answer::accepted, no_member, 1);
+  CHECK(o.sends(1).empty()); // 1 and 2 pin the floor
+  o.up(2);
+  CHECK(o.outcomes() == lines{"3 accepted", "4 accepted", "1 refused"});
+  CHECK(o.sends(1) == lines{"5"});
+}
+
 TEST_CASE("outbox_limits: numbers that wait for an answer of a live link are not given up") {
   outbox::settings s;
   s.window_messages = 4;
