@@ -105,7 +105,13 @@ void outbox::submit(handle sender, std::uint64_t token, std::uint16_t link, cons
   counters.bytes.add(t.size);
   counters.messages_high_water.see(counters.messages.get());
   counters.bytes_high_water.see(counters.bytes.get());
-  if (!w.stopped && !waits(f) && pump(f, now) == pumped::turn_over) pump_waiting(link, now);
+  if (w.stopped || waits(f)) return;
+  try {
+    if (pump(f, now) == pumped::turn_over) pump_waiting(link, now);
+  } catch (const std::bad_alloc&) { // it is taken: without memory to send it, it waits
+    if (flows_[f].used && flows_[f].pending && !waits(f)) turns_.add(link, sender.index, f);
+    throw;
+  }
 }
 
 void outbox::remove(std::uint32_t i) {
@@ -338,6 +344,14 @@ void outbox::pump_numbered(time_point now) {
   for_each_flow([&](std::uint32_t f) {
     if (waits(f) && goes_first(flows_[f])) pump(f, now);
   });
+}
+
+// When numbers are used up the oldest keeps all others from being free. If a message waits with it, it goes
+// first.
+void outbox::pump_oldest(time_point now) {
+  if (numbered_pending_ == 0 || !numbers_used_up()) return;
+  const std::uint32_t f = items_[ring_[floor_ & (ring_.size() - 1)]].flow;
+  if (waits(f) && goes_first(flows_[f])) pump(f, now);
 }
 
 // --- stopped flows --------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // The origin's side of the delivery contract: every QoS 1 message of this lane that has no final
-// answer yet (design.md section 5, rules 1 to 5).
+// answer yet (docs/link-protocol.md, rules; docs/architecture.md, where they live).
 //
 //   flow (sender session -> destination):   [in flight][in flight][pending][pending]
 //                                            head                            tail
@@ -15,7 +15,8 @@
 //     flow does not keep the floor, and with it the whole lane, from moving on.
 //  5. In flight on one link: at most limits::link_window_bytes_max, so that a whole resend fits.
 //  6. Flows that find no room wait for their link (turns.hpp): senders take turns, and the flows of each;
-//     nothing new passes them. Only what has a number already goes first: it is older than all that has none.
+//     nothing new passes them. What has a number already is older than all that has none: it goes first when
+//     it comes to the link, as far as there is room, and when all numbers are in use and it has the oldest.
 //
 // Final answers are pushed to `outcomes`, which the caller drains. No I/O, no clock.
 // Owner: one lane's thread.
@@ -197,6 +198,7 @@ private:
   void pump_all_waiting(time_point now);
   void pump_freed(std::uint16_t link, time_point now);
   void pump_numbered(time_point now);
+  void pump_oldest(time_point now);
   void unpin(time_point now);
   void give_up_late(time_point now);
   void watch_expiry(std::uint32_t i);

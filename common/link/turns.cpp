@@ -20,6 +20,7 @@ void turns::add(std::uint16_t link, std::uint32_t sender, std::uint32_t flow) no
 }
 
 std::uint32_t turns::party_of(std::uint16_t link, std::uint32_t sender) noexcept {
+  DCHECK_INVARIANT(link < links_.size() && sender < senders_.size());
   for (std::uint32_t p = senders_[sender]; p != none; p = parties_[p].elsewhere)
     if (parties_[p].link == link) return p;
   const std::uint32_t p = parties_.take();
@@ -55,6 +56,7 @@ bool turns::alone(std::uint16_t link) const noexcept {
 }
 
 std::uint32_t turns::first(std::uint16_t link) noexcept {
+  DCHECK_INVARIANT(!empty(link));
   queue& q = links_[link];
   party& a = parties_[q.parties.head];
   if (!std::exchange(q.begun, true)) a.bytes += limits::sender_turn_bytes;
@@ -62,12 +64,16 @@ std::uint32_t turns::first(std::uint16_t link) noexcept {
 }
 
 void turns::sent(std::uint16_t link, std::size_t bytes) noexcept {
+  DCHECK_INVARIANT(!empty(link) && links_[link].begun);
   queue& q = links_[link];
+  party& a = parties_[q.parties.head];
   q.used = true;
-  if (!alone(link)) parties_[q.parties.head].bytes -= static_cast<std::int64_t>(bytes);
+  if (alone(link)) a.bytes = limits::sender_turn_bytes; // nothing is saved, nothing owed
+  else a.bytes -= static_cast<std::int64_t>(bytes);
 }
 
 void turns::over(std::uint16_t link) noexcept {
+  DCHECK_INVARIANT(!empty(link));
   queue& q = links_[link];
   const std::uint32_t p = q.parties.head;
   slab_queue& flows = parties_[p].flows;

@@ -8,7 +8,8 @@
 //
 // Deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): each turn brings limits::sender_turn_bytes;
 // what is too little for the next message is saved up while the sender waits. A flow that has sent goes
-// behind its sender's others when the turn is over; what it leaves of a turn is the next one's.
+// behind its sender's others when the turn is over; what it leaves of a turn is the next one's. While one
+// flow alone waits nothing is counted.
 //
 // Flows, senders and links are the caller's small numbers. All but reserve() and add_link() is noexcept and
 // takes constant time (with the number of links for which a sender waits). No I/O, no clock. Owner: the

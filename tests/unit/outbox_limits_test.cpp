@@ -336,6 +336,68 @@ TEST_CASE("outbox_limits: small messages of new flows do not pass a big one that
   CHECK(o.tokens() == "4" + std::string(100, 'x') + " 5");
 }
 
+TEST_CASE("outbox_limits: a large message in front of others that would fit leaves: they go at once") {
+  const std::string how = GENERATE("its sender leaves", "it expires");
+  CAPTURE(how);
+  outbox::settings s;
+  s.link_window_bytes = 300;
+  origin o(s);
+  for (std::uint64_t t = 1; t <= 3; ++t) o.submit(t, "in" + std::to_string(t), joe);
+  o.padding = std::string(100, 'x');
+  o.submit(4, "big", ann, how == "it expires" ? 500 : 0);
+  o.padding.clear();
+  o.submit(5, "small", eve);
+  CHECK(o.sends().size() == 3);
+  if (how == "it expires") o.wait(500ms);
+  else o.box.sender_gone(ann, o.now);
+  CHECK(o.sends().size() == 1);
+  CHECK(o.tokens() == "5");
+}
+
+TEST_CASE("outbox_limits: numbers that come free go to the link whose answer freed them") {
+  outbox::settings s;
+  s.window_messages = 4;
+  origin o(s, 2);
+  for (std::uint64_t t = 0; t < 2; ++t) o.submit(t, "bob" + std::to_string(t)), o.submit(t, "eve", eve, 0, 1);
+  for (std::uint64_t t = 10; t < 20; ++t) o.submit(t, "many"), o.submit(t, "others", eve, 0, 1);
+  std::vector<std::uint32_t> in_flight[2];
+  const auto read = [&] {
+    for (unsigned k = 0; k < 2; ++k) {
+      o.sends(k);
+      for (heard_frame& f : o.copies)
+        in_flight[k].push_back(static_cast<std::uint32_t>(f.message().number()));
+    }
+  };
+  read();
+  for (std::uint32_t n = 1; n <= 12; ++n) { // in order, so that each frees one
+    const unsigned k = in_flight[1].front() == n;
+    REQUIRE(in_flight[k].front() == n);
+    in_flight[k].erase(in_flight[k].begin());
+    o.hears(n, answer::accepted, no_member, k);
+    read();
+    CHECK(in_flight[0].size() == 2);
+    CHECK(in_flight[1].size() == 2);
+  }
+}
+
+TEST_CASE("outbox_limits: with all numbers in use the oldest goes first, though others wait before it") {
+  outbox::settings s;
+  s.window_messages = 4;
+  s.link_window_bytes = 240;
+  origin o(s, 2);
+  o.submit(1, "bob");                                                    // number 1, on link 0
+  for (std::uint64_t t = 2; t <= 4; ++t) o.submit(t, "in", joe, 0, 1);   // 2 to 4 fill link 1
+  for (std::uint64_t t = 5; t <= 8; ++t) o.submit(t, "more", eve, 0, 1); // wait for it
+  CHECK(o.sends(1).size() == 3);
+  moves(o, {{"bob", 1}, {"in", 1}, {"more", 1}});
+  CHECK(o.sends(1).empty()); // no room for 1 there
+  o.hears(2, answer::accepted, no_member, 1);
+  CHECK(o.sends(1) == lines{"1 again"}); // no second later, and not behind eve's
+  o.hears(1, answer::accepted, no_member, 1);
+  CHECK(o.sends(1).size() == 1);
+  CHECK(o.tokens() == "5");
+}
+
 TEST_CASE("outbox_limits: on a new link what was in flight goes before what waited for its turn") {
   outbox::settings s;
   s.link_window_bytes = 300;

@@ -111,6 +111,26 @@ TEST_CASE("turns: nobody else waits, nothing is counted") {
   CHECK(next_turns(t, 3) == "1x 2x 1x");
 }
 
+TEST_CASE("turns: who was alone has neither saved nor owes anything when others come") {
+  const bool saved = GENERATE(true, false);
+  turns t = some();
+  t.add(0, ann, 1);
+  t.add(0, eve, 2);
+  for (int i = 0; i < 100; ++i) { // ann waits for a large message, or has sent many without a turn
+    t.first(0);
+    if (!saved) t.sent(0, 3 * whole);
+    t.over(0);
+    t.first(0);
+    t.sent(0, whole);
+    t.over(0);
+  }
+  t.remove(2);
+  t.first(0);
+  t.sent(0, saved ? 100 * whole : 1);
+  t.add(0, eve, 2);
+  CHECK(next_turns(t, 4) == "1x 2x 1x 2x");
+}
+
 TEST_CASE("turns: a sender that leaves takes its turn with it; the next has a whole one") {
   turns t = some();
   t.add(0, ann, 1);
@@ -186,4 +206,9 @@ TEST_CASE("turns: whoever comes and goes beside them, senders that stay have equ
   const auto [least, most] = std::minmax_element(of_sender.begin(), of_sender.end(),
                                                  [](auto& a, auto& b) { return a.second < b.second; });
   CHECK(most->second - least->second <= 2 * whole + largest);
+  for (std::uint32_t f = 0; f < 7; ++f) { // turn and turn about, of messages that are as large in the mean
+    const auto [few, many] = std::minmax({of_flow[f], of_flow[f + 7], of_flow[f + 14]});
+    CAPTURE(f, few, many);
+    CHECK(many < few + few / 2);
+  }
 }
