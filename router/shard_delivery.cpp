@@ -46,7 +46,8 @@ void shard::on_message(peer& p, wire::message_view m, time_point now) {
   if (to.link == contested_mark) return answer_message(p, m, answer::busy, drop_reason::owner_lingering);
   peer* owner = members_[to.link].p;
   if (!owner) return answer_message(p, m, answer::later_lane, drop_reason::owner_lingering, to.link);
-  if (memory_is_short()) return answer_message(p, m, answer::busy, drop_reason::memory_limit);
+  if (memory_is_short() || pool_.bytes_in_use() > config_.outputs_max)
+    return answer_message(p, m, answer::busy, drop_reason::memory_limit);
   if (!has_room(*owner, m.size())) return answer_message(p, m, answer::busy, drop_reason::link_full);
   if (plant.answer_when_forwarded && m.qos1()) answer_message(p, m, answer::accepted, drop_reason::nobody);
   if (!forward(p, *owner, to.h, m, now)) answer_message(p, m, answer::busy, drop_reason::memory_limit);
@@ -55,8 +56,7 @@ void shard::on_message(peer& p, wire::message_view m, time_point now) {
 // Back pressure of a shard, which always reads: an owner that does not take what it is sent has its own queue
 // full, and only those who write to its clients hear of it. All queues together have a bound as well.
 bool shard::has_room(const peer& owner, std::size_t bytes) const noexcept {
-  return owner.c->link->data.size() + bytes <= config_.link_output_max &&
-         pool_.bytes_in_use() <= config_.outputs_max;
+  return owner.c->link->data.size() + bytes <= config_.link_output_max;
 }
 
 // The system has no memory, or so little that the reserve was touched: for a while nobody new is registered

@@ -40,7 +40,7 @@ TEST_CASE("shard: when all its outputs together are full, QoS 1 is told busy and
   test_message m = to_bob(0, 4000);
   m.qos1 = false;
   t.e1.sends(m);
-  CHECK(t.drops(drop_reason::link_full) == 1);
+  CHECK(t.drops(drop_reason::memory_limit) == 1);
   CHECK(t.bench.pool.bytes_in_use() < 2 * config.outputs_max);
   t.e2.reads = true;
   t.e2.beats_once();
