@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The statistics of a real cluster under load: every page holds to docs/stats.schema.json, promtool finds nothing
-in /metrics, docs/metrics.md lists exactly the metrics that there are, and the numbers are those of what was done.
+in /metrics, docs/metrics.md lists exactly the metrics that there are, the alarms ask for no others, and the numbers are those of what was done.
 
     stats_pages.py --programs build/release            the test
     stats_pages.py --programs build/release --write    writes the tables of docs/metrics.md anew
@@ -24,6 +24,7 @@ from cluster import Cluster, Failure, check, eventually, get, run  # noqa: E402
 
 SCHEMA = os.path.join(ROOT, "docs", "stats.schema.json")
 METRICS = os.path.join(ROOT, "docs", "metrics.md")
+ALERTS = os.path.join(ROOT, "common", "etc", "beeline-alerts.yml")
 SUBSCRIBERS = 5
 REFUSED = 140  # in a minute they are more than one a second
 
@@ -144,6 +145,20 @@ def check_metrics(w):
         check(not lint(page), "promtool says: " + lint(page))
         check("C0" not in page and "S0" not in page, "a client id stands in /metrics")
     check(lint("beeline_bad_total 1\nbeeline_bad_total 1\n"), "promtool accepts a page that is broken")
+
+
+def check_alerts(w):
+    """promtool can read common/etc/beeline-alerts.yml, and every metric that it asks for is on one of our pages."""
+    done = subprocess.run([promtool(), "check", "rules", "--lint-fatal", ALERTS], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=30)
+    check(done.returncode == 0, "promtool says: " + done.stdout)
+    with open(ALERTS, encoding="utf-8") as file:
+        asked = set(re.findall(r"\b(?:beeline|process)_\w+", file.read()))
+    check(len(asked) > 10, f"only {asked} are asked for")
+    there = set()
+    for port in [w.router] + w.edges:
+        there |= set(re.findall(r"^(\w+)", text(port, "/metrics"), re.M))
+    check(asked <= there, f"no page has {sorted(asked - there)}")
 
 
 def metric_table(page):
@@ -351,6 +366,7 @@ def main():
             check_documentation(w, a.write)
             check_schema(w)
             check_metrics(w)
+            check_alerts(w)
             check_edges(w)
             check_questions(w)
             check_numbers(w)
