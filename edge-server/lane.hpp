@@ -1,4 +1,4 @@
-// A lane: one thread's MQTT clients and their links to the router (design.md section 1).
+// A lane: one thread's MQTT clients and their links to the router (docs/architecture.md).
 //
 // It is the Host of link::endpoint, which does the registration and the delivery contract; here is
 // what MQTT adds: CONNECT and CONNACK, sessions with their windows and queues, keep-alive, the

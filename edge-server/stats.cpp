@@ -91,7 +91,8 @@ constexpr ops::stat<link::outbox_counters> outbox_rows[] = {
      &link::outbox_counters::bytes_sent},
     {"messages_resent", "QoS 1 messages sent again", &link::outbox_counters::resent},
     {"safety_resends", "Of these, by the slow safety timer", &link::outbox_counters::safety_resends},
-    {"answered", "QoS 1 publishes whose senders were told the outcome", &link::outbox_counters::answered},
+    {"answered", "QoS 1 publishes that the recipient's server has answered",
+     &link::outbox_counters::answered},
     {"answered_late", "Of these, more than 1 s after the publish", &link::outbox_counters::answered_late},
     {"late_answers", "Answers to messages that had theirs", &link::outbox_counters::late_answers},
     {"outcomes_unheard", "QoS 1 messages not taken, or perhaps not, whose sender had left",
@@ -177,7 +178,7 @@ ops::stats_part tell(const lane_place& place) {
   tell_windows(p, e);
   for (const auto* drops : {&l.counters.drops, &e.counters.drops, &e.outgoing.counters.drops})
     p.family("drops", "Messages that went no further, by reason", "reason", drop_reason_names, *drops);
-  p.latency("publish_to_answer", "From a QoS 1 PUBLISH to what its client was told",
+  p.latency("publish_to_answer", "From a QoS 1 PUBLISH to the answer of the recipient's server",
             e.outgoing.publish_to_answer);
   p.latency("link_round_trip", "Round trips of heartbeats on links", e.link_round_trip);
   ops::add_io(p, place.thread->counters());

@@ -1,5 +1,5 @@
-// A router shard: one slice of the presence table and the links of all lanes to it (design.md
-// sections 3 to 5). It routes messages to the one link that owns the recipient, settles who owns a
+// A router shard: one slice of the presence table and the links of all lanes to it (docs/architecture.md,
+// docs/link-protocol.md). It routes messages to the one link that owns the recipient, settles who owns a
 // client id, and keeps no message.
 //
 // A lane's link bears a member index for its lifetime. What table entries say of an index:

@@ -33,7 +33,7 @@ constexpr ops::stat<shard_counters> shard_rows[] = {
     {"unregistrations", "Ends of sessions told by lanes", &shard_counters::unregistrations},
     {"takeovers", "Sessions kicked because their client connected elsewhere", &shard_counters::takeovers},
     {"hash_collisions", "Different ids with one hash", &shard_counters::collisions},
-    {"claims_refused", "Registrations refused at a limit, or without memory",
+    {"claims_refused", "Registrations refused: at a limit, without memory, of a slot of another shard",
      &shard_counters::claims_refused},
     {"memory_short", "Times that memory became short: nobody new and no messages for a second",
      &shard_counters::memory_short},
@@ -66,7 +66,8 @@ ops::stats_part tell(const shard_place& place) {
            c.answers);
   p.family("drops", "QoS 0 messages that went no further", "reason", drop_reason_names, c.drops);
   p.family("link_closes", "Links closed, by reason", "reason", close_reason_names, c.closes);
-  p.latency("publish_to_answer", "From a QoS 1 PUBLISH to what its client was told, as reported by lanes",
+  p.latency("publish_to_answer",
+            "From a QoS 1 PUBLISH to the answer of the recipient's server, as reported by lanes",
             place.core->publish_to_answer);
   p.latency("link_round_trip", "Round trips of heartbeats on links", place.core->link_round_trip);
   ops::add_io(p, place.thread->counters());

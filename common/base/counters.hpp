@@ -2,7 +2,7 @@
 //
 // A single writer needs no locked instruction: load and store relaxed compile to plain moves, and a
 // reader sees a value that was true a moment ago. This is how statistics cross threads without
-// stopping a hot loop (style.md, habit 7).
+// stopping a hot loop.
 #pragma once
 #include <atomic>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Why a connection ended, why a message was dropped, what became of a message.
 //
-// Each value feeds the log, a counter and the tests under the same name (style.md, habit 13).
+// Each value feeds the log, a counter and the tests under the same name.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -100,7 +100,7 @@ inline constexpr std::string_view drop_reason_names[] = {
 inline constexpr std::size_t drop_reason_count = sizeof drop_reason_names / sizeof drop_reason_names[0];
 constexpr std::string_view name_of(drop_reason r) { return drop_reason_names[static_cast<std::size_t>(r)]; }
 
-// What became of a QoS 1 message (design.md, section 5, rule 4). The first six are final.
+// What became of a QoS 1 message (docs/link-protocol.md, answers). The first six are final.
 #define BEELINE_ANSWERS(X) /* name, final, text */                                                           \
   X(accepted, true, "in the recipient's session at its owner")                                               \
   X(nobody, true, "nobody has it, nobody kept it")                                                           \

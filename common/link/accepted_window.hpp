@@ -1,4 +1,4 @@
-// The numbers of one origin lane that this lane has accepted (design.md section 5, rule 6).
+// The numbers of one origin lane that this lane has accepted (docs/link-protocol.md, rules).
 //
 //        floor                                  floor + limit
 //   -------|1011011100001000...|------------------|----

@@ -1,5 +1,5 @@
 // The owner's side of the delivery contract: which identities this lane has accepted, for every
-// origin lane, and the tests of design.md section 5, rule 6.
+// origin lane, and the owner's tests (docs/link-protocol.md, rules).
 //
 // An origin lane's record outlives its links, since the lane may come back and send again. When
 // records have to be forgotten (limits::origins_remembered_max), messages marked `again` that were

@@ -1,6 +1,6 @@
 // A thread with a core, its loop and its sockets: what router and edge-server are composed of.
 //
-// This is the one handle through which other threads reach a core (style.md, habit 7): every call
+// This is the one handle through which other threads reach a core: every call
 // below may be made by any thread, before start() too, and is done in the core's own thread.
 // What is asked of a thread that has ended is dropped: a future then holds broken_promise.
 #pragma once

@@ -1,4 +1,5 @@
-// Calls the core for each stream, and does what the core wishes: the seam of design.md, section 2.
+// Calls the core for each stream, and does what the core wishes: the seam of docs/architecture.md, core and
+// shell.
 //
 // For each connection: on_up, then on_bytes and on_drained, then on_down exactly once. The core's
 // wishes (conn.hpp) are acted on when the turn walks the dirty list, never inside a call of the core,

@@ -1,6 +1,6 @@
 // What ends a program before it runs: one line on stderr that says what to do, and an exit code.
 //
-// Thrown by anything called from main during start-up (style.md, habit 14), caught by run_main.
+// Thrown by anything called from main during start-up, caught by run_main.
 // Any thread; no state.
 #pragma once
 #include <functional>

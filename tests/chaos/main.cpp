@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <string_view>
 #include <sys/prctl.h>
 #include <system_error>
 #include <unistd.h>
@@ -57,6 +58,10 @@ int program(int argc, char** argv) {
 } // namespace beeline::chaos
 
 int main(int argc, char** argv) try {
+  if (argc == 2 && std::string_view(argv[1]) == "--help") {
+    std::fputs(beeline::chaos::help_text, stdout);
+    return 0;
+  }
   return beeline::chaos::program(argc, argv);
 } catch (const beeline::chaos::usage& e) {
   std::fprintf(stderr, "beeline-chaos: %s\n%s", e.what(), beeline::chaos::help_text);

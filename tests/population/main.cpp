@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <string_view>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -36,6 +37,10 @@ int program(int argc, char** argv) {
 } // namespace beeline::population
 
 int main(int argc, char** argv) try {
+  if (argc == 2 && std::string_view(argv[1]) == "--help") {
+    std::fputs(beeline::population::help, stdout);
+    return 0;
+  }
   return beeline::population::program(argc, argv);
 } catch (const beeline::population::usage& e) {
   std::fprintf(stderr, "beeline-population: %s\n%s", e.what(), beeline::population::help);

@@ -1,4 +1,4 @@
-// The owner's tests of a QoS 1 message, and their order (design: delivery contract, rule 6).
+// The owner's tests of a QoS 1 message, and their order (docs/link-protocol.md, rules).
 #include "tests/support/link_test_tools.hpp"
 
 #include "common/link/inbox.hpp"
