@@ -234,11 +234,11 @@ bool shard::let_in(peer& p, time_point now) {
   w.shards = config_.shards;
   w.warming_up = warming_;
   p.handshake.accept(config_.secret, w, writer_, p.urgent());
+  send_heartbeat(p, now); // before the map, with which the lane begins: its first message needs our clock
   wire::batch_writer map(wire::frame_type::slot_map);
   for (const link::shard_address& a : config_.map)
     wire::slot_range{a.first, a.last, a.port, a.host}.put(map.next(p.urgent()));
   map.flush(p.urgent());
-  send_heartbeat(p, now); // the lane needs our clock before its first message
   put_members(p);
   tell_joined(p);
   dirty_.mark(*p.c);

@@ -27,6 +27,17 @@ TEST_CASE("shard: a lane that shakes hands gets the slot map and the members, an
   CHECK(bench.shard.counters.handshakes.get() == 2);
 }
 
+TEST_CASE("shard: a lane hears a heartbeat before the slot map, so it knows the clock before it sends") {
+  two_lanes t;
+  t.e1.connects();
+  REQUIRE(t.e1.frames.size() >= 2);
+  CHECK(t.e1.frames[0].type() == wire::frame_type::heartbeat);
+  CHECK(t.e1.frames[1].type() == wire::frame_type::slot_map);
+  wire::heartbeat h;
+  REQUIRE(h.get(t.e1.frames[0].payload()));
+  CHECK(h.echo != 0);
+}
+
 TEST_CASE("shard: a registration is confirmed, with the time since when it counts") {
   shard_bench bench;
   scripted_lane e1(bench, "e1", 1);
