@@ -115,16 +115,26 @@ struct lane::impl : std::enable_shared_from_this<impl> {
     if (ended) return;
     [[maybe_unused]] const bool same_thread = in_first_thread();
     DCHECK_INVARIANT(same_thread);
-    if (in_turn) return want_turn();       // a handler runs the io_context
-    const auto alive = shared_from_this(); // a handler may drop the lane
     turn_wanted = false;
+    if (in_turn) { // a handler runs the io_context: another turn when this one is over
+      one_more = true;
+      return;
+    }
+    const auto alive = shared_from_this(); // a handler may drop the lane
+    one_more = false;
     const auto ready = io->driver.loop().look();
     in_turn = true;
-    io->driver.turn(ready);
-    if (stop_done) try_to_stop();
+    try {
+      io->driver.turn(ready);
+      if (stop_done) try_to_stop();
+    } catch (...) { // the program may run the io_context again
+      in_turn = false;
+      want_turn();
+      throw;
+    }
     in_turn = false;
     if (ended) return;
-    if (!ready.empty()) return want_turn(); // there may be more: look again after the others' handlers
+    if (one_more || !ready.empty()) return want_turn(); // look again after the others' handlers
     io->driver.loop().await([this] { turn(); });
     const time_point at = std::min(io->driver.next_deadline(), stop_done ? stop_at : never);
     if (at <= now()) return want_turn();
@@ -193,7 +203,8 @@ struct lane::impl : std::enable_shared_from_this<impl> {
   time_point timer_at = never, stop_at = never;
   completion<error_code, bool> stop_done;
   error_code stop_error;
-  bool turn_wanted = false, in_turn = false, stopping = false, ended = false, all_answered = false;
+  bool turn_wanted = false, in_turn = false, one_more = false, stopping = false, ended = false,
+       all_answered = false;
   bool owned = false; // the io_context has been run
 };
 

@@ -101,6 +101,24 @@ TEST_CASE("embed_handlers: every handler may call the lane, and attach and detac
   CHECK(w.game.sends(p9, "p9", "still there") == "accepted");
 }
 
+TEST_CASE("embed_handlers: a handler may run the io_context, also after it has sent something") {
+  linked_world w;
+  const auto p1 = w.game.joins("p1");
+  w.game.joins("p2");
+  int messages = 0, told = 0;
+  const auto count = [&](error_code e, link::receipt r) { told += !e && r.what == outcome::accepted; };
+  w.game.also = [&](link::client_handle, const link::message_view&) {
+    if (++messages < 20'000) w.lane.async_send(p1, to("p2"), count);
+    w.context.poll(); // that has the turn which the message asked for
+    return outcome::accepted;
+  };
+  w.lane.async_send(p1, to("p2"), count);
+  REQUIRE(w.game.until([&] { return told == 20'000; }));
+  w.game.also = nullptr;
+  CHECK(w.game.sends(p1, "p2", "x") == "accepted");
+  CHECK(w.lane.ready());
+}
+
 TEST_CASE("embed_handlers: on_want_more may fill the queues again") {
   asio::io_context context{1};
   const std::string where = "127.0.0.1:" + std::to_string(free_ports(1));
