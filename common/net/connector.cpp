@@ -2,6 +2,7 @@
 
 #include "common/base/check.hpp"
 
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -24,7 +25,9 @@ struct connector::attempt : std::enable_shared_from_this<attempt> {
   done_fn done;
   tcp::socket socket;
   asio::steady_timer timer;
+  std::shared_ptr<failures> failed; // by name
   bool finished = false;
+  bool several = false;  // addresses of the name
   bool given_up = false; // the connector has gone, and its loop perhaps too
 
   void start(duration timeout) {
@@ -39,6 +42,10 @@ struct connector::attempt : std::enable_shared_from_this<attempt> {
     if (found.addresses.empty()) return finish({}, found.why);
     std::vector<tcp::endpoint> ends;
     for (const auto& address : found.addresses) ends.emplace_back(address, port);
+    if (const auto times = failed->find(where); times != failed->end())
+      std::rotate(ends.begin(), ends.begin() + static_cast<std::ptrdiff_t>(times->second % ends.size()),
+                  ends.end());
+    several = ends.size() > 1;
     asio::async_connect(socket, ends, [self = shared_from_this()](const error_code& e, const tcp::endpoint&) {
       if (e) self->finish({}, e.message());
       else if (!self->finished) self->connected();
@@ -73,6 +80,7 @@ struct connector::attempt : std::enable_shared_from_this<attempt> {
   void finish(unique_fd fd, std::string_view why) {
     if (finished) return;
     end();
+    if (!fd && several) ++(*failed)[where];
     auto kept = std::make_shared<unique_fd>(std::move(fd));
     auto text = why.empty() ? std::string() : "cannot connect to " + where + ": " + std::string(why);
     loop.defer([self = shared_from_this(), kept, text = std::move(text)] {
@@ -81,9 +89,16 @@ struct connector::attempt : std::enable_shared_from_this<attempt> {
   }
 };
 
-connector::connector(event_loop& loop) : loop_(loop), lookup_(std::make_shared<name_lookup>(loop)) {}
+connector::connector(event_loop& loop) : connector(loop, {}) {
+  lookup_ = std::make_shared<name_lookup>(loop);
+  look_up_ = [this](const std::string& host, name_lookup::done_fn done) {
+    lookup_->start(host, std::move(done));
+  };
+}
+connector::connector(event_loop& loop, look_up_fn look_up)
+    : loop_(loop), look_up_(std::move(look_up)), failures_(std::make_shared<failures>()) {}
 void connector::give_up() {
-  lookup_->give_up();
+  if (lookup_) lookup_->give_up();
   waiting_.clear();
   for (const auto& weak : std::exchange(attempts_, {}))
     if (const auto a = weak.lock()) a->give_up();
@@ -94,6 +109,7 @@ void connector::dial(const std::string& host, std::uint16_t port, done_fn done, 
   auto where = host + ':' + std::to_string(port);
   std::erase_if(attempts_, [](const auto& a) { return a.expired(); });
   auto a = std::make_shared<attempt>(loop_, std::move(where), port, std::move(done));
+  a->failed = failures_;
   attempts_.push_back(a);
   a->start(timeout);
   error_code not_numeric;
@@ -107,7 +123,7 @@ void connector::resolve(const std::string& host, const std::shared_ptr<attempt>&
   std::erase_if(at->second, [](const auto& w) { return w.expired(); });
   at->second.push_back(a);
   if (!fresh) return;
-  lookup_->start(host, [this, host](const name_lookup::answer& found) {
+  look_up_(host, [this, host](const name_lookup::answer& found) {
     const auto node = waiting_.extract(host);
     for (const auto& weak : node.mapped())
       if (const auto w = weak.lock()) w->connect(found);
