@@ -235,10 +235,11 @@ bool shard::let_in(peer& p, time_point now) {
   w.warming_up = warming_;
   p.handshake.accept(config_.secret, w, writer_, p.urgent());
   send_heartbeat(p, now); // before the map, with which the lane begins: its first message needs our clock
-  wire::batch_writer map(wire::frame_type::slot_map);
+  writer_.begin(wire::frame_type::slot_map); // one frame, whatever its length: each is a whole map
+  writer_.put(static_cast<std::uint16_t>(config_.map.size()));
   for (const link::shard_address& a : config_.map)
-    wire::slot_range{a.first, a.last, a.port, a.host}.put(map.next(p.urgent()));
-  map.flush(p.urgent());
+    wire::slot_range{a.first, a.last, a.port, a.host}.put(writer_);
+  writer_.finish(p.urgent());
   put_members(p);
   tell_joined(p);
   dirty_.mark(*p.c);

@@ -38,6 +38,31 @@ TEST_CASE("shard: a lane hears a heartbeat before the slot map, so it knows the 
   CHECK(h.echo != 0);
 }
 
+TEST_CASE("shard: the slot map is one frame, as long as it may be") {
+  auto config = shard_bench::in_service();
+  config.map.clear();
+  constexpr std::uint16_t shards = limits::shards_per_router_max, each = slot_count / shards;
+  link::shard_address a;
+  a.host.assign(limits::host_name_bytes_max, 'r');
+  for (std::uint16_t k = 0; k < shards; ++k) {
+    a.first = static_cast<std::uint16_t>(k * each);
+    a.last = static_cast<std::uint16_t>(a.first + each - 1);
+    a.port = static_cast<std::uint16_t>(1900 + k);
+    config.map.push_back(a);
+  }
+  config.shards = shards;
+  two_lanes t(config);
+  t.e1.connects();
+  std::vector<std::size_t> ranges;
+  for (heard_frame& f : t.e1.frames)
+    if (f.type() == wire::frame_type::slot_map)
+      CHECK(wire::for_each_record<wire::slot_range>(
+          f.payload(), [&](const wire::slot_range& s) { ranges.push_back(s.port - 1900u); }));
+  CHECK(ranges.size() == shards);
+  CHECK(std::count_if(t.e1.frames.begin(), t.e1.frames.end(),
+                      [](heard_frame& f) { return f.type() == wire::frame_type::slot_map; }) == 1);
+}
+
 TEST_CASE("shard: a registration is confirmed, with the time since when it counts") {
   shard_bench bench;
   scripted_lane e1(bench, "e1", 1);
