@@ -19,6 +19,9 @@ struct claim {
   std::uint64_t connected = 0;
   std::uint64_t since = 0;
   bool waits = false; // for a word of the owner whose id we do not know: not registered yet
+  // It was the owner, of an id that we do not know, and has to close if that is its rival's. Until its lane
+  // has said more it is not the owner again, also when the rival has gone: that may have been for a while.
+  bool told_to_close = false;
 };
 using contest = std::vector<claim>;
 

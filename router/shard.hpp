@@ -84,7 +84,7 @@ struct shard_plants {
   bool path_lost_not_sent = false, claims_by_arrival = false, forward_while_warming = false,
        lower_epoch_unregisters = false, collision_overwrites = false, takeover_keeps_old = false,
        arrival_wins_while_warming = false, answer_when_forwarded = false, old_link_ends_new = false,
-       rehash_drops = false, drop_not_counted = false;
+       rehash_drops = false, drop_not_counted = false, deposed_is_owner = false;
 };
 
 class shard {
@@ -253,7 +253,7 @@ private:
   bool on_identity(peer& p, const_bytes payload, time_point now);
   void enter_contest(id_hash h, claim mine, time_point now);
   void settle(id_hash h, time_point now);
-  void ask(id_hash h, const claim& owner, const claim& claimant);
+  void ask(id_hash h, claim& owner, const claim& claimant);
   void kick(id_hash h, const claim& loser, std::string_view claimant);
   void refuse(id_hash h, const claim& mine, std::string_view id, close_reason why, time_point now);
   void confirm(claim& c, time_point now);

@@ -132,6 +132,8 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
   });
   if (same != all.end()) {
     const bool waits = same->waits;
+    if (same->told_to_close && !plant.deposed_is_owner)
+      mine.since = 0; // it may not have heard that it was not the owner meanwhile
     *same = std::move(mine);
     same->waits = waits;
     if (!waits) confirm(*same, now);
@@ -141,8 +143,8 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
   mine.waits = std::any_of(all.begin(), all.end(), [&](const claim& c) {
     return c.id.empty() && !absent(c.link) && !later_wins(mine, c);
   });
-  for (const claim& c : all)
-    if (c.id.empty() && linked(c.link)) ask(h, c, mine);
+  for (claim& c : all)
+    if (c.id.empty() && !absent(c.link)) ask(h, c, mine);
   if (!mine.waits) confirm(mine, now);
   all.push_back(std::move(mine));
   settle(h, now);
@@ -150,12 +152,14 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
 
 // An owner whose id we do not know is asked for it. If it has lost in case the ids are the same, it
 // is told to close at once.
-void shard::ask(id_hash h, const claim& owner, const claim& claimant) {
+void shard::ask(id_hash h, claim& owner, const claim& claimant) {
+  const bool ask_only = claimant.waits || !later_wins(claimant, owner);
+  if (!ask_only) owner.told_to_close = true;
+  if (!linked(owner.link)) return; // when it comes back its id is known
   peer& p = *members_[owner.link].p;
   wire::kick k;
   k.hash = h;
   k.client = owner.h;
-  const bool ask_only = claimant.waits || !later_wins(claimant, owner);
   k.wish = ask_only ? wire::kick::ask : wire::kick::close;
   k.claimant = claimant.id;
   if (!ask_only && plant.takeover_keeps_old) return;
@@ -205,7 +209,7 @@ void shard::settle(id_hash h, time_point now) {
   if (!in_doubt || all.size() == 1)
     for (claim& c : all)
       if (c.waits && linked(c.link)) confirm(c, now);
-  if (all.size() > 1) {
+  if (all.size() > 1 || (all.size() == 1 && all[0].told_to_close && !plant.deposed_is_owner)) {
     counters.contested.set(contests_.size());
     return;
   }
@@ -239,7 +243,7 @@ bool shard::on_identity(peer& p, const_bytes payload, time_point now) {
     if (it == contests_.end()) return;
     if (!w.same) counters.collisions.add();
     for (claim& c : it->second)
-      if (c.h == w.client && members_[c.link].of == p.of) c.id = w.id;
+      if (c.h == w.client && members_[c.link].of == p.of) c.id = w.id, c.told_to_close = false; // another id
     settle(w.hash, now);
   });
 }

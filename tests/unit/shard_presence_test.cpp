@@ -218,6 +218,64 @@ TEST_CASE("shard_presence: a newer claim has the id at once though the old owner
   CHECK(t.bench.shard.counters.contested.get() == 0);
 }
 
+TEST_CASE(
+    "shard_presence: who was deposed for a while is not the owner all along, though its kick was lost") {
+  const std::string how = GENERATE("its link was stalled", "its link was down");
+  CAPTURE(how);
+  two_joined_lanes t;
+  t.e1.registers(h1, "ann");
+  const std::uint64_t since = t.e1.since_of(h1);
+  t.bench.wait(1s);
+  if (how == "its link was down") t.e1.drops();
+  t.e2.registers(h2, "ann"); // the newer session; it may take messages now
+  CHECK(t.owner("ann") == "e2");
+  if (how == "its link was stalled") CHECK(t.e1.hears().back() == "kick 1.1 for ann"); // as if it had not
+  t.e2.leaves();                                                                       // with its session
+  t.bench.wait(100ms);
+  if (how == "its link was stalled") t.e1.drops();
+  t.e1.connects();
+  const std::uint64_t again = to_us(t.bench.now);
+  t.e1.registers(h1, "ann", t.bench.now - 1s, since); // it is still there, and says that it always was
+  t.e1.is_in_sync();
+  t.bench.wait(10ms);
+  CHECK(t.owner("ann") == "e1");
+  CHECK(t.e1.since_of(h1) >= again); // what may have been taken elsewhere is not taken here as well
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+}
+
+TEST_CASE("shard_presence: an owner told to close has the id again only when its lane has said that it is "
+          "another") {
+  two_joined_lanes t(with_bits(8));
+  const std::string twin = twin_of("ann", 8);
+  t.e1.registers(h1, "ann");
+  t.bench.wait(10ms);
+  t.e2.registers(h2, twin); // of the same hash: the newer session, if the ids are the same
+  t.e1.hears();
+  t.e2.unregisters(h2, twin);
+  CHECK(t.bench.shard.counters.contested.get() == 1);
+  t.e2.sends(to("ann", 8)); // it can be reached meanwhile: its lane compares the id
+  CHECK(t.e1.hears() == lines{"message 1 to 1.1 from 1: hi"});
+  t.e1.identifies(h1, twin, "ann");
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+  CHECK(t.owner("ann") == "e1");
+  t.e2.sends(to("ann", 8, 2));
+  CHECK(t.e1.hears() == lines{"message 2 to 1.1 from 1: hi"});
+}
+
+TEST_CASE(
+    "shard_presence: an owner told to close that closes leaves nothing, though its rival has gone before") {
+  two_joined_lanes t;
+  t.e1.registers(h1, "ann");
+  t.bench.wait(10ms);
+  t.e2.registers(h2, "ann");
+  t.e2.unregisters(h2, "ann");
+  t.e1.unregisters(h1, "ann");
+  CHECK_FALSE(t.online("ann"));
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+  t.bench.wait(1s);
+  CHECK(t.bench.shard.counters.clients.get() == 0);
+}
+
 TEST_CASE("shard_presence: while warming up every message is answered later, known or not") {
   two_joined_lanes t(shard_bench::warming());
   CHECK(t.bench.shard.warming_up());
