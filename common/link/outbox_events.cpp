@@ -192,6 +192,7 @@ void outbox::link_down(std::uint16_t link, time_point now) {
 void outbox::link_up(std::uint16_t link, conn& c, time_point now, const peer_terms& terms) {
   links_[link].c = &c;
   links_[link].terms = &terms;
+  links_[link].resend_due = false; // all of it goes now
   for_each_flow([&](std::uint32_t f) {
     const flow& w = flows_[f];
     if (w.link == link && w.pending && !waits(f)) turns_.add(link, w.sender.index, f);

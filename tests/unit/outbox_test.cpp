@@ -398,3 +398,16 @@ TEST_CASE("outbox: what held a flow at a shard that lost its slot does not hold 
     CHECK(o.sends(0) == lines{"2"});
   }
 }
+
+TEST_CASE("outbox: a path lost while the link is down is said again by the new link, once") {
+  origin o;
+  o.submit(1);
+  o.sends();
+  o.down();
+  o.box.on_path_lost(0, o.now); // the new link is not in sync yet
+  o.up();
+  CHECK(o.sends() == lines{"1 again"});
+  o.box.on_drained(0, o.now);
+  CHECK(o.sends().empty());
+  CHECK(o.box.counters.resent.get() == 1);
+}
