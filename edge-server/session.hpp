@@ -57,7 +57,7 @@ struct session {
   std::size_t pending_expiring = 0; // of these, how many expire some day
 
   std::unique_ptr<std::vector<std::string>> aliases; // topic by alias - 1
-  std::vector<std::string> filters;                  // granted subscriptions
+  std::vector<std::uint64_t> filters;                // granted subscriptions, a hash of each
 };
 
 } // namespace beeline::edge

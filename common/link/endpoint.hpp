@@ -137,6 +137,8 @@ public:
   void on_down(conn& c, close_reason why, time_point now);
   void on_time(time_point now);
   time_point next_deadline() const noexcept;
+  // The first turn after the newest one that came too late (limits::pause_max): this process stood still.
+  time_point went_on() const noexcept { return went_on_; }
   void say_goodbye(time_point now); // clean shutdown: shards forget this lane's clients at once
 
   bool ready() const noexcept { return ready_; }
@@ -162,6 +164,7 @@ public:
 
 private:
   using state = link_state;
+  static constexpr std::uint32_t lane_left = none - 1;
   struct known_member {
     member_index index;
     lane_id lane;
@@ -197,15 +200,20 @@ private:
       member_index index;
       std::uint32_t record;
     };
-    std::deque<left_member> left;       // still named by frames on their way, for a while
-    std::vector<std::uint32_t> origins; // member index -> inbox record
+    std::deque<left_member> left; // still named by frames on their way, for a while
+    // Member index -> inbox record; `none` if it was never announced, lane_left when that was long ago.
+    std::vector<std::uint32_t> origins;
+    std::uint32_t record_of(member_index i) const noexcept {
+      return i < origins.size() && origins[i] != lane_left ? origins[i] : none;
+    }
     boost::unordered_flat_map<lane_id, member_index> index_of; // of lanes that are linked to the shard
     std::vector<known_member> members; // as last told: reported to the shard's next life
     // Told by earlier lives of the shard, the last of which did not come into service: a shard that
     // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
     std::vector<known_member> remembered;
-    bool whole_list = false; // what we remember has all lanes that a shard in service knew
-    router_map announced;    // the slot map as it said it
+    bool whole_list = false;      // what we remember has all lanes that a shard in service knew
+    bool new_list_counts = false; // once its list is here, which is that of a shard in service
+    router_map announced;         // the slot map as it said it
     wire::batch_writer registers{wire::frame_type::register_clients};
     wire::batch_writer unregisters{wire::frame_type::unregister};
     wire::batch_writer answers{wire::frame_type::answers};
@@ -287,7 +295,7 @@ private:
   receipts_awaited awaited_;
   receipts_owed owed_{config_.receipts_max};
   wire::frame_writer writer_;
-  time_point last_turn_{}, next_check_{}, next_report_{};
+  time_point last_turn_{}, went_on_{}, next_check_{}, next_report_{};
   std::string problem_ = "not linked yet";
   std::string map_problem_;
   std::vector<std::uint16_t> touched_; // links with open batches

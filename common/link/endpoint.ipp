@@ -188,9 +188,11 @@ template <class Host> void endpoint<Host>::drain_outcomes(time_point now) {
 template <class Host> void endpoint<Host>::begin_turn(time_point now) {
   // Stopped for so long that the shards may have given our clients to others: what waits in the
   // sockets is stale and must not be acted on.
-  if (now - last_turn_ > limits::pause_max)
+  if (now - last_turn_ > limits::pause_max) {
+    went_on_ = now;
     for (std::uint16_t k = 0; k < links_.size(); ++k)
       if (links_[k].c) lose(k, close_reason::link_paused, now);
+  }
   last_turn_ = now;
   // The network may have taken all at once: then nobody says that it has drained.
   for (std::uint16_t k = 0; k < links_.size(); ++k) release_senders(k, now);
@@ -400,6 +402,8 @@ void endpoint<Host>::on_message(std::uint16_t k, const wire::message_view& m, ti
     return;
   }
   const std::uint32_t record = m.origin() < l.origins.size() ? l.origins[m.origin()] : none;
+  // It waited long for a slow link. Its lane's link is gone: if that lane lives it has sent it again.
+  if (record == lane_left) return incoming.counters.late_copies.add();
   if (record == none)
     return fail(k, wire::error_code::malformed, close_reason::link_bad_frame, "message from an unknown lane",
                 now);

@@ -106,6 +106,8 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   }
   if (l.st == state::up) counters.links_up.sub();
   become_idle(l, now);
+  l.round_trip_us = 0;
+  l.stats->round_trip_us.set(0);
   l.c = nullptr;
   l.registers.drop(), l.unregisters.drop(), l.answers.drop(), l.receipts.drop(), l.identities.drop();
   outgoing.link_down(k, now);
@@ -314,7 +316,7 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   for (const known_member& m : l.remembered)
     wire::member{m.index, l.whole_list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
   seen.flush(l.urgent());
-  if (!w.warming_up) l.remembered.clear(), l.whole_list = true;
+  l.new_list_counts = !w.warming_up;
   forget_members(l);
   l.st = state::syncing;
   ++syncing_;
@@ -361,6 +363,10 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
   l.peer_heard = now;
   l.shard_time = h.value;
   outgoing.set_shard_time(k, l.shard_time);
+  if (!l.announced.empty() && std::exchange(l.new_list_counts, false)) { // the list is behind the slot map
+    l.remembered.clear();
+    l.whole_list = true;
+  }
   if (h.echo && to_us(now) >= h.echo + h.held_us) {
     l.round_trip_us = to_us(now) - h.echo - h.held_us;
     l.stats->round_trip_us.set(l.round_trip_us);

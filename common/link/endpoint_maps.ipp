@@ -100,14 +100,14 @@ template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_byt
     std::erase_if(l.members, [&](const known_member& x) { return x.index == m.index; });
     if (!m.joined) {
       std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
-      if (l.origins[m.index] != none) l.left.push_back({now, m.index, l.origins[m.index]});
+      if (const std::uint32_t r = l.record_of(m.index); r != none) l.left.push_back({now, m.index, r});
       if (const auto it = l.index_of.find(m.lane); it != l.index_of.end() && it->second == m.index)
         l.index_of.erase(it);
       return;
     }
     const std::uint32_t record =
         incoming.acquire(plant.dedup_without_life ? lane_id{hasher_(m.edge_name) + m.lane_number} : m.lane);
-    if (l.origins[m.index] != none && std::none_of(l.left.begin(), l.left.end(), [&](const auto& x) {
+    if (l.record_of(m.index) != none && std::none_of(l.left.begin(), l.left.end(), [&](const auto& x) {
           return x.index == m.index && x.record == l.origins[m.index];
         }))
       release_origin(l, l.origins[m.index]);
@@ -130,7 +130,7 @@ template <class Host> void endpoint<Host>::release_left(shard_link& l, time_poin
   while (!l.left.empty() && l.left.front().at <= until) {
     const auto x = l.left.front();
     l.left.pop_front();
-    if (l.origins[x.index] == x.record) l.origins[x.index] = none;
+    if (l.origins[x.index] == x.record) l.origins[x.index] = lane_left;
     release_origin(l, x.record);
   }
 }
@@ -138,7 +138,7 @@ template <class Host> void endpoint<Host>::release_left(shard_link& l, time_poin
 template <class Host> void endpoint<Host>::forget_members(shard_link& l) {
   release_left(l, never);
   for (std::uint32_t record : l.origins)
-    if (record != none) release_origin(l, record);
+    if (record != none && record != lane_left) release_origin(l, record);
   l.origins.clear();
   l.members.clear();
   l.index_of.clear();
@@ -147,8 +147,7 @@ template <class Host> void endpoint<Host>::forget_members(shard_link& l) {
 
 template <class Host> bool endpoint<Host>::on_floors(shard_link& l, const_bytes payload) {
   return wire::for_each_record<wire::floor_record>(payload, [&](const wire::floor_record& f) {
-    if (f.origin < l.origins.size() && l.origins[f.origin] != none)
-      incoming.raise_floor(l.origins[f.origin], f.floor);
+    if (const std::uint32_t r = l.record_of(f.origin); r != none) incoming.raise_floor(r, f.floor);
   });
 }
 

@@ -43,8 +43,7 @@ template <class Host> void endpoint<Host>::await_receipt(const outbox::outcome& 
   e.until = now + config_.receipt_timeout;
   if (o.link != slot_table::no_link) {
     const shard_link& l = links_[o.link];
-    if (o.owner < l.origins.size() && l.origins[o.owner] != none)
-      e.owner = incoming.origin(l.origins[o.owner]);
+    if (const std::uint32_t r = l.record_of(o.owner); r != none) e.owner = incoming.origin(r);
   }
   host_.on_taken(o, now);
   if (o.early_receipt) return tell_receipt(e, static_cast<receipt_told>(*o.early_receipt), now);
@@ -75,8 +74,7 @@ template <class Host>
 void endpoint<Host>::on_receipt(std::uint16_t k, const wire::receipt_record& r, time_point now) {
   shard_link& l = links_[k];
   if (r.what == wire::receipt::heard) {
-    if (r.lane < l.origins.size() && l.origins[r.lane] != none)
-      owed_.heard(incoming.origin(l.origins[r.lane]), r.number);
+    if (const std::uint32_t o = l.record_of(r.lane); o != none) owed_.heard(incoming.origin(o), r.number);
     return;
   }
   touch(k);
@@ -96,9 +94,10 @@ void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_inde
   if (awaited_.size() == 0) return;
   const shard_link& l = links_[k];
   for (const member_index i : lanes) {
-    if (i >= l.origins.size() || l.origins[i] == none) continue;
+    const std::uint32_t record = l.record_of(i);
+    if (record == none) continue;
     receipts_awaited::entry e;
-    for (std::uint32_t at = awaited_.first(); awaited_.take_next_of(incoming.origin(l.origins[i]), at, e);)
+    for (std::uint32_t at = awaited_.first(); awaited_.take_next_of(incoming.origin(record), at, e);)
       tell_receipt(e, receipt_told::owner_lost, now);
   }
 }

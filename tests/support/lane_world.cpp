@@ -232,6 +232,14 @@ void lane_world::run() {
     if (i > 1'000'000) throw unexpected("the world does not come to rest");
 }
 
+void lane_world::stand_still(duration d) {
+  run();
+  now_ += d;
+  for (auto& n : lanes_) n->turn();
+  if (router_) router_->turn();
+  run();
+}
+
 void lane_world::advance(duration d) {
   using namespace std::chrono_literals;
   run();

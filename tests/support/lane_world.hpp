@@ -174,6 +174,7 @@ public:
 
   void run(); // until nothing moves
   void advance(duration d);
+  void stand_still(duration d); // all processes at once, as if their machine had been stopped
   time_point now() const noexcept { return now_; }
 
   void router_down(); // the process dies

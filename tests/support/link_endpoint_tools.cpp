@@ -142,6 +142,7 @@ void scripted_shard::answers_auth() {
   wire::welcome w;
   w.index = 0, w.shard_number = number, w.shards = shards;
   w.shard_time = to_us(bench.now) + shard_time_ahead;
+  w.warming_up = warming;
   handshake_.accept(secret, w, writer_, out_);
   says(taken_bytes(out_));
 }

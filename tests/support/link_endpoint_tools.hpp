@@ -64,6 +64,7 @@ public:
   unsigned dials = 0;
   std::vector<time_point> dialled_at;
   bool listens = true, beats = true, reads = true;
+  bool warming = false;                           // as its next welcome says
   std::uint16_t version = wire::protocol_version; // the newest that it speaks
   link::router_map map{{0, slot_count - 1, "", 1900}};
   link::cluster_secret secret = test_secret();

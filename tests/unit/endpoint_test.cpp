@@ -258,6 +258,18 @@ TEST_CASE("endpoint: a lane that left is still known to frames that were overtak
   t.bench.wait(limits::index_quarantine);
   CHECK(t.shard.c != nullptr);
   CHECK(t.bench.lane.incoming.counters.origins.get() == 2); // itself, and the record that is remembered
+  t.shard.hears();
+  t.bench.told();
+  test_message late;
+  late.number = 2;
+  t.forwards(late, bob, 5); // it waited in a long queue: its lane's link is gone, it is not wanted any more
+  CHECK(t.shard.c != nullptr);
+  CHECK(t.shard.hears().empty());
+  CHECK(t.bench.told().empty());
+  CHECK(t.bench.lane.incoming.counters.late_copies.get() == 1);
+  t.other_lane(5, 56); // the index names another one now
+  t.forwards(late, bob, 5);
+  CHECK(t.shard.hears() == lines{"answer 2 accepted about 5"});
 }
 
 TEST_CASE("endpoint: its own messages go out, and their answers come back to the host") {
@@ -322,6 +334,45 @@ TEST_CASE("endpoint: on the next link its clients say since when they were owner
   CHECK(std::count(heard.begin(), heard.end(), "seen edge-2") == 1);
   CHECK(heard[heard.size() - 2] == "register 0.1 ann since 123");
   CHECK(heard.back() == "in-sync");
+}
+
+TEST_CASE("endpoint: a list of members that did not come whole replaces none") {
+  const bool whole = GENERATE(false, true);
+  linked t;
+  t.other_lane();
+  t.bench.wait(1s);
+  const auto links_anew = [&](bool with_list) { // and what it says of edge-2 then
+    t.shard.closes();
+    t.shard.hears();
+    t.bench.wait(1s);
+    if (with_list) t.shard.welcomes();
+    else t.shard.answers_hello(), t.shard.answers_auth();
+    const lines heard = t.shard.hears();
+    t.bench.wait(with_list ? 1s : 0s);
+    return std::count(heard.begin(), heard.end(), "seen edge-2");
+  };
+  CHECK(links_anew(whole) == 1); // from here on the shard itself does not know edge-2
+  t.shard.warming = true;        // and starts anew
+  CHECK(links_anew(true) == !whole);
+  CHECK(links_anew(true) == !whole); // twice
+}
+
+TEST_CASE("endpoint: the round trip of a link that is lost is not the slowest any more") {
+  linked t;
+  t.bench.wait(600ms);
+  wire::heartbeat got;
+  for (heard_frame& f : t.shard.frames)
+    if (f.type() == frame_type::heartbeat) REQUIRE(got.get(f.payload()));
+  wire::heartbeat h;
+  h.sent_at = 1, h.echo = got.sent_at;
+  t.bench.now += 20ms;
+  t.shard.says(make(h));
+  REQUIRE(t.bench.lane.counters.round_trip_us.get() >= 20'000);
+  t.shard.closes();
+  t.bench.wait(1s);
+  t.shard.welcomes();
+  t.bench.wait(600ms); // its heartbeats echo nothing
+  CHECK(t.bench.lane.counters.round_trip_us.get() == 0);
 }
 
 TEST_CASE("endpoint: heartbeats go out every half second, busy or idle, and silence ends the link") {

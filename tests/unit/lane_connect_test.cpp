@@ -130,6 +130,24 @@ TEST_CASE("connect: keep-alive is enforced at 1.5 times, in both versions", "[la
   }
 }
 
+TEST_CASE("connect: the time in which the server stood still is not held against clients", "[lane]") {
+  lane_world w;
+  auto& c = w.connect("C", {.keep_alive = 10});
+  auto& silent = w.open();
+  silent.send(encode_connect({.client_id = "S"}).substr(0, 5)); // it has 5 s for its whole CONNECT
+  w.advance(3s);
+  w.stand_still(20s); // what both have sent meanwhile waits in sockets that are not read yet
+  w.advance(3s);
+  REQUIRE_FALSE(c.closed());
+  REQUIRE_FALSE(silent.closed());
+  c.ping();
+  c.next_pingresp();
+  w.advance(3s);
+  REQUIRE(silent.closed());
+  w.advance(13s); // and from then on as ever
+  REQUIRE(c.closed_with(0x8d));
+}
+
 TEST_CASE("connect: any byte counts for the keep-alive", "[lane]") {
   lane_world w;
   auto& c = w.connect("C", {.keep_alive = 10});
