@@ -310,8 +310,14 @@ void device::leave() {
   if (newest() && !newest()->over()) newest()->disconnect();
 }
 
-void device::connect() {
-  const auto [edge, life] = place_ == ~0u ? cluster_.draw_edge() : cluster_.edge_and_life(place_);
+void device::moves_for_the_last_time(std::uint32_t edge) {
+  if (resting_) return;
+  wants_online_ = false;
+  connect(edge);
+}
+
+void device::connect(std::uint32_t to) {
+  const auto [edge, life] = to == ~0u ? cluster_.draw_edge() : cluster_.edge_and_life(to);
   const std::uint32_t lane = cluster_.home_lane(id, edge);
   const std::uint32_t n = h_.open_session(id, edge, life, lane, !w_.chance(set_.v311_percent));
   w_.say("s%u(%s) connects to e%u", n, name().c_str(), edge);

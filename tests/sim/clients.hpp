@@ -81,6 +81,7 @@ public:
   void connect_elsewhere() { // while the old session lives
     if (!resting_) connect();
   }
+  void moves_for_the_last_time(std::uint32_t edge); // and does not come back when it is lost there
   // For scenarios: now, and from now on always to this edge.
   void connect_to(std::uint32_t edge);
   void leave();
@@ -89,7 +90,8 @@ public:
 private:
   friend class client_session;
   enum : std::uint32_t { ev_connect = 40, ev_churn };
-  void connect();
+  void connect() { connect(place_); }
+  void connect(std::uint32_t edge); // ~0: any
   void churn();
   world& w_;
   const settings& set_;

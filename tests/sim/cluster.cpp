@@ -355,6 +355,10 @@ void cluster::on_event(std::uint32_t what, std::uint64_t argument) {
     return;
   }
   case ev_herd: return devices[argument]->connect_elsewhere();
+  case ev_lost:
+    if (process& p = edge_process(static_cast<unsigned>(argument)); p.up)
+      kill_for(p, false, w_.between(1ms, 500ms));
+    return;
   case ev_fast: processes_[argument]->turn_cost = 20us; return;
   default: return roll();
   }

@@ -64,6 +64,7 @@ private:
     ev_kill,
     ev_drain_over,
     ev_herd,
+    ev_lost,
     ev_roll,
     ev_fast
   };
@@ -116,6 +117,7 @@ private:
   void slow_down(process& p);
   void storm();
   void herd();
+  bool move_and_lose();
   // cluster_ends.cpp
   void lane_drained(lane_place& l);
   void end_drain(process& p);

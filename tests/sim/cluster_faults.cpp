@@ -51,6 +51,7 @@ bool cluster::try_to_inject(fault f) {
   case client_stall: return hit_client(f);
   case takeover_storm: return note_fault(name), storm(), true;
   case restart_herd: return note_fault(name), herd(), true;
+  case moved_and_lost: return move_and_lose();
   case rolling_restart:
     if (rolling_.on) return false;
     return note_fault(name), begin_rolling_restart(), true;
@@ -185,6 +186,22 @@ void cluster::herd() {
 void cluster::storm() {
   for (auto& d : devices)
     for (std::uint64_t n = w_.between(0, 2); n; --n) d->connect_elsewhere();
+}
+
+// The routers are heard again over new links, once the silent ones are given up.
+bool cluster::move_and_lose() {
+  const auto from = static_cast<unsigned>(w_.random.below(set_.edges));
+  const auto to = static_cast<unsigned>((from + 1 + w_.random.below(set_.edges - 1)) % set_.edges);
+  if (!edge_process(from).up || !edge_process(to).up) return false;
+  note_fault("moved_and_lost " + edge_process(from).name + " to " + edge_process(to).name);
+  const time_point until = w_.now + w_.between(3'500ms, 6s);
+  for (std::size_t i = first_open_; i < connections_.size(); ++i)
+    if (connection& c = *connections_[i]; c.is_link && c.process[0] == edge_process(from).number)
+      c.stall(1, until);
+  for (auto& d : devices)
+    if (d->newest() && d->newest()->live() && w_.chance(50)) d->moves_for_the_last_time(to);
+  w_.plan(w_.now + w_.between(300ms, 2'500ms), *this, ev_lost, to);
+  return true;
 }
 
 void cluster::heal() {

@@ -71,10 +71,19 @@ void draw_second_generation(settings& s) {
   if (s.faults == 0 || r.below(100) >= 66) return;
   s.later_faults = static_cast<unsigned>(1 + r.below(4));
   const std::uint64_t share = 15 + r.below(40);
-  for (std::size_t k = faults_of_generation_1; k < fault_count; ++k) s.fault_on[k] = r.below(100) < share;
-  s.fault_on[faults_of_generation_1 + r.below(fault_count - faults_of_generation_1)] = true;
+  constexpr std::size_t first = faults_of_generation_1, end = faults_of_generation_2;
+  for (std::size_t k = first; k < end; ++k) s.fault_on[k] = r.below(100) < share;
+  s.fault_on[first + r.below(end - first)] = true;
   s.drain_rate = static_cast<unsigned>(20 + r.below(1'000));
   s.drain_max = std::chrono::milliseconds(500 + r.below(9'500));
+}
+
+// Of seeds that have faults one in six has this one, more often than it has the others.
+void draw_third_generation(settings& s) {
+  rng r(s.seed * 0xa3b195354a39b70dull + 3);
+  if (s.faults == 0 || r.below(6) != 0) return;
+  s.newest_faults = static_cast<unsigned>(1 + r.below(2));
+  s.fault_on[static_cast<std::size_t>(fault::moved_and_lost)] = true;
 }
 
 void reduce(settings& s, const reductions& r) {
@@ -115,6 +124,7 @@ settings draw_settings(world& w, const draw_options& o) {
   s.plant = o.plant;
   draw_first_generation(w, s, o.hash_bits);
   if (o.generation > 1) draw_second_generation(s);
+  if (o.generation > 2) draw_third_generation(s);
   reduce(s, o.less);
   if (o.less.salt) w.random = rng(o.seed * 0xa0761d6478bd642full + o.less.salt);
   return s;

@@ -41,7 +41,10 @@ namespace beeline::sim {
   X(process_slow, "a process runs slowly for a while")                                                       \
   X(clock_jump, "a process is killed and back at once, its clock an hour or a day off")                      \
   X(takeover_storm, "many clients connect elsewhere at once")                                                \
-  X(restart_herd, "a router is killed and back at once, and clients connect while edges register")
+  X(restart_herd, "a router is killed and back at once, and clients connect while edges register")           \
+  /* from here on: of the third generation */                                                                \
+  X(moved_and_lost,                                                                                          \
+    "clients move from an edge that hears nothing meanwhile, and the edge they are at now dies")
 
 enum class fault : std::uint8_t {
 #define X(name, text) name,
@@ -58,7 +61,8 @@ inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_nam
 // What a seed draws beyond the first generation comes from a second stream of chance, so that a seed kept
 // with its generation (regression_seeds.txt) means what it meant.
 inline constexpr std::size_t faults_of_generation_1 = static_cast<std::size_t>(fault::edge_drain);
-inline constexpr unsigned newest_generation = 2;
+inline constexpr std::size_t faults_of_generation_2 = static_cast<std::size_t>(fault::moved_and_lost);
+inline constexpr unsigned newest_generation = 3;
 
 // Run-time switches that break a rule on purpose (docs/simulator.md).
 #define BEELINE_SIM_PLANTS(X)                                                                                \
@@ -92,6 +96,7 @@ inline constexpr unsigned newest_generation = 2;
   X(shard, plant.old_link_ends_new)                                                                          \
   X(shard, plant.rehash_drops)                                                                               \
   X(shard, plant.drop_not_counted)                                                                           \
+  X(shard, plant.deposed_is_owner)                                                                           \
   X(shell, plant.partly_written_forgotten)                                                                   \
   X(lane, plant.no_reregistration)                                                                           \
   X(lane, plant.dial_gives_up)                                                                               \
@@ -144,7 +149,8 @@ struct settings {
   bool slow_machines = false;
   bool one_slot = false; // all ids in one slot: its part of the table grows
   // Second generation.
-  unsigned later_faults = 0; // beside `faults`, of the kinds behind faults_of_generation_1
+  unsigned later_faults = 0;  // beside `faults`, of the kinds behind faults_of_generation_1
+  unsigned newest_faults = 0; // and of those behind faults_of_generation_2
   unsigned drain_rate = 1'000;
   duration drain_max = 30s;
   // What no seed draws: reductions, and scenarios (scenario.hpp).
