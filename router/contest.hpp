@@ -19,9 +19,11 @@ struct claim {
   std::uint64_t connected = 0;
   std::uint64_t since = 0;
   bool waits = false; // for a word of the owner whose id we do not know: not registered yet
-  // It was the owner, of an id that we do not know, and has to close if that is its rival's. Until its lane
-  // has said more it is not the owner again, also when the rival has gone: that may have been for a while.
-  bool told_to_close = false;
+  // The owner of an id that we do not know is asked for it, or told to close if that is its rival's; its lane
+  // answers each in turn. One that may have to close is not the owner again before it has said more, also
+  // when the rival has gone: that may have been for a while.
+  std::uint32_t asked = 0, said = 0, last_close = 0;
+  bool may_have_to_close() const noexcept { return said < last_close; }
 };
 using contest = std::vector<claim>;
 

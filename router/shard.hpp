@@ -270,6 +270,7 @@ private:
   }
   bool linked(member_index i) const noexcept { return members_[i].p != nullptr; }
   bool later_wins(const claim& a, const claim& b) const noexcept;
+  bool may_be_owner(const claim& c) const noexcept;
   bool has_index(time_point now) const noexcept;
   member_index new_index(); // only if has_index
 

@@ -132,8 +132,8 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
   });
   if (same != all.end()) {
     const bool waits = same->waits;
-    if (same->told_to_close && !plant.deposed_is_owner)
-      mine.since = 0; // it may not have heard that it was not the owner meanwhile
+    // It may not have heard that it was not the owner meanwhile, or that it was not believed before.
+    if ((same->may_have_to_close() && !plant.deposed_is_owner) || (waits && !warming_)) mine.since = 0;
     *same = std::move(mine);
     same->waits = waits;
     if (!waits) confirm(*same, now);
@@ -154,7 +154,8 @@ void shard::enter_contest(id_hash h, claim mine, time_point now) {
 // is told to close at once.
 void shard::ask(id_hash h, claim& owner, const claim& claimant) {
   const bool ask_only = claimant.waits || !later_wins(claimant, owner);
-  if (!ask_only) owner.told_to_close = true;
+  ++owner.asked;
+  if (!ask_only) owner.last_close = owner.asked;
   if (!linked(owner.link)) return; // when it comes back its id is known
   peer& p = *members_[owner.link].p;
   wire::kick k;
@@ -196,6 +197,11 @@ void shard::refuse(id_hash h, const claim& mine, std::string_view id, close_reas
   touch(p);
 }
 
+// A claim that is the last one of its contest. One that waits is confirmed before that, if its link is up.
+bool shard::may_be_owner(const claim& c) const noexcept {
+  return plant.deposed_is_owner || !(c.may_have_to_close() || c.waits);
+}
+
 // Settles what can be settled of a contest with what is known now.
 void shard::settle(id_hash h, time_point now) {
   const auto it = contests_.find(h);
@@ -209,7 +215,7 @@ void shard::settle(id_hash h, time_point now) {
   if (!in_doubt || all.size() == 1)
     for (claim& c : all)
       if (c.waits && linked(c.link)) confirm(c, now);
-  if (all.size() > 1 || (all.size() == 1 && all[0].told_to_close && !plant.deposed_is_owner)) {
+  if (all.size() > 1 || (all.size() == 1 && !may_be_owner(all[0]))) {
     counters.contested.set(contests_.size());
     return;
   }
@@ -243,7 +249,7 @@ bool shard::on_identity(peer& p, const_bytes payload, time_point now) {
     if (it == contests_.end()) return;
     if (!w.same) counters.collisions.add();
     for (claim& c : it->second)
-      if (c.h == w.client && members_[c.link].of == p.of) c.id = w.id, c.told_to_close = false; // another id
+      if (c.h == w.client && members_[c.link].of == p.of) c.id = w.id, ++c.said;
     settle(w.hash, now);
   });
 }

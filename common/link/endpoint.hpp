@@ -212,6 +212,7 @@ private:
     // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
     std::vector<known_member> remembered;
     bool whole_list = false;      // what we remember has all lanes that a shard in service knew
+    bool in_service = false;      // its shard: one that warms up believes all
     bool new_list_counts = false; // once its list is here, which is that of a shard in service
     router_map announced;         // the slot map as it said it
     wire::batch_writer registers{wire::frame_type::register_clients};

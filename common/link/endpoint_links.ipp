@@ -96,6 +96,15 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   counters.closes[static_cast<std::size_t>(why)].add();
   note_link(l);
   const bool was_linked = l.st == state::up || l.st == state::syncing;
+  for (std::uint32_t i = 0; i < clients_.capacity(); ++i) {
+    client& x = clients_.at(i);
+    if (x.link != k) continue;
+    // It was registered, and we have not heard whether it is believed to have been the owner: in doubt it is
+    // new.
+    const bool said = l.st == state::up || (l.st == state::syncing && i < l.sync_cursor);
+    if (said && !x.registered && l.in_service) x.since = 0;
+    x.registered = false;
+  }
   if (l.trouble.empty()) l.trouble = text_of(why);
   if (was_linked) {
     counters.link_losses.add();
@@ -111,8 +120,6 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   l.c = nullptr;
   l.registers.drop(), l.unregisters.drop(), l.answers.drop(), l.receipts.drop(), l.identities.drop();
   outgoing.link_down(k, now);
-  for (std::uint32_t i = 0; i < clients_.capacity(); ++i)
-    if (client& x = clients_.at(i); x.link == k) x.registered = false;
   drain_outcomes(now);
   if (std::exchange(l.blocked, false)) host_.on_link_drained(k, now);
   update_ready(now);
@@ -316,7 +323,7 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   for (const known_member& m : l.remembered)
     wire::member{m.index, l.whole_list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
   seen.flush(l.urgent());
-  l.new_list_counts = !w.warming_up;
+  l.new_list_counts = l.in_service = !w.warming_up;
   forget_members(l);
   l.st = state::syncing;
   ++syncing_;
@@ -387,6 +394,7 @@ template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_
     if (!c.used || c.link != k || c.since == 0) continue;
     if (c.since == wire::since_warm_up || !s.complete) c.since = s.shard_time;
   }
+  links_[k].in_service = true;
   links_[k].remembered.clear();
   links_[k].whole_list = true;
   outgoing.on_in_service(k, last_turn_);

@@ -336,6 +336,25 @@ TEST_CASE("endpoint: on the next link its clients say since when they were owner
   CHECK(heard.back() == "in-sync");
 }
 
+TEST_CASE(
+    "endpoint: a client whose registration was not confirmed is new at the next one, but for a warm-up") {
+  const bool warming = GENERATE(false, true);
+  linked t;
+  const handle ann = t.bench.attach("ann");
+  t.shard.says(make_batch<wire::registered_client>(frame_type::registered, {{ann, 123}}));
+  const auto links_anew = [&] {
+    t.shard.closes();
+    t.shard.hears();
+    t.bench.wait(1s);
+    t.shard.welcomes();
+    const lines heard = t.shard.hears();
+    return heard[heard.size() - 2];
+  };
+  t.shard.warming = warming;
+  CHECK(links_anew() == "register 0.1 ann since 123");
+  CHECK(links_anew() == (warming ? "register 0.1 ann since 123" : "register 0.1 ann"));
+}
+
 TEST_CASE("endpoint: a list of members that did not come whole replaces none") {
   const bool whole = GENERATE(false, true);
   linked t;

@@ -262,6 +262,58 @@ TEST_CASE("shard_presence: an owner told to close has the id again only when its
   CHECK(t.e1.hears() == lines{"message 2 to 1.1 from 1: hi"});
 }
 
+TEST_CASE("shard_presence: who was not believed to be the owner is not believed the second time either") {
+  const std::string how = GENERATE("while it waits", "after its rival has gone");
+  CAPTURE(how);
+  two_joined_lanes t;
+  t.e1.registers(h1, "ann");
+  const std::uint64_t since = t.e1.since_of(h1);
+  const auto returns = [&] {
+    t.e1.connects();
+    t.e1.registers(h1, "ann", t.bench.now - 1h, since);
+    t.e1.is_in_sync();
+  };
+  t.e1.drops();
+  t.bench.wait(5s); // it is gone
+  t.e2.registers(h2, "ann");
+  t.bench.wait(1s);
+  t.e2.drops();
+  returns(); // it waits for e2, which lingers
+  t.bench.wait(100ms);
+  t.e1.drops();
+  if (how == "while it waits") returns();
+  t.bench.wait(1950ms); // e2 is gone
+  const std::uint64_t gone = to_us(t.bench.now);
+  if (how != "while it waits") returns();
+  t.bench.wait(200ms);
+  CHECK(t.owner("ann") == "e1");
+  CHECK(t.e1.since_of(h1) + 1'000'000 >= gone);
+  CHECK(t.bench.shard.counters.contested.get() == 0);
+}
+
+TEST_CASE("shard_presence: an answer to an older question is none to being told to close") {
+  two_joined_lanes t;
+  scripted_lane e3(t.bench, "e3", 3);
+  e3.joins();
+  const time_point early = t.bench.now;
+  t.bench.wait(100ms);
+  t.e1.registers(h1, "ann");
+  const std::uint64_t since = t.e1.since_of(h1);
+  t.e2.registers(h2, "ann", early); // an older session, whose news was slow: e1 is asked
+  t.bench.wait(100ms);
+  e3.registers({3, 1}, "ann"); // a newer one: e1 is told to close
+  t.e2.unregisters(h2, "ann");
+  e3.unregisters({3, 1}, "ann");
+  t.e1.identifies(h1, "ann", "ann"); // what it was asked first
+  t.e1.drops();                      // and the rest is lost
+  t.e1.connects();
+  const std::uint64_t again = to_us(t.bench.now);
+  t.e1.registers(h1, "ann", t.bench.now - 100ms, since);
+  CHECK(t.e1.since_of(h1) >= again);
+  t.e1.is_in_sync();
+  CHECK(t.owner("ann") == "e1");
+}
+
 TEST_CASE(
     "shard_presence: an owner told to close that closes leaves nothing, though its rival has gone before") {
   two_joined_lanes t;
