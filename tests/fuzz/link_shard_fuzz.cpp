@@ -28,6 +28,7 @@ std::uint64_t effects(const router::shard& s) {
 class shard_game {
 public:
   shard_game(fuzz::input& in, unsigned setup) : in_(in), bench_(config(setup)), make_(in, secret_text) {
+    honest_.hash_bits = bench_.shard.config().hash_bits;
     honest_.joins();
     honest_.registers(ann, "A");
     lanes_[2].version = setup & 16 ? 1 : wire::protocol_version;
@@ -139,6 +140,7 @@ private:
       if (l.c) l.drops();
     }
     bench_.wait(20s);
+    if (honest_.c) honest_.unregisters(ann, "A"); // it may have been told to close
     bench_.shard.for_each_entry(
         [](id_hash, std::string_view edge, std::uint16_t, handle, bool) { MUST_HOLD(edge == "edge-1"); });
     MUST_HOLD(bench_.shard.counters.contested.get() == 0 && bench_.shard.counters.links.get() <= 1);
