@@ -253,16 +253,14 @@ void lane::on_link_drained(std::uint16_t link, time_point) {
 
 void lane::check_session(session& s, time_point now) {
   using enum session::state;
-  // What clients said while we stood still is not read yet, and nobody could answer them.
-  const auto passed_since = [&](time_point t) { return now - std::max(t, endpoint_.went_on()); };
-  if (s.st == connecting && passed_since(s.since) >= config_.connect_max)
+  if (s.st == connecting && passed_since(s.since, now) >= config_.connect_max)
     return close_session(s, close_reason::connect_timeout, reason::success);
-  if (s.st == registering && passed_since(s.since) >= config_.registered_max)
+  if (s.st == registering && passed_since(s.since, now) >= config_.registered_max)
     return refuse_registration(s, close_reason::not_registered, reason::server_unavailable,
                                "no router shard answers for this client id");
   if (s.st == live) tend_queue(s, now);
   if (s.st == live && s.keep_alive && !s.reading_paused &&
-      passed_since(s.last_heard) > std::chrono::milliseconds(1500) * s.keep_alive)
+      passed_since(s.last_heard, now) > std::chrono::milliseconds(1500) * s.keep_alive)
     close_session(s, close_reason::keep_alive_timeout, reason::keep_alive_timeout);
 }
 

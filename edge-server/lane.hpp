@@ -158,6 +158,11 @@ private:
   void update_held(session& s, std::size_t bytes, bool incomplete = false);
   void close_largest_incomplete();
   void tend_queue(session& s, time_point now);
+  // What clients said while we stood still is not read yet, and nobody could answer them: that time does not
+  // count.
+  duration passed_since(time_point t, time_point now) const noexcept {
+    return now - std::max(t, endpoint_.went_on());
+  }
   void refuse(session& s, mqtt::protocol_version v, mqtt::reason r, std::string_view text,
               std::string_view id = {});
   void refuse_registration(session& s, close_reason why, mqtt::reason say, std::string_view text);

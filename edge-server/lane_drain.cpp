@@ -52,8 +52,7 @@ void lane::leave_if_settled(session& s, time_point now) {
   const bool sent = plant.drain_forgets_senders || (s.unanswered == 0 && s.awaiting == 0);
   const bool received =
       plant.drain_forgets_recipients || (s.in_flight.empty() && (!s.pending || s.pending->empty()));
-  const time_point since = std::max(s.going_since, endpoint_.went_on());
-  if (!(sent && received) && now - since < config_.drain_patience) return;
+  if (!(sent && received) && passed_since(s.going_since, now) < config_.drain_patience) return;
   close_session(s, close_reason::drained, config_.drain_reason, "this server is to end");
 }
 

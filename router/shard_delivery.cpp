@@ -54,7 +54,7 @@ void shard::on_message(peer& p, wire::message_view m, time_point now) {
 }
 
 // Back pressure of a shard, which always reads: an owner that does not take what it is sent has its own queue
-// full, and only those who write to its clients hear of it. All queues together have a bound as well.
+// full, and only those who write to its clients hear of it.
 bool shard::has_room(const peer& owner, std::size_t bytes) const noexcept {
   return owner.c->link->data.size() + bytes <= config_.link_output_max;
 }

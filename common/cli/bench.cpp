@@ -170,10 +170,8 @@ const command bench_command{
     "clients that\n"
     "lose their connection are left out of the judgement from then on. Rates and latencies are as the "
     "clients saw\n"
-    "them, in one thread that shares the machine with what it measures unless it runs elsewhere. At most "
-    "5,000 "
-    "clients: for more\n"
-    "run several, each with a --prefix of its own.",
+    "them, in one thread that shares the machine with what it measures unless it runs elsewhere.\n"
+    "At most 5,000 clients: for more run several, each with a --prefix of its own.",
     "  beeline bench --edge 127.0.0.1:1883 --edge 127.0.0.1:1884\n"
     "  beeline bench --edge 127.0.0.1:1883 --clients 1000 --messages 1000000 --rate 20000\n"
     "  beeline bench --edge 127.0.0.1:1883 --qos 0 --payload 1KiB --json | jq .messages_per_second\n",

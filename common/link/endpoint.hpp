@@ -211,10 +211,9 @@ private:
     // Told by earlier lives of the shard, the last of which did not come into service: a shard that
     // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
     std::vector<known_member> remembered;
-    bool whole_list = false;      // what we remember has all lanes that a shard in service knew
-    bool in_service = false;      // its shard: one that warms up believes all
-    bool new_list_counts = false; // once its list is here, which is that of a shard in service
-    router_map announced;         // the slot map as it said it
+    bool whole_list = false; // what we remember has all lanes that a shard in service knew
+    bool in_service = false; // its shard: one that warms up believes all
+    router_map announced;    // the slot map as it said it
     wire::batch_writer registers{wire::frame_type::register_clients};
     wire::batch_writer unregisters{wire::frame_type::unregister};
     wire::batch_writer answers{wire::frame_type::answers};

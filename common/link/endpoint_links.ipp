@@ -99,8 +99,7 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   for (std::uint32_t i = 0; i < clients_.capacity(); ++i) {
     client& x = clients_.at(i);
     if (x.link != k) continue;
-    // It was registered, and we have not heard whether it is believed to have been the owner: in doubt it is
-    // new.
+    // Whether it is believed to have been the owner was not heard: in doubt it is new.
     const bool said = l.st == state::up || (l.st == state::syncing && i < l.sync_cursor);
     if (said && !x.registered && l.in_service) x.since = 0;
     x.registered = false;
@@ -323,7 +322,7 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   for (const known_member& m : l.remembered)
     wire::member{m.index, l.whole_list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
   seen.flush(l.urgent());
-  l.new_list_counts = l.in_service = !w.warming_up;
+  l.in_service = !w.warming_up;
   forget_members(l);
   l.st = state::syncing;
   ++syncing_;
@@ -370,7 +369,7 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
   l.peer_heard = now;
   l.shard_time = h.value;
   outgoing.set_shard_time(k, l.shard_time);
-  if (!l.announced.empty() && std::exchange(l.new_list_counts, false)) { // the list is behind the slot map
+  if (l.in_service && !l.announced.empty()) { // the whole list is here: it came behind the slot map
     l.remembered.clear();
     l.whole_list = true;
   }

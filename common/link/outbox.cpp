@@ -181,7 +181,7 @@ void outbox::end_unheard(std::uint32_t i, answer what, time_point now) {
 void outbox::advance_floor() noexcept {
   const bool were_used_up = numbers_used_up();
   while (floor_ < next_number_ && ring_[floor_ & (ring_.size() - 1)] == none) ++floor_;
-  if (were_used_up && !numbers_used_up()) numbers_came_free_ = true;
+  if (were_used_up && !numbers_used_up()) some_may_go_on_ = true;
 }
 
 void outbox::set_again(item& m) {

@@ -246,7 +246,9 @@ private:
   turns turns_; // of the flows that wait for a link
   std::vector<std::uint32_t> ring_;
   std::uint64_t floor_ = 1, next_number_ = 1;
-  bool numbers_came_free_ = false;   // all were in use, and who waits for one has not been looked at since
+  // Numbers came free after all were in use, or one of those that wait has left its place, perhaps the first
+  // one, for whose message there was no room: who waits has not been looked at since.
+  bool some_may_go_on_ = false;
   std::size_t numbered_pending_ = 0; // pending messages that keep their numbers, on all links
   std::vector<pause> pauses_;        // a heap
   std::vector<expiry> expiries_;     // a heap; some of them are of messages that are no more

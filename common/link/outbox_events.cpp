@@ -64,15 +64,15 @@ void outbox::pump_all_waiting(time_point now) {
   for (std::size_t k = 0; k < links_.size(); ++k) pump_waiting(static_cast<std::uint16_t>(k), now);
 }
 
-// There may be room on the link (none: only numbers may have come free), and where numbers did, on all; the
-// link whose answer freed them has them first.
+// There may be room on the link (none: nothing is known of one), and perhaps on all; the link whose answer
+// freed numbers has them first.
 void outbox::pump_freed(std::uint16_t link, time_point now) {
   pump_oldest(now);
   if (link != slot_table::no_link) pump_waiting(link, now);
-  while (std::exchange(numbers_came_free_, false)) try {
+  while (std::exchange(some_may_go_on_, false)) try {
       pump_all_waiting(now);
     } catch (const std::bad_alloc&) {
-      numbers_came_free_ = true;
+      some_may_go_on_ = true;
       throw;
     }
 }
@@ -222,7 +222,6 @@ void outbox::rehome(const slot_table& slots, time_point now) {
 
 void outbox::sender_gone(handle sender, time_point now) {
   if (sender.index >= sender_flows_.size()) return;
-  bool others_go_on = false; // it may have been the first of those that wait, without room for its message
   for (std::uint32_t f = std::exchange(sender_flows_[sender.index], none), next; f != none; f = next) {
     flow& w = flows_[f];
     next = w.sender_next;
@@ -234,13 +233,12 @@ void outbox::sender_gone(handle sender, time_point now) {
       counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].add();
       remove(i);
     }
-    others_go_on |= waits(f);
+    some_may_go_on_ |= waits(f);
     turns_.remove(f);
     if (w.head == none) free_flow(f);
   }
   try {
     pump_freed(slot_table::no_link, now);
-    if (others_go_on) pump_all_waiting(now);
   } catch (const std::bad_alloc&) { // they keep their places: the next answer or write has them sent
   }
 }
@@ -325,7 +323,6 @@ void outbox::watch_expiry(std::uint32_t i) {
 
 // What is in flight has its answer on the way; it is watched again when it becomes pending.
 void outbox::drop_expired(time_point now) {
-  bool others_go_on = false; // as in sender_gone
   while (!expiries_.empty() && expiries_.front().at <= now) {
     const expiry e = expiries_.front();
     std::pop_heap(expiries_.begin(), expiries_.end());
@@ -335,12 +332,11 @@ void outbox::drop_expired(time_point now) {
     t.expiry_watched = false;
     if (t.st != state::pending || plant.deadline_ignored) continue;
     const std::uint32_t f = t.flow;
-    others_go_on |= waits(f);
+    some_may_go_on_ |= waits(f);
     finish(e.item, answer::expired, answer::expired, now);
     if (flows_[f].head == none) free_flow(f);
   }
   pump_freed(slot_table::no_link, now);
-  if (others_go_on) pump_all_waiting(now);
 }
 
 time_point outbox::next_deadline() const noexcept {

@@ -140,7 +140,8 @@ private:
       if (l.c) l.drops();
     }
     bench_.wait(20s);
-    if (honest_.c) honest_.unregisters(ann, "A"); // it may have been told to close
+    // It may have been told to close, and does so now; else its session stays.
+    if (honest_.c && bench_.shard.counters.contested.get()) honest_.unregisters(ann, "A");
     bench_.shard.for_each_entry(
         [](id_hash, std::string_view edge, std::uint16_t, handle, bool) { MUST_HOLD(edge == "edge-1"); });
     MUST_HOLD(bench_.shard.counters.contested.get() == 0 && bench_.shard.counters.links.get() <= 1);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The statistics of a real cluster under load: every page holds to docs/stats.schema.json, promtool finds nothing
-in /metrics, docs/metrics.md lists exactly the metrics that there are, the alarms ask for no others, and the numbers are those of what was done.
+in /metrics, docs/metrics.md lists exactly the metrics that there are, the alarms ask for no others, and the numbers
+are those of what was done.
 
     stats_pages.py --programs build/release            the test
     stats_pages.py --programs build/release --write    writes the tables of docs/metrics.md anew

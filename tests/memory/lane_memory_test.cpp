@@ -343,3 +343,20 @@ TEST_CASE("CAT-17: a crafted message takes memory for what was sent, never for w
   std::printf("%zu crafted messages: at most %zu bytes taken for one, %zu at once\n", crafted.size(), worst,
               largest);
 }
+
+TEST_CASE("what a client may subscribe to takes no more memory for long filters than for short ones") {
+  lane_world w;
+  auto& c = w.connect("C");
+  std::vector<subscribe_filter> filters;
+  for (unsigned k = 0; k < limits::subscriptions_max; ++k)
+    filters.push_back({numbered("@/", k) + std::string(limits::topic_bytes_max - 10, 'x'), 1});
+  c.subscribe({{"@/warm", 1}});
+  c.next_suback();
+  c.unsubscribe({"@/warm"});
+  c.next_unsuback();
+  const std::size_t before = allocations::in_use();
+  c.subscribe(filters);
+  const auto codes = c.next_suback().codes;
+  CHECK(std::count(codes.begin(), codes.end(), 1u) == static_cast<long>(limits::subscriptions_max));
+  CHECK(allocations::in_use() < before + 16 * limits::KiB); // as texts they are 100 KiB
+}
