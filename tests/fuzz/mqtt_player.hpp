@@ -69,7 +69,7 @@ public:
     in_flight_.clear();
     unanswered_.clear();
     greeted_ = said_connect_ = ended_ = false;
-    own_words_ = true;
+    own_words_ = knows_in_flight_ = true;
     as_.clear();
   }
 
@@ -149,8 +149,9 @@ public:
     c.send(acks);
   }
 
+  // One that was not heard yet may be on its way: the server then takes it for acknowledged and sends another.
   void acknowledge(std::uint16_t id) {
-    in_flight_.erase(id);
+    if (!in_flight_.erase(id)) knows_in_flight_ = false;
     c.puback(id);
   }
   // From now on it may have said anything: what it may hear is not all known here.
@@ -195,8 +196,10 @@ private:
     MUST_HOLD(m.topic.starts_with("@/") && m.qos < 2 && !m.retain && !m.dup);
     ledger_.heard(connection_, m);
     if (!m.qos) return;
-    MUST_HOLD(in_flight_.insert(m.packet_id).second || !own_words_);
-    if (version_ == mqtt::protocol_version::v5 && own_words_) MUST_HOLD(in_flight_.size() <= receive_maximum);
+    const bool is_new = in_flight_.insert(m.packet_id).second;
+    if (!own_words_ || !knows_in_flight_) return;
+    MUST_HOLD(is_new);
+    if (version_ == mqtt::protocol_version::v5) MUST_HOLD(in_flight_.size() <= receive_maximum);
   }
 
   std::string id_, peer_;
@@ -211,7 +214,8 @@ private:
   bool greeted_ = false;                                          // the server has said CONNACK
   bool said_connect_ = false;                                     // on this connection
   bool ended_ = false;                                            // the server has said DISCONNECT
-  bool own_words_ = true; // only what is known here was said: its Receive Maximum is ours
+  bool own_words_ = true;       // only what is known here was said: its Receive Maximum is ours
+  bool knows_in_flight_ = true; // it acknowledged only what it had heard
 };
 
 } // namespace beeline::fuzz
