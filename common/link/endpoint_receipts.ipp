@@ -44,6 +44,7 @@ template <class Host> void endpoint<Host>::await_receipt(const outbox::outcome& 
   if (o.link != slot_table::no_link) {
     const shard_link& l = links_[o.link];
     if (const std::uint32_t r = l.record_of(o.owner); r != none) e.owner = incoming.origin(r);
+    e.link = o.link;
   }
   host_.on_taken(o, now);
   if (o.early_receipt) return tell_receipt(e, static_cast<receipt_told>(*o.early_receipt), now);
@@ -97,7 +98,7 @@ void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_inde
     const std::uint32_t record = l.record_of(i);
     if (record == none) continue;
     receipts_awaited::entry e;
-    for (std::uint32_t at = awaited_.first(); awaited_.take_next_of(incoming.origin(record), at, e);)
+    for (std::uint32_t at = awaited_.first(); awaited_.take_next_of(incoming.origin(record), k, at, e);)
       tell_receipt(e, receipt_told::owner_lost, now);
   }
 }

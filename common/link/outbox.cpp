@@ -146,8 +146,8 @@ void outbox::remember(const item& t, drop_kind kind, std::string_view reason, ti
   drops_->put(kind, reason, m.sender(), m.destination(), 1, now);
 }
 
-void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now, const wire::answer_record& a,
-                    std::optional<wire::receipt> early) {
+void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now, std::uint16_t link,
+                    const wire::answer_record& a, std::optional<wire::receipt> early) {
   const item& t = items_[i];
   const flow& w = flows_[t.flow];
   if (t.flags & wire::flag_again && !plant.again_as_nobody &&
@@ -158,7 +158,7 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now, 
     if (what != answer::accepted) return end_unheard(i, what, now);
     return remove(i);
   }
-  outcomes.push_back({w.sender, t.token, what, cause, t.size, static_cast<std::uint32_t>(t.number), w.link,
+  outcomes.push_back({w.sender, t.token, what, cause, t.size, static_cast<std::uint32_t>(t.number), link,
                       (t.flags & wire::flag_receipt) != 0, a.detail == 1, early, a.lane});
   const std::uint32_t took_us = static_cast<std::uint32_t>(to_us(now)) - t.submitted_us;
   publish_to_answer.record_us(took_us);

@@ -71,8 +71,8 @@ public:
     answer what;
     answer cause; // of a refusal: what was answered last
     std::uint32_t bytes;
-    std::uint32_t number = 0; // low 32 bits
-    std::uint16_t link = slot_table::no_link;
+    std::uint32_t number = 0;                 // low 32 bits
+    std::uint16_t link = slot_table::no_link; // over which the answer came
     bool wants_receipt = false;
     bool receipt_follows = false;               // the owner promises it
     std::optional<wire::receipt> early_receipt; // it came before the answer, and says as much
@@ -215,7 +215,8 @@ private:
   bool prev_of(const item& m, std::uint16_t& out) const noexcept;
   void to_pending(std::uint32_t i);
   void set_again(item& m);
-  void finish(std::uint32_t i, answer what, answer cause, time_point now, const wire::answer_record& a = {},
+  void finish(std::uint32_t i, answer what, answer cause, time_point now,
+              std::uint16_t link = slot_table::no_link, const wire::answer_record& a = {},
               std::optional<wire::receipt> early = {});
   void end_unheard(std::uint32_t i, answer what, time_point now);
   void remember(const item& m, drop_kind kind, std::string_view reason, time_point now);

@@ -32,7 +32,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
     what = answer::nobody;
   if (is_final(what)) {
     if (what == answer::accepted) w.tries = 0;
-    finish(i, what, what, now, a, early);
+    finish(i, what, what, now, link, a, early);
   } else if (w.gone) {
     remember(t, drop_kind::drop, name_of(drop_reason::sender_gone), now);
     counters.drops[static_cast<std::size_t>(drop_reason::sender_gone)].add();

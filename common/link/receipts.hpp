@@ -44,11 +44,13 @@ public:
     time_point until{};
     std::uint32_t number = 0; // low 32 bits, as links name it
     std::uint32_t prev = none, next = none;
+    std::uint16_t link = 0; // over which it was accepted: that shard tells when the owner has gone
   };
-  bool add(const entry& e) noexcept;                               // false: there is no memory for it
-  bool take(std::uint32_t number, entry& out);                     // false: nobody waits for it
-  bool take_late(time_point now, entry& out);                      // the oldest, if its time is over
-  bool take_next_of(lane_id owner, std::uint32_t& at, entry& out); // start with at = first()
+  bool add(const entry& e) noexcept;           // false: there is no memory for it
+  bool take(std::uint32_t number, entry& out); // false: nobody waits for it
+  bool take_late(time_point now, entry& out);  // the oldest, if its time is over
+  // Start with at = first().
+  bool take_next_of(lane_id owner, std::uint16_t link, std::uint32_t& at, entry& out);
   std::uint32_t first() const noexcept { return by_age_.head; }
   std::size_t size() const noexcept { return entries_.used(); }
   time_point next_deadline() const noexcept { return by_age_.empty() ? never : entries_[by_age_.head].until; }

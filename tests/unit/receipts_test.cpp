@@ -83,9 +83,12 @@ TEST_CASE("receipts: who waits is found by number, by age and by owner") {
   all.add(waits(5, t0 + 5s));
   std::uint32_t at = all.first();
   std::vector<std::uint32_t> of_x;
-  while (all.take_next_of(x, at, e)) of_x.push_back(e.number);
+  auto elsewhere = waits(6, t0 + 6s);
+  elsewhere.link = 1;
+  all.add(elsewhere);
+  while (all.take_next_of(x, 0, at, e)) of_x.push_back(e.number);
   CHECK(of_x == std::vector<std::uint32_t>{3, 5});
-  CHECK(all.size() == 1);
+  CHECK(all.size() == 2);
 }
 
 TEST_CASE("receipts: what is owed is said until it is heard, and not kept for ever") {
@@ -183,6 +186,29 @@ TEST_CASE("receipts: none in time, none promised, too many waited for, a lost ow
   CHECK(t.bench.told().empty());
   t.shard.says(make_event(frame_type::gone, 5));
   CHECK(t.bench.told() == lines{receipt(11, link::receipt_told::owner_lost)});
+}
+
+TEST_CASE("receipts: a lane that is lost to one shard still gives those of what came over another") {
+  endpoint_bench bench;
+  scripted_shard s0(bench, 1900, 0, 2), s1(bench, 1901, 1, 2);
+  s0.map = s1.map = two_shards;
+  bench.wait(1ms);
+  s0.welcomes();
+  bench.wait(100ms);
+  s1.welcomes();
+  // The same lane is member 5 of one shard and member 3 of the other, where 5 is another lane.
+  s0.says_members({{5, 1, x, 0, "edge-2"}}),
+      s1.says_members({{3, 1, x, 0, "edge-2"}, {5, 1, y, 0, "edge-3"}});
+  const handle ann = bench.attach(id_in(0, 2047));
+  s0.registers_all();
+  bench.submits(ann, 7, id_in(2048, 4095), true);
+  s1.says(make_batch<wire::answer_record>(frame_type::answers, {{1, 3, answer::accepted, 1}}));
+  bench.told();
+  s0.says(make_event(frame_type::gone, 5));
+  s1.says(make_event(frame_type::gone, 5));
+  CHECK(bench.told().empty());
+  s1.says(make_event(frame_type::gone, 3));
+  CHECK(bench.told() == lines{"receipt 7 " + std::to_string(told(link::receipt_told::owner_lost))});
 }
 
 TEST_CASE("receipts: a sender that has ended is told nothing, and it is counted") {
