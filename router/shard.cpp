@@ -181,7 +181,8 @@ bool shard::on_members_seen(const_bytes payload) {
   bool fits = true;
   const bool whole = wire::for_each_record<wire::member>(payload, [&](const wire::member& m) {
     if (!warming_) return;
-    any_list_ |= m.joined != 0; // else its lane has only seen a shard that was warming up itself
+    any_list_ |= m.joined != wire::member::of_warm_up;
+    fresh_list_ |= m.joined == wire::member::whole;
     const auto id = static_cast<std::uint64_t>(m.lane);
     if (ended_.contains(id)) return;
     if (expected_.size() >= config_.members_max && !expected_.contains(id)) return void(fits = false);
@@ -198,10 +199,12 @@ bool shard::on_members_seen(const_bytes payload) {
   return whole && fits; // no shard has given out lists of so many lanes
 }
 
-// In service as soon as each lane that anybody remembers is in sync, or is known to have ended.
+// In service as soon as each lane that anybody remembers is in sync, or is known to have ended. Where all who
+// remember any had heard nothing for a while, lanes that joined meanwhile have time to come.
 void shard::check_warm_up(time_point now) {
   if (!warming_) return;
-  if (any_list_ && all_in_sync()) say_in_service(true, now);
+  const bool listed = fresh_list_ || (any_list_ && now - started_ >= limits::stale_lists_wait);
+  if (listed && all_in_sync()) say_in_service(true, now);
   else if (now - last_progress_ >= config_.warm_up ||
            now - started_ >= limits::warm_up_times_max * config_.warm_up)
     say_in_service(false, now);

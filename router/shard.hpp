@@ -300,7 +300,7 @@ private:
   std::uint64_t lift_ = 0;
   std::uint64_t since_min_ =
       0; // shard time of the newest incomplete start of service: nobody was owner before
-  bool warming_ = true, any_list_ = false, leaving_ = false;
+  bool warming_ = true, any_list_ = false, fresh_list_ = false, leaving_ = false;
   bool losing_all_ = false;
   time_point last_progress_{};
   struct expected_lane {

@@ -114,10 +114,12 @@ inline constexpr auto link_unacknowledged_max =
 inline constexpr auto pause_max = 2s; // of the own loop: links are stale (shorter than silence_max)
 inline constexpr int linger_times_max =
     5; // of linger, in all: a lane that links and is never in sync is gone
-inline constexpr auto sync_stall_max = 10s;  // a linked lane that is not in sync registers nobody for so long
-inline constexpr auto linger = 2s;           // a lost lane's clients stay known, in case it returns
-inline constexpr auto warm_up = 6s;          // beyond the last progress of a linked lane
-inline constexpr int warm_up_times_max = 10; // of warm_up, in all: a lane never in sync cannot stop us
+inline constexpr auto sync_stall_max = 10s; // a linked lane that is not in sync registers nobody for so long
+inline constexpr auto linger = 2s;          // a lost lane's clients stay known, in case it returns
+inline constexpr auto warm_up = 6s;         // beyond the last progress of a linked lane
+inline constexpr auto list_silence_max = 1250ms; // of a shard, then its link is lost: the list is stale
+inline constexpr auto stale_lists_wait = 1500ms; // of a warm-up, for lanes that no list has
+inline constexpr int warm_up_times_max = 10;     // of warm_up, in all: a lane never in sync cannot stop us
 inline constexpr auto notice_interval =
     10ms; // between notices of lost links: an edge's lanes fall within so long, each a frame for every link
 inline constexpr auto index_quarantine = 60s; // before a member index names another lane
@@ -205,6 +207,8 @@ static_assert(link_output_bytes_low < link_output_bytes_high &&
               link_output_bytes_high < link_output_bytes_max);
 static_assert(2 * link_window_bytes_max <= link_output_bytes_max, "a whole window may be queued twice");
 static_assert((window_messages_max & (window_messages_max - 1)) == 0);
+static_assert(heartbeat_interval * 2 < list_silence_max && reconnect_max < stale_lists_wait &&
+              stale_lists_wait < warm_up);
 static_assert(pause_max < silence_max && heartbeat_interval * 3 < silence_max);
 static_assert(write_pieces_max <= 1'024, "IOV_MAX");
 static_assert(descriptors_spare > admin_connections_max + admin_refusals_max);

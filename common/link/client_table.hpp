@@ -15,9 +15,12 @@ struct client {
   time_point connected_at{};
   std::uint64_t since = 0; // shard time at which it became the owner; 0 = never registered
   std::uint16_t generation = 0;
-  std::uint16_t link = 0xffff;
+  std::uint16_t link = 0xffff; // of its slot's shard
+  std::uint16_t told =
+      0xffff; // whose shard was told of it, and may list it: the same, unless its slot is in doubt
   bool used = false;
-  bool registered = false; // the shard has confirmed it since the link came up
+  bool registered = false; // that shard has confirmed it since the link came up
+  bool live = false;       // some shard has, at any time
 };
 
 class client_table {
@@ -27,7 +30,12 @@ public:
     const std::uint32_t i = clients_.take();
     client& c = clients_[i];
     const std::uint16_t generation = static_cast<std::uint16_t>(c.generation + 1);
-    c = client{std::move(kept), hash, connected_at, 0, generation, link, true, false};
+    c = client{.id = std::move(kept),
+               .hash = hash,
+               .connected_at = connected_at,
+               .generation = generation,
+               .link = link,
+               .used = true};
     return {i, generation};
   }
   void remove(handle h) {

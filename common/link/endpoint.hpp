@@ -100,7 +100,7 @@ struct endpoint_plants { // planted bugs, for the simulator
   bool no_reregistration = false, dial_gives_up = false, heartbeat_once = false, ack_before_deliver = false,
        heartbeat_only_when_idle = false, sync_misses_new = false, limit_without_answer = false,
        dedup_without_life = false, kicked_stays_registered = false, receipt_before_ack = false,
-       receipt_lost_with_link = false;
+       receipt_lost_with_link = false, in_sync_in_doubt = false;
 };
 
 template <class Host> class endpoint {
@@ -211,9 +211,9 @@ private:
     // Told by earlier lives of the shard, the last of which did not come into service: a shard that
     // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
     std::vector<known_member> remembered;
-    bool whole_list = false; // what we remember has all lanes that a shard in service knew
-    bool in_service = false; // its shard: one that warms up believes all
-    router_map announced;    // the slot map as it said it
+    wire::member::list list = wire::member::of_warm_up; // what is remembered, and the members then
+    bool in_service = false;                            // its shard: one that warms up believes all
+    router_map announced;                               // the slot map as it said it
     wire::batch_writer registers{wire::frame_type::register_clients};
     wire::batch_writer unregisters{wire::frame_type::unregister};
     wire::batch_writer answers{wire::frame_type::answers};
@@ -233,6 +233,9 @@ private:
   bool on_slot_map(std::uint16_t k, const_bytes payload, time_point now);
   void adopt_map(std::uint16_t r, router_map map, time_point now);
   void rebuild_slots(time_point now);
+  // Connected, and of a slot that nobody is known to serve, or that two claim.
+  static bool in_doubt(const client& c) noexcept { return c.live && c.link == slot_table::no_link; }
+  bool claims_in_doubt(const shard_link& l) const noexcept;
   bool on_members(std::uint16_t k, const_bytes payload, time_point now);
   void on_message(std::uint16_t k, const wire::message_view& m, time_point now);
   void put_answer(std::uint16_t k, const wire::message_view& m, answer a, bool receipt_follows = false);
@@ -263,6 +266,7 @@ private:
   void check_link(std::uint16_t k, time_point now);
   shard_link* reporting_link(const router& r) noexcept;
   void send_reports();
+  bool is_stale(const shard_link& l, time_point now) const noexcept;
   void lose(std::uint16_t k, close_reason why, time_point now, bool flush = false);
   void end_with_error(std::uint16_t k, wire::error_code code, close_reason why, std::string_view text,
                       time_point now);
@@ -300,6 +304,7 @@ private:
   std::string map_problem_;
   std::vector<std::uint16_t> touched_; // links with open batches
   std::size_t idle_ = 0, syncing_ = 0; // links in that state
+  std::size_t in_doubt_ = 0;           // clients that are
   bool some_untold_ = false;           // links that end with the turn
   bool ready_ = false, leaving_ = false, draining_ = false;
   bool wrong_shard_ = false; // map_problem_ says that an address is another shard's

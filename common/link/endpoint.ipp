@@ -88,27 +88,25 @@ template <class Host> void endpoint<Host>::detach(handle h, time_point now) {
   client* c = clients_.find(h);
   if (!c) return;
   outgoing.sender_gone(h, now);
-  if (c->link != slot_table::no_link) {
-    shard_link& l = links_[c->link];
-    if (l.st == state::up || l.st == state::syncing) tell_gone(*c, h);
-  }
+  if (c->told != slot_table::no_link) tell_gone(*c, h);
+  if (in_doubt(*c)) --in_doubt_;
   clients_.remove(h);
   drain_outcomes(now);
 }
 
 // A shard that cannot be told, as there is no memory, would keep a ghost: then its link begins anew.
 template <class Host> void endpoint<Host>::tell_gone(const client& c, handle h) noexcept try {
-  shard_link& l = links_[c.link];
-  touch(c.link);
+  shard_link& l = links_[c.told];
+  touch(c.told);
   // Its registration may still be in this turn's batch: that has to go first.
   if (!c.registered) l.registers.flush(l.urgent());
   wire::unregistration{c.hash, h}.put(l.unregisters.next(l.urgent()));
 } catch (const std::bad_alloc&) {
-  links_[c.link].untold = some_untold_ = true; // it ends with the turn
+  links_[c.told].untold = some_untold_ = true; // it ends with the turn
 }
 
 template <class Host> void endpoint<Host>::put_registration(std::uint16_t k, std::uint32_t index) {
-  const client& c = clients_.at(index);
+  client& c = clients_.at(index);
   shard_link& l = links_[k];
   wire::registration r;
   r.client = {index, c.generation};
@@ -117,6 +115,7 @@ template <class Host> void endpoint<Host>::put_registration(std::uint16_t k, std
   r.id = c.id;
   touch(k); // what may find no memory comes first
   r.put(l.registers.next(l.urgent()));
+  c.told = k;
   counters.registrations.add();
 }
 
@@ -252,7 +251,7 @@ template <class Host> time_point endpoint<Host>::next_deadline() const noexcept 
       if (l.st == state::idle && !l.retired) t = std::min(t, l.next_dial);
   if (syncing_)
     for (const shard_link& l : links_)
-      if (l.st == state::syncing && !l.announced.empty() &&
+      if (l.st == state::syncing && !l.announced.empty() && l.sync_cursor < clients_.capacity() &&
           l.c->link->urgent.size() < config_.sync_output_max)
         return last_turn_;
   return t;
@@ -325,7 +324,7 @@ bool endpoint<Host>::on_registered(std::uint16_t k, const_bytes payload, time_po
     client* c = clients_.find(r.client);
     if (!c || c->link != k) return;
     c->since = r.since;
-    c->registered = true;
+    c->registered = c->live = true;
     host_.on_registered(r.client, now);
   });
 }
@@ -342,7 +341,7 @@ template <class Host> bool endpoint<Host>::on_kicks(std::uint16_t k, const_bytes
     const bool same = c->id == q.claimant;
     if (same && q.wish == wire::kick::close) {
       counters.takeovers.add();
-      if (plant.kicked_stays_registered) c->link = slot_table::no_link;
+      if (plant.kicked_stays_registered) c->told = slot_table::no_link;
       return host_.on_kicked(q.client, close_reason::taken_over, now);
     }
     if (same && (q.wish == wire::kick::full || q.wish == wire::kick::busy)) {

@@ -98,14 +98,15 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   const bool was_linked = l.st == state::up || l.st == state::syncing;
   for (std::uint32_t i = 0; i < clients_.capacity(); ++i) {
     client& x = clients_.at(i);
-    if (x.link != k) continue;
+    if (x.told != k) continue;
     // Whether it is believed to have been the owner was not heard: in doubt it is new.
-    const bool said = l.st == state::up || (l.st == state::syncing && i < l.sync_cursor);
-    if (said && !x.registered && l.in_service) x.since = 0;
+    if (!x.registered && l.in_service) x.since = 0;
     x.registered = false;
+    x.told = slot_table::no_link;
   }
   if (l.trouble.empty()) l.trouble = text_of(why);
   if (was_linked) {
+    if (l.list == wire::member::whole && is_stale(l, now)) l.list = wire::member::stale;
     counters.link_losses.add();
     l.stats->losses.add();
     if (!leaving_)
@@ -122,6 +123,13 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   drain_outcomes(now);
   if (std::exchange(l.blocked, false)) host_.on_link_drained(k, now);
   update_ready(now);
+}
+
+// What a link has carried may be old when it comes, so what counts is when its newest heartbeat was sent.
+template <class Host> bool endpoint<Host>::is_stale(const shard_link& l, time_point now) const noexcept {
+  if (!l.terms.clock.known()) return now - l.last_frame > limits::list_silence_max;
+  const auto age = static_cast<std::int64_t>(l.terms.clock.to_peer(now) - l.peer_sent_at);
+  return std::chrono::microseconds(age) > limits::list_silence_max;
 }
 
 template <class Host>
@@ -320,7 +328,7 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   }
   wire::batch_writer seen(wire::frame_type::members_seen);
   for (const known_member& m : l.remembered)
-    wire::member{m.index, l.whole_list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
+    wire::member{m.index, l.list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
   seen.flush(l.urgent());
   l.in_service = !w.warming_up;
   forget_members(l);
@@ -335,6 +343,9 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
 template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now) {
   shard_link& l = links_[k];
   if (l.announced.empty()) return; // the slot map comes right behind the welcome
+  // The shard would take clients for absent that are not registered as their slot is in doubt.
+  const bool held = in_doubt_ && claims_in_doubt(l) && !plant.in_sync_in_doubt;
+  if (held && l.sync_cursor >= clients_.capacity()) return;
   while (l.sync_cursor < clients_.capacity() &&
          l.urgent().size() + l.registers.bytes() < config_.sync_output_max) {
     const std::uint32_t i = l.sync_cursor++;
@@ -345,7 +356,7 @@ template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now)
   }
   l.registers.flush(l.urgent());
   dirty_.mark(*l.c);
-  if (l.sync_cursor < clients_.capacity()) return;
+  if (held || l.sync_cursor < clients_.capacity()) return;
   writer_.begin(wire::frame_type::in_sync);
   writer_.finish(l.urgent());
   --syncing_;
@@ -371,7 +382,7 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
   outgoing.set_shard_time(k, l.shard_time);
   if (l.in_service && !l.announced.empty()) { // the whole list is here: it came behind the slot map
     l.remembered.clear();
-    l.whole_list = true;
+    l.list = wire::member::whole;
   }
   if (h.echo && to_us(now) >= h.echo + h.held_us) {
     l.round_trip_us = to_us(now) - h.echo - h.held_us;
@@ -390,12 +401,12 @@ template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_
   if (!s.get(payload)) return false;
   for (std::uint32_t i = 0; i < clients_.capacity(); ++i) {
     client& c = clients_.at(i);
-    if (!c.used || c.link != k || c.since == 0) continue;
+    if (!c.used || (c.link != k && c.told != k) || c.since == 0) continue;
     if (c.since == wire::since_warm_up || !s.complete) c.since = s.shard_time;
   }
   links_[k].in_service = true;
   links_[k].remembered.clear();
-  links_[k].whole_list = true;
+  links_[k].list = wire::member::whole;
   outgoing.on_in_service(k, last_turn_);
   drain_outcomes(last_turn_);
   return true;

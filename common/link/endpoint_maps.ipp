@@ -76,16 +76,28 @@ template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
     client& c = clients_.at(i);
     const std::uint16_t k = c.used ? slots_.link_of(c.hash) : c.link;
     if (!c.used || k == c.link) continue;
+    if (in_doubt(c)) --in_doubt_;
     c.link = k;
+    if (in_doubt(c)) ++in_doubt_;
+    // While its slot is in doubt it stays where it is registered, and may find itself there again.
+    if (k == slot_table::no_link || (c.told == k && c.registered)) continue;
     c.registered = false;
-    c.since = 0; // the old shard's time means nothing to the new one
-    if (k != slot_table::no_link &&
-        (links_[k].st == state::up || (links_[k].st == state::syncing && i < links_[k].sync_cursor)))
+    if (c.told != k) c.since = 0; // the old shard's time means nothing to the new one
+    if (links_[k].st == state::up || (links_[k].st == state::syncing && i < links_[k].sync_cursor))
       put_registration(k, i);
   }
   outgoing.rehome(slots_, now);
   drain_outcomes(now);
   update_ready(now);
+}
+
+// Whether the shard announces slots that another router announces too.
+template <class Host> bool endpoint<Host>::claims_in_doubt(const shard_link& l) const noexcept {
+  if (l.shard >= l.announced.size()) return false;
+  const shard_address& own = l.announced[l.shard];
+  for (std::uint32_t slot = own.first; slot <= own.last; ++slot)
+    if (slots_.link_at(slot) == slot_table::no_link) return true;
+  return false;
 }
 
 template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_bytes payload, time_point now) {

@@ -117,8 +117,13 @@ struct slot_range { // slot-map
   bool get(byte_reader& in);
 };
 // members: a lane that has joined (index), or is waited for (no index), or has left. members-seen: index
-// unused; `joined` 0: the lane that tells has only seen a shard that was warming up.
+// unused; `joined` says what the list is worth.
 struct member {
+  enum list : std::uint8_t {
+    of_warm_up, // the lane that tells has only seen a shard that was warming up
+    whole,
+    stale, // of a shard that had been silent for list_silence_max when its link was lost: others may have joined
+  };
   member_index index = no_member;
   std::uint8_t joined = 1;
   lane_id lane{};

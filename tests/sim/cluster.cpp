@@ -67,13 +67,25 @@ void cluster::start() {
     h_.ids.push_back(id);
     const id_hash hash = hasher_(id);
     h_.hash_of.push_back(hash);
-    for (std::size_t k = 0; k < shards_.size(); ++k)
-      if (shards_[k]->first <= slot_of(hash) && slot_of(hash) <= shards_[k]->last) {
-        h_.shard_of.push_back(static_cast<unsigned>(k));
-        h_.router_of.push_back(shards_[k]->router);
-      }
+    for (const auto& s : shards_)
+      if (s->first <= slot_of(hash) && slot_of(hash) <= s->last) h_.router_of.push_back(s->router);
   }
+  h_.shard_of.assign(set_.ids, history::nobody);
+  h_.served_since.assign(set_.ids, w_.now);
   for (auto& p : processes_) start_process(*p);
+}
+
+// By the slots that shards announce in their present lives, or did in the last.
+void cluster::note_who_serves() {
+  for (std::size_t i = 0; i < h_.ids.size(); ++i) {
+    const std::uint32_t slot = slot_of(h_.hash_of[i]);
+    unsigned now = history::nobody, said = 0;
+    for (std::size_t k = 0; k < shards_.size(); ++k)
+      if (shards_[k]->life_first <= slot && slot <= shards_[k]->life_last)
+        now = static_cast<unsigned>(k), ++said;
+    if (said > 1) now = history::nobody;
+    if (std::exchange(h_.shard_of[i], now) != now) h_.served_since[i] = w_.now;
+  }
 }
 
 void cluster::let_clients_in() {
@@ -149,7 +161,7 @@ void cluster::start_process(process& p) {
   for (auto& l : lanes_)
     if (&l->n->home == &p) start_lane(*l);
   const auto number = static_cast<unsigned>(p.number);
-  if (number < set_.routers) h_.restarts[number].push_back(w_.now);
+  if (number < set_.routers) h_.restarts[number].push_back(w_.now), note_who_serves();
   else edge_open_[number - set_.routers] = edge_draining_[number - set_.routers] = false;
 }
 
@@ -158,8 +170,8 @@ void cluster::start_shard(shard_place& s) {
   c.secret = secret_;
   c.number = static_cast<std::uint16_t>(s.number);
   c.shards = static_cast<std::uint16_t>(set_.shards);
-  c.first_slot = s.first;
-  c.last_slot = s.last;
+  c.first_slot = s.life_first = s.first;
+  c.last_slot = s.life_last = s.last;
   for (const auto& x : shards_)
     if (x->router == s.router)
       c.map.push_back({static_cast<std::uint16_t>(x->first), static_cast<std::uint16_t>(x->last), "",
@@ -359,6 +371,7 @@ void cluster::on_event(std::uint32_t what, std::uint64_t argument) {
     if (process& p = edge_process(static_cast<unsigned>(argument)); p.up)
       kill_for(p, false, w_.between(1ms, 500ms));
     return;
+  case ev_new_slots: return start_with_new_slots(static_cast<unsigned>(argument));
   case ev_fast: processes_[argument]->turn_cost = 20us; return;
   default: return roll();
   }

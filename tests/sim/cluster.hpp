@@ -65,13 +65,15 @@ private:
     ev_drain_over,
     ev_herd,
     ev_lost,
+    ev_new_slots,
     ev_roll,
     ev_fast
   };
   struct shard_place {
     std::unique_ptr<shard_node> n;
     unsigned router = 0, number = 0;
-    std::uint32_t first = 0, last = 0; // slots
+    std::uint32_t first = 0, last = 0;           // slots, from its next start on
+    std::uint32_t life_first = 1, life_last = 0; // those of this life, or the last one
     time_point sampled{};
   };
   struct lane_place {
@@ -118,6 +120,10 @@ private:
   void storm();
   void herd();
   bool move_and_lose();
+  bool move_slots();
+  void start_with_new_slots(unsigned router);
+  bool has_old_slots(unsigned router) const;
+  void note_who_serves();
   // cluster_ends.cpp
   void lane_drained(lane_place& l);
   void end_drain(process& p);

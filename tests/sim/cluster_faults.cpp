@@ -52,6 +52,7 @@ bool cluster::try_to_inject(fault f) {
   case takeover_storm: return note_fault(name), storm(), true;
   case restart_herd: return note_fault(name), herd(), true;
   case moved_and_lost: return move_and_lose();
+  case slots_moved: return move_slots();
   case rolling_restart:
     if (rolling_.on) return false;
     return note_fault(name), begin_rolling_restart(), true;
@@ -204,9 +205,48 @@ bool cluster::move_and_lose() {
   return true;
 }
 
+// Between two routers that are neighbours. Either is the first to start with its new slots, so that edges see
+// slots that nobody has, or that two have.
+bool cluster::move_slots() {
+  if (set_.routers < 2) return false;
+  const auto from = static_cast<unsigned>(w_.random.below(set_.routers - 1));
+  const unsigned to = from + 1;
+  if (has_old_slots(from) || has_old_slots(to)) return false;
+  const std::uint32_t first = shards_[from * set_.shards]->first;
+  const std::uint32_t slots = shards_[(to + 1) * set_.shards - 1]->last + 1 - first;
+  const auto border = static_cast<std::uint32_t>(w_.between(slots / 10, slots - slots / 10));
+  for (unsigned k = 0; k < set_.shards; ++k) {
+    shard_place& a = *shards_[from * set_.shards + k];
+    a.first = first + border * k / set_.shards;
+    a.last = first + border * (k + 1) / set_.shards - 1;
+    shard_place& b = *shards_[to * set_.shards + k];
+    b.first = first + border + (slots - border) * k / set_.shards;
+    b.last = first + border + (slots - border) * (k + 1) / set_.shards - 1;
+  }
+  note_fault("slots_moved " + router_process(from).name + " " + router_process(to).name);
+  h_.slots_moved = true;
+  const bool other_way = w_.chance(50);
+  start_with_new_slots(other_way ? to : from);
+  w_.plan(w_.now + w_.between(1ms, 3s), *this, ev_new_slots, other_way ? from : to);
+  return true;
+}
+
+bool cluster::has_old_slots(unsigned router) const {
+  return std::any_of(shards_.begin(), shards_.end(), [&](const auto& s) {
+    return s->router == router && (s->first != s->life_first || s->last != s->life_last);
+  });
+}
+
+void cluster::start_with_new_slots(unsigned router) {
+  process& p = router_process(router);
+  if (has_old_slots(router) && p.up) kill_for(p, w_.chance(20), w_.between(1ms, 1s));
+}
+
 void cluster::heal() {
   w_.say("everything is healed");
   rolling_.on = false;
+  for (unsigned r = 0; r < set_.routers; ++r)
+    if (has_old_slots(r)) kill(router_process(r), false);
   for (auto& c : connections_) c->heal();
   for (time_point& t : path_silent_) t = w_.now;
   for (auto& p : processes_) {

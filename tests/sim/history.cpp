@@ -82,9 +82,11 @@ void history::judge_second_receipt(const message_record& m, std::uint32_t number
   if (sender.server_end != never || sender.client_end != never) return;
   const session_record& first = sessions[m.first_session];
   const bool ended = first.server_end != never || first.client_end != never;
-  const auto& starts = restarts[router_of[m.to]];
-  const bool restarted =
-      std::any_of(starts.begin(), starts.end(), [&](time_point t) { return t >= m.published; });
+  bool restarted = false;
+  for (std::size_t r = 0; r < restarts.size(); ++r)
+    restarted |=
+        (slots_moved || r == router_of[m.to]) &&
+        std::any_of(restarts[r].begin(), restarts[r].end(), [&](time_point t) { return t >= m.published; });
   if (!ended || !restarted)
     w_.broken("P2", "m%u of s%u was received by s%u at %.6f and by s%u; first ended: %d, shard restarted: %d",
               number, m.sender, m.first_session, s_of(m.first_at), session, ended, restarted);
@@ -205,6 +207,7 @@ bool history::bridged(const linked_record::gap& g, time_point at) {
 
 // Was the session's lane known to the id's shard all the time?
 bool history::reachable_throughout(const session_record& s, time_point from, time_point to) const {
+  if (shard_of[s.id] == nobody) return false;
   const linked_record& l = linked[s.edge * 2 + s.lane][shard_of[s.id]];
   const auto good = [&](const linked_record::gap& g) {
     return g.to <= from || g.from >= to || bridged(g, to);
@@ -269,7 +272,8 @@ void history::server_end(std::uint32_t session, close_reason why) {
   default: w_.broken("MQTT", "the server closed s%u: %s", session, text_of(why).data());
   }
   // Behind a length that a flipped bit has made longer, everything waits for a while.
-  if (why == close_reason::not_registered && !flipped && all_linked_since(shard_of[s.id], w_.now - 4s))
+  if (why == close_reason::not_registered && !flipped && shard_of[s.id] != nobody &&
+      served_since[s.id] <= w_.now - 4s && all_linked_since(shard_of[s.id], w_.now - 4s))
     w_.broken("P5", "s%u of %s was not registered, though all lanes were linked to its shard", session,
               ids[s.id].c_str());
   if (!any_fault && (why == close_reason::keep_alive_timeout || why == close_reason::not_registered ||

@@ -63,10 +63,14 @@ public:
   std::vector<message_record> messages;
   std::vector<session_record> sessions;
   std::vector<std::string> ids;
-  std::vector<std::vector<std::uint32_t>> sessions_of;  // id -> sessions
-  std::vector<std::vector<time_point>> restarts;        // router -> when it started anew
-  std::vector<std::vector<linked_record>> linked;       // lane (edge * 2 + number) -> by shard
-  std::vector<unsigned> router_of, shard_of, home_lane; // by id; home_lane: hash, to be taken % lanes
+  std::vector<std::vector<std::uint32_t>> sessions_of; // id -> sessions
+  std::vector<std::vector<time_point>> restarts;       // router -> when it started anew
+  std::vector<std::vector<linked_record>> linked;      // lane (edge * 2 + number) -> by shard
+  static constexpr unsigned nobody = ~0u;
+  std::vector<unsigned> router_of;      // by id, as it began
+  std::vector<unsigned> shard_of;       // by id; nobody: its slot has moved, and not all know of it
+  std::vector<time_point> served_since; // by id: when that became so
+  bool slots_moved = false;             // so that the restart of either router counts
   std::vector<id_hash> hash_of;
   std::vector<time_point> drain_since; // by edge: when it was last told to drain
   std::uint64_t deliveries = 0, publishes = 0;

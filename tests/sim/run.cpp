@@ -16,21 +16,23 @@ public:
   faults_to_come(world& w, const settings& s, cluster& c) : w_(w), set_(s), cluster_(c) {
     for (std::size_t k = 0; k < fault_count; ++k)
       if (s.fault_on[k])
-        kinds_[(k >= faults_of_generation_1) + (k >= faults_of_generation_2)].push_back(
-            static_cast<fault>(k));
+        kinds_[(k >= faults_of_generation_1) + (k >= faults_of_generation_2) + (k >= faults_of_generation_3)]
+            .push_back(static_cast<fault>(k));
     for (unsigned i = 0; i < s.faults; ++i) w_.plan(w_.now + w_.between(300ms, s.fault_phase), *this, 0, i);
     rng r(s.seed * 0x9fb21c651e98df25ull + 3);
     const auto room = static_cast<std::uint64_t>(to_us(s.fault_phase - 300ms));
-    for (unsigned i = s.faults; i < s.faults + s.later_faults; ++i)
+    unsigned i = s.faults;
+    for (const unsigned end = i + s.later_faults[0]; i < end; ++i)
       w_.plan(w_.now + 300ms + duration(static_cast<duration::rep>(r.below(room))), *this, 0, i);
-    const unsigned newest = s.faults + s.later_faults; // early: they take some seconds
-    for (unsigned i = newest; i < newest + s.newest_faults; ++i)
+    for (; i < s.all_faults(); ++i) // early: they take some seconds
       w_.plan(w_.now + 600ms + duration(static_cast<duration::rep>(r.below(room / 3))), *this, 0, i);
   }
   void on_event(std::uint32_t, std::uint64_t number) override {
     if (over || std::find(set_.without.begin(), set_.without.end(), number) != set_.without.end()) return;
-    const std::vector<fault>& kinds =
-        kinds_[(number >= set_.faults) + (number >= set_.faults + set_.later_faults)];
+    std::size_t generation = 0;
+    for (std::uint64_t end = set_.faults; number >= end; end += set_.later_faults[generation++]) {
+    }
+    const std::vector<fault>& kinds = kinds_[generation];
     for (int tries = 0; tries < 4; ++tries) {
       const fault f = kinds[w_.random.below(kinds.size())];
       if (!cluster_.inject(f)) continue;
@@ -45,7 +47,7 @@ private:
   world& w_;
   const settings& set_;
   cluster& cluster_;
-  std::array<std::vector<fault>, 3> kinds_; // by generation
+  std::array<std::vector<fault>, 4> kinds_; // by generation
 };
 
 // Everybody who is online writes to some of the others, whether online or not.
@@ -119,7 +121,7 @@ run_result run_seed(const run_options& o) {
   r.publishes = h.publishes;
   r.sessions = h.sessions.size();
   r.until = w.now.time_since_epoch();
-  r.faults_planned = s.faults + s.later_faults;
+  r.faults_planned = s.all_faults();
   r.processes = s.routers + s.edges;
   r.clients = s.ids;
   r.events = w.events();

@@ -69,7 +69,7 @@ void draw_second_generation(settings& s) {
   s.publish_gap = s.publish_gap * 3 / 4; // with more faults there is less time to publish in
   rng r(s.seed * 0xd6e8feb86659fd93ull + 2);
   if (s.faults == 0 || r.below(100) >= 66) return;
-  s.later_faults = static_cast<unsigned>(1 + r.below(4));
+  s.later_faults[0] = static_cast<unsigned>(1 + r.below(4));
   const std::uint64_t share = 15 + r.below(40);
   constexpr std::size_t first = faults_of_generation_1, end = faults_of_generation_2;
   for (std::size_t k = first; k < end; ++k) s.fault_on[k] = r.below(100) < share;
@@ -82,8 +82,16 @@ void draw_second_generation(settings& s) {
 void draw_third_generation(settings& s) {
   rng r(s.seed * 0xa3b195354a39b70dull + 3);
   if (s.faults == 0 || r.below(6) != 0) return;
-  s.newest_faults = static_cast<unsigned>(1 + r.below(2));
+  s.later_faults[1] = static_cast<unsigned>(1 + r.below(2));
   s.fault_on[static_cast<std::size_t>(fault::moved_and_lost)] = true;
+}
+
+// Of seeds that have faults and two routers one in three.
+void draw_fourth_generation(settings& s) {
+  rng r(s.seed * 0xc2b2ae3d27d4eb4full + 4);
+  if (s.faults == 0 || s.routers < 2 || r.below(3) != 0) return;
+  s.later_faults[2] = 1;
+  s.fault_on[static_cast<std::size_t>(fault::slots_moved)] = true;
 }
 
 void reduce(settings& s, const reductions& r) {
@@ -125,6 +133,7 @@ settings draw_settings(world& w, const draw_options& o) {
   draw_first_generation(w, s, o.hash_bits);
   if (o.generation > 1) draw_second_generation(s);
   if (o.generation > 2) draw_third_generation(s);
+  if (o.generation > 3) draw_fourth_generation(s);
   reduce(s, o.less);
   if (o.less.salt) w.random = rng(o.seed * 0xa0761d6478bd642full + o.less.salt);
   return s;

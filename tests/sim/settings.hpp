@@ -44,7 +44,9 @@ namespace beeline::sim {
   X(restart_herd, "a router is killed and back at once, and clients connect while edges register")           \
   /* from here on: of the third generation */                                                                \
   X(moved_and_lost,                                                                                          \
-    "clients move from an edge that hears nothing meanwhile, and the edge they are at now dies")
+    "clients move from an edge that hears nothing meanwhile, and the edge they are at now dies")             \
+  /* from here on: of the fourth generation */                                                               \
+  X(slots_moved, "slots go from one router to another, which start anew for it in any order")
 
 enum class fault : std::uint8_t {
 #define X(name, text) name,
@@ -62,7 +64,8 @@ inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_nam
 // with its generation (regression_seeds.txt) means what it meant.
 inline constexpr std::size_t faults_of_generation_1 = static_cast<std::size_t>(fault::edge_drain);
 inline constexpr std::size_t faults_of_generation_2 = static_cast<std::size_t>(fault::moved_and_lost);
-inline constexpr unsigned newest_generation = 3;
+inline constexpr std::size_t faults_of_generation_3 = static_cast<std::size_t>(fault::slots_moved);
+inline constexpr unsigned newest_generation = 4;
 
 // Run-time switches that break a rule on purpose (docs/simulator.md).
 #define BEELINE_SIM_PLANTS(X)                                                                                \
@@ -88,6 +91,7 @@ inline constexpr unsigned newest_generation = 3;
   X(lane, plant.kicked_stays_registered)                                                                     \
   X(lane, plant.receipt_before_ack)                                                                          \
   X(lane, plant.receipt_lost_with_link)                                                                      \
+  X(lane, plant.in_sync_in_doubt)                                                                            \
   X(edge, plant.drain_forgets_recipients)                                                                    \
   X(edge, plant.drain_forgets_senders)                                                                       \
   X(edge, plant.window_off_by_one)                                                                           \
@@ -148,9 +152,11 @@ struct settings {
   std::string_view plant;
   bool slow_machines = false;
   bool one_slot = false; // all ids in one slot: its part of the table grows
-  // Second generation.
-  unsigned later_faults = 0;  // beside `faults`, of the kinds behind faults_of_generation_1
-  unsigned newest_faults = 0; // and of those behind faults_of_generation_2
+  // Later generations. More faults beside `faults`, of the kinds behind faults_of_generation_1, 2 and 3.
+  std::array<unsigned, 3> later_faults{};
+  unsigned all_faults() const noexcept {
+    return faults + later_faults[0] + later_faults[1] + later_faults[2];
+  }
   unsigned drain_rate = 1'000;
   duration drain_max = 30s;
   // What no seed draws: reductions, and scenarios (scenario.hpp).

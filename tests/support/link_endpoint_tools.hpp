@@ -111,6 +111,33 @@ private:
   std::vector<std::unique_ptr<conn>> conns_;
 };
 
+// One router with one shard, linked and in sync.
+struct linked_endpoint {
+  linked_endpoint() {
+    bench.wait(std::chrono::milliseconds(1));
+    shard.welcomes();
+    shard.hears();
+    bench.told();
+  }
+  // A registered client.
+  handle client(std::string_view id) {
+    const handle h = bench.attach(id);
+    shard.registers_all();
+    bench.told();
+    return h;
+  }
+  void forwards(test_message m, handle target, member_index origin) {
+    byte_vector b = make(m);
+    wire::message_view(b).route(target, origin);
+    shard.says(b);
+  }
+  void other_lane(member_index i = 5, std::uint64_t id = 55) {
+    shard.says_members({{i, 1, lane_id{id}, 0, "edge-2"}});
+  }
+  endpoint_bench bench;
+  scripted_shard shard{bench, 1900};
+};
+
 } // namespace beeline::test
 
 namespace beeline::link {

@@ -160,3 +160,76 @@ TEST_CASE("endpoint_map: a shard that announces other slots than its router's sh
   CHECK(t.s1.closed == close_reason::map_changed);
   CHECK_FALSE(t.bench.lane.ready());
 }
+
+namespace {
+// Two routers; the second is about to get slots of the first. `low` is of slots that stay, `moving` of those
+// that go.
+struct slots_move {
+  slots_move() {
+    a.map = a_before, b.map = b_before;
+    bench.wait(1ms);
+    for (scripted_shard* s : {&a, &b}) s->welcomes();
+    client = bench.attach(moving);
+    bench.attach(low);
+    a.registers_all();
+    for (scripted_shard* s : {&a, &b}) s->hears();
+    bench.told();
+  }
+  void starts_anew(scripted_shard& s, const link::router_map& map) {
+    s.map = map;
+    s.closes();
+    bench.wait(1s);
+    s.welcomes();
+  }
+  endpoint_bench bench{endpoint_bench::config(2)};
+  scripted_shard a{bench, 1900}, b{bench, 2900};
+  const link::router_map a_before{{0, 2047, "", 1900}}, a_after{{0, 999, "", 1900}},
+      b_before{{2048, 4095, "", 2900}}, b_after{{1000, 4095, "", 2900}};
+  const std::string low = id_in(0, 999), moving = id_in(1000, 2047);
+  handle client;
+};
+} // namespace
+
+TEST_CASE("endpoint_map: a router that claims slots of another hears `in sync` once they are not in doubt") {
+  slots_move t;
+  t.starts_anew(t.b, t.b_after); // before the one that gives them away
+  CHECK(t.b.hears() == lines{"seen edge-1"});
+  CHECK(t.bench.lane.problem().find("served by both router") != std::string::npos);
+  t.bench.wait(5s);
+  CHECK(t.b.hears().empty());
+  t.starts_anew(t.a, t.a_after);
+  CHECK(t.a.hears().back() == "in-sync");
+  CHECK(t.b.hears() == lines{"register 0.1 " + t.moving, "in-sync"});
+  CHECK(t.bench.lane.ready());
+}
+
+TEST_CASE("endpoint_map: who connects, or leaves, while its slot is in doubt holds up no router") {
+  slots_move t;
+  t.starts_anew(t.b, t.b_after);
+  CHECK(t.b.hears() == lines{"seen edge-1"});
+  t.bench.attach(id_in(1000, 2047)); // nobody knows of it yet
+  CHECK(t.b.hears().empty());
+  t.bench.detach(t.client);
+  CHECK(t.b.hears() == lines{"in-sync"});
+}
+
+TEST_CASE(
+    "endpoint_map: a client whose slot is in doubt stays registered where it is, and is a ghost nowhere") {
+  slots_move t;
+  announce(t.b, t.b_after);
+  announce(t.b, t.b_before); // it was a mistake
+  CHECK(t.a.hears().empty());
+  CHECK(t.bench.lane.find(t.client)->registered);
+  announce(t.b, t.b_after);
+  t.bench.detach(t.client);
+  CHECK(t.a.hears() == lines{"unregister 0.1"});
+}
+
+TEST_CASE("endpoint_map: a client whose router is lost while its slot is in doubt is new to the next one") {
+  slots_move t;
+  announce(t.b, t.b_after);
+  t.bench.lane.find(t.client)->since = 77;
+  t.starts_anew(t.a, t.a_after);
+  CHECK(t.b.hears() == lines{"register 0.1 " + t.moving});
+  CHECK(t.bench.lane.find(t.client)->since == 0);
+}

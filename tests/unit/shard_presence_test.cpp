@@ -1,4 +1,4 @@
-// Who owns a client id: claims, takeovers, hash collisions, warm-up, and dead entries.
+// Who owns a client id: claims, takeovers, hash collisions, and dead entries.
 #include "common/base/rng.hpp"
 #include "tests/support/link_shard_tools.hpp"
 
@@ -31,7 +31,6 @@ test_message to(std::string id, unsigned bits, std::uint64_t number = 1) {
   m.to = std::move(id), m.number = number, m.hash_bits = bits;
   return m;
 }
-wire::member seen(const scripted_lane& l) { return {0, 1, l.who.id, l.who.number, l.who.edge_name}; }
 
 } // namespace
 
@@ -326,83 +325,6 @@ TEST_CASE(
   CHECK(t.bench.shard.counters.contested.get() == 0);
   t.bench.wait(1s);
   CHECK(t.bench.shard.counters.clients.get() == 0);
-}
-
-TEST_CASE("shard_presence: while warming up every message is answered later, known or not") {
-  two_joined_lanes t(shard_bench::warming());
-  CHECK(t.bench.shard.warming_up());
-  t.e1.registers(h1, "ann");
-  CHECK(t.e1.hears() == lines{"registered 1.1"});
-  CHECK(t.e1.since_of(h1) == wire::since_warm_up);
-  t.e2.sends(to("ann", 64));
-  t.e2.sends(to("bob", 64, 2));
-  CHECK(t.e2.hears() == lines{"answer 1 later_warm_up", "answer 2 later_warm_up"});
-  test_message quick = to("ann", 64);
-  quick.qos1 = false;
-  t.e2.sends(quick);
-  CHECK(t.drops(drop_reason::warming_up) == 1);
-}
-
-TEST_CASE("shard_presence: in service as soon as every lane that anybody remembers is in sync") {
-  shard_bench bench(shard_bench::warming());
-  scripted_lane e1(bench, "e1", 1), e2(bench, "e2", 2), e3(bench, "e3", 3);
-  e1.connects();
-  e1.remembers({seen(e1), seen(e2), seen(e3)});
-  e1.is_in_sync();
-  CHECK(bench.shard.warming_up());
-  e2.connects();
-  e2.is_in_sync();
-  CHECK(bench.shard.warming_up());
-  scripted_lane reborn(bench, "e3", 33); // another life of a lane that was remembered will do
-  reborn.connects();
-  CHECK(bench.shard.warming_up());
-  e1.hears();
-  reborn.is_in_sync();
-  CHECK_FALSE(bench.shard.warming_up());
-  CHECK(e1.hears() == lines{"in-service"});
-  CHECK(bench.shard.counters.warm_ups_incomplete.get() == 0);
-}
-
-TEST_CASE("shard_presence: a remembered lane that says good-bye is not waited for") {
-  shard_bench bench(shard_bench::warming());
-  scripted_lane e1(bench, "e1", 1), e2(bench, "e2", 2);
-  e2.connects();
-  e1.connects();
-  e1.remembers({seen(e1), seen(e2)});
-  e1.is_in_sync();
-  CHECK(bench.shard.warming_up());
-  e2.leaves();
-  bench.wait(200ms);
-  CHECK_FALSE(bench.shard.warming_up());
-}
-
-TEST_CASE("shard_presence: a lane that is missing holds the shard for six seconds beyond the last progress") {
-  shard_bench bench(shard_bench::warming());
-  scripted_lane e1(bench, "e1", 1), e2(bench, "e2", 2);
-  e1.connects();
-  e1.remembers({seen(e1), {0, 1, lane_id{9}, 0, "e9"}});
-  e1.is_in_sync();
-  e2.connects();
-  bench.wait(4s);
-  e2.registers(h1, "ann");
-  e2.is_in_sync();
-  bench.wait(5800ms);
-  CHECK(bench.shard.warming_up());
-  bench.wait(400ms);
-  CHECK_FALSE(bench.shard.warming_up());
-  CHECK(e1.hears().back() == "in-service incomplete");
-  CHECK(bench.shard.counters.warm_ups_incomplete.get() == 1);
-}
-
-TEST_CASE("shard_presence: with no list at all the warm-up lasts six seconds") {
-  shard_bench bench(shard_bench::warming());
-  scripted_lane e1(bench, "e1", 1);
-  e1.connects();
-  e1.is_in_sync();
-  bench.wait(5800ms);
-  CHECK(bench.shard.warming_up());
-  bench.wait(400ms);
-  CHECK_FALSE(bench.shard.warming_up());
 }
 
 TEST_CASE("shard_presence: a lane that saw a later shard time lifts the clock, and sessions count as new") {
