@@ -123,9 +123,9 @@ reason lane::resolve_alias(session& s, mqtt::publish_packet& p) {
   if (p.topic_alias > limits::topic_alias_max) return reason::topic_alias_invalid;
   if (!s.aliases) s.aliases = std::make_unique<std::vector<std::string>>(limits::topic_alias_max);
   std::string& known = (*s.aliases)[p.topic_alias - 1u];
-  if (!p.topic.empty())
-    known = p.topic.substr(0, limits::topic_bytes_max + 1); // what is too long stays too long
-  else if (known.empty()) return reason::protocol_error;
+  const std::string_view topic = p.topic.substr(0, limits::topic_bytes_max + 1); // too long stays too long
+  if (topic.empty() && known.empty()) return reason::protocol_error;
+  if (!topic.empty() && topic != known) known = std::string(topic); // of that size: assigned it may grow beyond
   p.topic = known;
   return reason::success;
 }

@@ -360,3 +360,32 @@ TEST_CASE("what a client may subscribe to takes no more memory for long filters 
   CHECK(std::count(codes.begin(), codes.end(), 1u) == static_cast<long>(limits::subscriptions_max));
   CHECK(allocations::in_use() < before + 16 * limits::KiB); // as texts they are 100 KiB
 }
+
+TEST_CASE("topic aliases take no more memory of a client than their topics, whatever was there before") {
+  lane_world w;
+  const auto set_all = [&](mqtt_client& c) { // to nobody, at QoS 0
+    for (std::size_t bytes :
+         {limits::topic_bytes_max / 2, limits::topic_bytes_max - 20, limits::topic_bytes_max})
+      for (std::uint16_t k = 1; k <= limits::topic_alias_max; ++k) {
+        const std::string topic = "@/B/" + std::string(bytes - 4, static_cast<char>('a' + k));
+        const std::string known = property_list().two_bytes(property::topic_alias, k).bytes();
+        c.send(encode_publish({.topic = topic, .payload = "x", .properties = known}));
+      }
+    w.advance(1s);
+    REQUIRE_FALSE(c.closed());
+  };
+  auto& warm = w.connect("A"); // pools, buffers and tables have their size then
+  set_all(warm);
+  warm.hang_up();
+  auto& a = w.connect("C");
+  w.advance(1s);
+  const std::size_t before = allocations::in_use();
+  set_all(a);
+  const std::size_t took = allocations::in_use() - before;
+  std::printf("%u topic aliases take %zu bytes\n", limits::topic_alias_max, took);
+  CHECK(took > limits::topic_alias_max * limits::topic_bytes_max);
+  CHECK(took < 18 * limits::KiB);
+  a.hang_up();
+  w.advance(1s);
+  CHECK(allocations::in_use() < before + limits::KiB);
+}
