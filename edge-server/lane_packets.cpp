@@ -125,7 +125,8 @@ reason lane::resolve_alias(session& s, mqtt::publish_packet& p) {
   std::string& known = (*s.aliases)[p.topic_alias - 1u];
   const std::string_view topic = p.topic.substr(0, limits::topic_bytes_max + 1); // too long stays too long
   if (topic.empty() && known.empty()) return reason::protocol_error;
-  if (!topic.empty() && topic != known) known = std::string(topic); // of that size: assigned it may grow beyond
+  if (!topic.empty() && topic != known)
+    known = std::string(topic); // of that size: assigned it may grow beyond
   p.topic = known;
   return reason::success;
 }

@@ -149,7 +149,8 @@ public:
     c.send(acks);
   }
 
-  // One that was not heard yet may be on its way: the server then takes it for acknowledged and sends another.
+  // One that was not heard yet may be on its way: the server then takes it for acknowledged and sends
+  // another.
   void acknowledge(std::uint16_t id) {
     if (!in_flight_.erase(id)) knows_in_flight_ = false;
     c.puback(id);
