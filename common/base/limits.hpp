@@ -117,7 +117,9 @@ inline constexpr int linger_times_max =
 inline constexpr auto sync_stall_max = 10s; // a linked lane that is not in sync registers nobody for so long
 inline constexpr auto linger = 2s;          // a lost lane's clients stay known, in case it returns
 inline constexpr auto warm_up = 6s;         // beyond the last progress of a linked lane
-inline constexpr auto list_silence_max = 1250ms; // of a shard, then its link is lost: the list is stale
+// A lane's list of lanes is stale when the shard's newest heartbeat was older than the first as its link was
+// lost, or than the second as the list is handed to the shard's next life.
+inline constexpr auto list_silence_max = 1250ms, list_age_max = 3000ms;
 inline constexpr auto stale_lists_wait = 1500ms; // of a warm-up, for lanes that no list has
 inline constexpr int warm_up_times_max = 10;     // of warm_up, in all: a lane never in sync cannot stop us
 inline constexpr auto notice_interval =

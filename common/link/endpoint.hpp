@@ -212,6 +212,7 @@ private:
     // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
     std::vector<known_member> remembered;
     wire::member::list list = wire::member::of_warm_up; // what is remembered, and the members then
+    time_point list_as_of{};                            // a whole one
     bool in_service = false;                            // its shard: one that warms up believes all
     router_map announced;                               // the slot map as it said it
     wire::batch_writer registers{wire::frame_type::register_clients};
@@ -235,7 +236,10 @@ private:
   void rebuild_slots(time_point now);
   // Connected, and of a slot that nobody is known to serve, or that two claim.
   static bool in_doubt(const client& c) noexcept { return c.live && c.link == slot_table::no_link; }
-  bool claims_in_doubt(const shard_link& l) const noexcept;
+  void count_in_doubt(const client& c, int by) noexcept {
+    if (in_doubt(c)) in_doubt_[slot_of(c.hash)] += static_cast<std::uint32_t>(by);
+  }
+  bool lacks_in_doubt(const shard_link& l) const noexcept;
   bool on_members(std::uint16_t k, const_bytes payload, time_point now);
   void on_message(std::uint16_t k, const wire::message_view& m, time_point now);
   void put_answer(std::uint16_t k, const wire::message_view& m, answer a, bool receipt_follows = false);
@@ -266,7 +270,6 @@ private:
   void check_link(std::uint16_t k, time_point now);
   shard_link* reporting_link(const router& r) noexcept;
   void send_reports();
-  bool is_stale(const shard_link& l, time_point now) const noexcept;
   void lose(std::uint16_t k, close_reason why, time_point now, bool flush = false);
   void end_with_error(std::uint16_t k, wire::error_code code, close_reason why, std::string_view text,
                       time_point now);
@@ -294,6 +297,7 @@ private:
   rng random_;
   client_table clients_;
   slot_table slots_;
+  std::array<std::uint32_t, slot_count> in_doubt_{}; // clients that are, by slot
   std::vector<router> routers_;
   std::deque<shard_link> links_; // references stay valid
   receipts_awaited awaited_;
@@ -304,7 +308,6 @@ private:
   std::string map_problem_;
   std::vector<std::uint16_t> touched_; // links with open batches
   std::size_t idle_ = 0, syncing_ = 0; // links in that state
-  std::size_t in_doubt_ = 0;           // clients that are
   bool some_untold_ = false;           // links that end with the turn
   bool ready_ = false, leaving_ = false, draining_ = false;
   bool wrong_shard_ = false; // map_problem_ says that an address is another shard's

@@ -89,7 +89,7 @@ template <class Host> void endpoint<Host>::detach(handle h, time_point now) {
   if (!c) return;
   outgoing.sender_gone(h, now);
   if (c->told != slot_table::no_link) tell_gone(*c, h);
-  if (in_doubt(*c)) --in_doubt_;
+  count_in_doubt(*c, -1);
   clients_.remove(h);
   drain_outcomes(now);
 }

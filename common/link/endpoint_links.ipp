@@ -106,7 +106,8 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   }
   if (l.trouble.empty()) l.trouble = text_of(why);
   if (was_linked) {
-    if (l.list == wire::member::whole && is_stale(l, now)) l.list = wire::member::stale;
+    if (l.list == wire::member::whole && now - l.list_as_of > limits::list_silence_max)
+      l.list = wire::member::stale;
     counters.link_losses.add();
     l.stats->losses.add();
     if (!leaving_)
@@ -123,13 +124,6 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
   drain_outcomes(now);
   if (std::exchange(l.blocked, false)) host_.on_link_drained(k, now);
   update_ready(now);
-}
-
-// What a link has carried may be old when it comes, so what counts is when its newest heartbeat was sent.
-template <class Host> bool endpoint<Host>::is_stale(const shard_link& l, time_point now) const noexcept {
-  if (!l.terms.clock.known()) return now - l.last_frame > limits::list_silence_max;
-  const auto age = static_cast<std::int64_t>(l.terms.clock.to_peer(now) - l.peer_sent_at);
-  return std::chrono::microseconds(age) > limits::list_silence_max;
 }
 
 template <class Host>
@@ -326,6 +320,8 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
     std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
     l.remembered.push_back(std::move(m));
   }
+  if (l.list == wire::member::whole && now - l.list_as_of > limits::list_age_max)
+    l.list = wire::member::stale; // that life may have gone on without us
   wire::batch_writer seen(wire::frame_type::members_seen);
   for (const known_member& m : l.remembered)
     wire::member{m.index, l.list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
@@ -343,8 +339,9 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
 template <class Host> void endpoint<Host>::sync(std::uint16_t k, time_point now) {
   shard_link& l = links_[k];
   if (l.announced.empty()) return; // the slot map comes right behind the welcome
-  // The shard would take clients for absent that are not registered as their slot is in doubt.
-  const bool held = in_doubt_ && claims_in_doubt(l) && !plant.in_sync_in_doubt;
+  // The shard would take clients for absent that are not registered as their slot is in doubt. It waits for
+  // them as long as for others; then its other clients come first.
+  const bool held = now - l.up_at < limits::warm_up && lacks_in_doubt(l) && !plant.in_sync_in_doubt;
   if (held && l.sync_cursor >= clients_.capacity()) return;
   while (l.sync_cursor < clients_.capacity() &&
          l.urgent().size() + l.registers.bytes() < config_.sync_output_max) {
@@ -380,15 +377,20 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
   l.peer_heard = now;
   l.shard_time = h.value;
   outgoing.set_shard_time(k, l.shard_time);
-  if (l.in_service && !l.announced.empty()) { // the whole list is here: it came behind the slot map
-    l.remembered.clear();
-    l.list = wire::member::whole;
-  }
   if (h.echo && to_us(now) >= h.echo + h.held_us) {
     l.round_trip_us = to_us(now) - h.echo - h.held_us;
     l.stats->round_trip_us.set(l.round_trip_us);
     l.terms.clock.sample(h.sent_at, l.round_trip_us, now);
     link_round_trip.record_us(l.round_trip_us);
+  }
+  if (l.in_service && !l.announced.empty()) { // the whole list is here: it came behind the slot map
+    l.remembered.clear();
+    l.list = wire::member::whole;
+    // What a link carries may be old when it comes, so what counts is when the heartbeat was sent.
+    const std::uint64_t age = l.terms.clock.known() ? l.terms.clock.to_peer(now) - h.sent_at : 0;
+    if (static_cast<std::int64_t>(age) >= 0)
+      l.list_as_of =
+          now - std::chrono::microseconds(std::min<std::uint64_t>(age, to_us(limits::silence_max)));
   }
   std::uint64_t slowest = 0;
   for (const shard_link& x : links_) slowest = std::max(slowest, x.round_trip_us);
@@ -407,6 +409,7 @@ template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_
   links_[k].in_service = true;
   links_[k].remembered.clear();
   links_[k].list = wire::member::whole;
+  links_[k].list_as_of = last_turn_;
   outgoing.on_in_service(k, last_turn_);
   drain_outcomes(last_turn_);
   return true;

@@ -76,9 +76,9 @@ template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
     client& c = clients_.at(i);
     const std::uint16_t k = c.used ? slots_.link_of(c.hash) : c.link;
     if (!c.used || k == c.link) continue;
-    if (in_doubt(c)) --in_doubt_;
+    count_in_doubt(c, -1);
     c.link = k;
-    if (in_doubt(c)) ++in_doubt_;
+    count_in_doubt(c, 1);
     // While its slot is in doubt it stays where it is registered, and may find itself there again.
     if (k == slot_table::no_link || (c.told == k && c.registered)) continue;
     c.registered = false;
@@ -91,12 +91,12 @@ template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
   update_ready(now);
 }
 
-// Whether the shard announces slots that another router announces too.
-template <class Host> bool endpoint<Host>::claims_in_doubt(const shard_link& l) const noexcept {
+// Whether the shard announces slots that another router announces too, and some of our clients are of those.
+template <class Host> bool endpoint<Host>::lacks_in_doubt(const shard_link& l) const noexcept {
   if (l.shard >= l.announced.size()) return false;
   const shard_address& own = l.announced[l.shard];
   for (std::uint32_t slot = own.first; slot <= own.last; ++slot)
-    if (slots_.link_at(slot) == slot_table::no_link) return true;
+    if (in_doubt_[slot]) return true;
   return false;
 }
 

@@ -90,6 +90,7 @@ void endpoint<Host>::on_receipt(std::uint16_t k, const wire::receipt_record& r, 
   outgoing.on_answer(k, accepted, now, r.what);
 }
 
+// Of what was accepted over another link, that link's shard will tell, if it is up.
 template <class Host>
 void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now) {
   if (awaited_.size() == 0) return;
@@ -97,8 +98,11 @@ void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_inde
   for (const member_index i : lanes) {
     const std::uint32_t record = l.record_of(i);
     if (record == none) continue;
+    const auto ends = [&, owner = incoming.origin(record)](const receipts_awaited::entry& e) {
+      return e.owner == owner && (e.link == k || links_[e.link].st != state::up);
+    };
     receipts_awaited::entry e;
-    for (std::uint32_t at = awaited_.first(); awaited_.take_next_of(incoming.origin(record), k, at, e);)
+    for (std::uint32_t at = awaited_.first(); awaited_.take_next(at, e, ends);)
       tell_receipt(e, receipt_told::owner_lost, now);
   }
 }

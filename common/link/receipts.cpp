@@ -39,15 +39,6 @@ bool receipts_awaited::take_late(time_point now, entry& out) {
   return true;
 }
 
-bool receipts_awaited::take_next_of(lane_id owner, std::uint16_t link, std::uint32_t& at, entry& out) {
-  while (at != none && (entries_[at].owner != owner || entries_[at].link != link)) at = entries_[at].next;
-  if (at == none) return false;
-  const std::uint32_t i = at;
-  at = entries_[i].next;
-  remove(i, out);
-  return true;
-}
-
 // --- owed -------------------------------------------------------------------------------------------
 
 std::uint32_t receipts_owed::open(lane_id origin, std::uint32_t number, std::uint16_t link) noexcept try {

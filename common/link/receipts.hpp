@@ -44,13 +44,20 @@ public:
     time_point until{};
     std::uint32_t number = 0; // low 32 bits, as links name it
     std::uint32_t prev = none, next = none;
-    std::uint16_t link = 0; // over which it was accepted: that shard tells when the owner has gone
+    std::uint16_t link = 0; // over which it was accepted
   };
   bool add(const entry& e) noexcept;           // false: there is no memory for it
   bool take(std::uint32_t number, entry& out); // false: nobody waits for it
   bool take_late(time_point now, entry& out);  // the oldest, if its time is over
-  // Start with at = first().
-  bool take_next_of(lane_id owner, std::uint16_t link, std::uint32_t& at, entry& out);
+  // The next one for which pred(entry) holds; start with at = first().
+  template <class P> bool take_next(std::uint32_t& at, entry& out, P&& pred) {
+    while (at != none && !pred(entries_[at])) at = entries_[at].next;
+    if (at == none) return false;
+    const std::uint32_t i = at;
+    at = entries_[i].next;
+    remove(i, out);
+    return true;
+  }
   std::uint32_t first() const noexcept { return by_age_.head; }
   std::size_t size() const noexcept { return entries_.used(); }
   time_point next_deadline() const noexcept { return by_age_.empty() ? never : entries_[by_age_.head].until; }

@@ -32,7 +32,6 @@ public:
   // Builds the table anew. Slots in doubt are served by no link.
   void build(const std::vector<part>& parts);
   std::uint16_t link_of(id_hash h) const noexcept { return links_[slot_of(h)]; }
-  std::uint16_t link_at(std::uint32_t slot) const noexcept { return links_[slot]; }
   const std::string& problem() const noexcept { return problem_; } // empty: all slots covered once
 
 private:

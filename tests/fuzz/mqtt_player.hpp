@@ -67,9 +67,10 @@ public:
     world_.reopen(c);
     connection_ = ledger_.new_connection();
     in_flight_.clear();
+    unheard_.clear();
     unanswered_.clear();
     greeted_ = said_connect_ = ended_ = false;
-    own_words_ = knows_in_flight_ = true;
+    own_words_ = true;
     as_.clear();
   }
 
@@ -152,7 +153,7 @@ public:
   // One that was not heard yet may be on its way: the server then takes it for acknowledged and sends
   // another.
   void acknowledge(std::uint16_t id) {
-    if (!in_flight_.erase(id)) knows_in_flight_ = false;
+    if (!in_flight_.erase(id)) unheard_.insert(id);
     c.puback(id);
   }
   // From now on it may have said anything: what it may hear is not all known here.
@@ -198,9 +199,10 @@ private:
     ledger_.heard(connection_, m);
     if (!m.qos) return;
     const bool is_new = in_flight_.insert(m.packet_id).second;
-    if (!own_words_ || !knows_in_flight_) return;
-    MUST_HOLD(is_new);
-    if (version_ == mqtt::protocol_version::v5) MUST_HOLD(in_flight_.size() <= receive_maximum);
+    if (!own_words_) return;
+    MUST_HOLD(is_new || unheard_.contains(m.packet_id));
+    if (version_ == mqtt::protocol_version::v5)
+      MUST_HOLD(in_flight_.size() <= receive_maximum + unheard_.size());
   }
 
   std::string id_, peer_;
@@ -208,6 +210,7 @@ private:
   ledger& ledger_;
   unsigned connection_;
   std::set<std::uint16_t> in_flight_;       // heard, not acknowledged
+  std::multiset<std::uint16_t> unheard_;    // acknowledged before they were heard
   std::multiset<std::uint16_t> unanswered_; // said, no PUBACK yet
   std::uint16_t next_id_ = 1;
   std::string as_;
@@ -215,8 +218,7 @@ private:
   bool greeted_ = false;                                          // the server has said CONNACK
   bool said_connect_ = false;                                     // on this connection
   bool ended_ = false;                                            // the server has said DISCONNECT
-  bool own_words_ = true;       // only what is known here was said: its Receive Maximum is ours
-  bool knows_in_flight_ = true; // it acknowledged only what it had heard
+  bool own_words_ = true; // only what is known here was said: its Receive Maximum is ours
 };
 
 } // namespace beeline::fuzz

@@ -65,26 +65,30 @@ void cluster::start() {
     for (unsigned k = 0; set_.one_slot && slot_of(hasher_(id)) >> 1 != 77; ++k)
       id = "c" + std::to_string(i) + "-" + std::to_string(k);
     h_.ids.push_back(id);
-    const id_hash hash = hasher_(id);
-    h_.hash_of.push_back(hash);
-    for (const auto& s : shards_)
-      if (s->first <= slot_of(hash) && slot_of(hash) <= s->last) h_.router_of.push_back(s->router);
+    h_.hash_of.push_back(hasher_(id));
   }
+  h_.routers_of.assign(set_.ids, 0);
   h_.shard_of.assign(set_.ids, history::nobody);
   h_.served_since.assign(set_.ids, w_.now);
   for (auto& p : processes_) start_process(*p);
 }
 
-// By the slots that shards announce in their present lives, or did in the last.
+// By the slots that shards announce in their present lives, or did in the last. Of two that claim a slot the
+// one that had it before still knows who is there.
 void cluster::note_who_serves() {
   for (std::size_t i = 0; i < h_.ids.size(); ++i) {
     const std::uint32_t slot = slot_of(h_.hash_of[i]);
-    unsigned now = history::nobody, said = 0;
-    for (std::size_t k = 0; k < shards_.size(); ++k)
-      if (shards_[k]->life_first <= slot && slot <= shards_[k]->life_last)
-        now = static_cast<unsigned>(k), ++said;
-    if (said > 1) now = history::nobody;
-    if (std::exchange(h_.shard_of[i], now) != now) h_.served_since[i] = w_.now;
+    std::vector<unsigned> all;
+    for (unsigned k = 0; k < shards_.size(); ++k)
+      if (shards_[k]->life_first <= slot && slot <= shards_[k]->life_last) all.push_back(k);
+    const unsigned before = h_.shard_of[i];
+    unsigned now = all.empty() ? history::nobody : all[0];
+    if (all.size() > 1)
+      now = std::find(all.begin(), all.end(), before) == all.end() ? history::nobody : before;
+    h_.shard_of[i] = now;
+    for (const unsigned k : all) h_.routers_of[i] |= 1u << shards_[k]->router;
+    if (all.size() != 1) h_.served_since[i] = never;
+    else if (now != before || h_.served_since[i] == never) h_.served_since[i] = w_.now;
   }
 }
 

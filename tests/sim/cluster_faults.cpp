@@ -224,7 +224,6 @@ bool cluster::move_slots() {
     b.last = first + border + (slots - border) * (k + 1) / set_.shards - 1;
   }
   note_fault("slots_moved " + router_process(from).name + " " + router_process(to).name);
-  h_.slots_moved = true;
   const bool other_way = w_.chance(50);
   start_with_new_slots(other_way ? to : from);
   w_.plan(w_.now + w_.between(1ms, 3s), *this, ev_new_slots, other_way ? from : to);

@@ -84,9 +84,8 @@ void history::judge_second_receipt(const message_record& m, std::uint32_t number
   const bool ended = first.server_end != never || first.client_end != never;
   bool restarted = false;
   for (std::size_t r = 0; r < restarts.size(); ++r)
-    restarted |=
-        (slots_moved || r == router_of[m.to]) &&
-        std::any_of(restarts[r].begin(), restarts[r].end(), [&](time_point t) { return t >= m.published; });
+    restarted |= (routers_of[m.to] >> r & 1u) && std::any_of(restarts[r].begin(), restarts[r].end(),
+                                                             [&](time_point t) { return t >= m.published; });
   if (!ended || !restarted)
     w_.broken("P2", "m%u of s%u was received by s%u at %.6f and by s%u; first ended: %d, shard restarted: %d",
               number, m.sender, m.first_session, s_of(m.first_at), session, ended, restarted);

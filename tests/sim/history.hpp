@@ -67,10 +67,9 @@ public:
   std::vector<std::vector<time_point>> restarts;       // router -> when it started anew
   std::vector<std::vector<linked_record>> linked;      // lane (edge * 2 + number) -> by shard
   static constexpr unsigned nobody = ~0u;
-  std::vector<unsigned> router_of;      // by id, as it began
-  std::vector<unsigned> shard_of;       // by id; nobody: its slot has moved, and not all know of it
-  std::vector<time_point> served_since; // by id: when that became so
-  bool slots_moved = false;             // so that the restart of either router counts
+  std::vector<unsigned> routers_of; // by id: a bit for each router that has served its slot
+  std::vector<unsigned> shard_of;   // by id; nobody: none has its slot, or two have it that did not before
+  std::vector<time_point> served_since; // by id: by that shard alone; never: not now
   std::vector<id_hash> hash_of;
   std::vector<time_point> drain_since; // by edge: when it was last told to drain
   std::uint64_t deliveries = 0, publishes = 0;

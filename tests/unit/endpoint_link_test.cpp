@@ -278,3 +278,44 @@ TEST_CASE("endpoint_link: what it says of a shard that had been silent before it
   t.bench.wait(1s); // a new list is here
   CHECK(links_anew() == std::vector<int>{wire::member::whole});
 }
+
+TEST_CASE(
+    "endpoint_link: a list is as old as the heartbeat behind it, and too old for who comes much later") {
+  linked t;
+  const auto says_of_list = [&] {
+    t.shard.welcomes();
+    for (heard_frame& f : t.shard.frames) {
+      wire::member m;
+      if (f.type() == frame_type::members_seen &&
+          wire::for_each_record<wire::member>(f.payload(), [&](auto& x) { m.joined = x.joined; }))
+        return static_cast<int>(m.joined);
+    }
+    return -1;
+  };
+  t.shard.beats = false;
+  wire::heartbeat h, got;
+  t.bench.wait(600ms);
+  for (heard_frame& f : t.shard.frames)
+    if (f.type() == frame_type::heartbeat) REQUIRE(got.get(f.payload()));
+  h.sent_at = to_us(t.bench.now), h.echo = got.sent_at; // now the clock of the shard is known
+  t.shard.says(make(h));
+  SECTION("one that was long on its way") {
+    t.bench.wait(2s);
+    h.sent_at += 500'000, h.echo = 0;
+    t.shard.says(make(h));
+    t.shard.closes();
+    t.shard.frames.clear();
+    t.bench.wait(1s);
+    CHECK(says_of_list() == wire::member::stale);
+  }
+  SECTION("the next life is soon there, or late") {
+    const bool late = GENERATE(false, true);
+    t.shard.listens = false;
+    t.shard.closes();
+    t.shard.frames.clear();
+    t.bench.wait(late ? limits::list_age_max + 100ms : 500ms);
+    t.shard.listens = true;
+    t.bench.wait(1s);
+    CHECK(says_of_list() == (late ? wire::member::stale : wire::member::whole));
+  }
+}

@@ -195,12 +195,30 @@ TEST_CASE("endpoint_map: a router that claims slots of another hears `in sync` o
   t.starts_anew(t.b, t.b_after); // before the one that gives them away
   CHECK(t.b.hears() == lines{"seen edge-1"});
   CHECK(t.bench.lane.problem().find("served by both router") != std::string::npos);
-  t.bench.wait(5s);
+  t.bench.wait(3s);
   CHECK(t.b.hears().empty());
   t.starts_anew(t.a, t.a_after);
   CHECK(t.a.hears().back() == "in-sync");
   CHECK(t.b.hears() == lines{"register 0.1 " + t.moving, "in-sync"});
   CHECK(t.bench.lane.ready());
+}
+
+TEST_CASE(
+    "endpoint_map: it is held for as long as the router warms up, and only by clients of its own slots") {
+  slots_move t;
+  t.starts_anew(t.b, t.b_after);
+  t.b.hears();
+  SECTION("then its other clients come first") {
+    t.bench.wait(limits::warm_up - 1s);
+    CHECK(t.b.hears().empty());
+    t.bench.wait(1s);
+    CHECK(t.b.hears() == lines{"in-sync"});
+  }
+  SECTION("this one has others in doubt") {
+    t.starts_anew(t.b, {{2048, 2999, "", 2900}, {3000, 4095, "", 2901}}); // slots that nobody serves, as yet
+    t.starts_anew(t.a, {{0, 2047, "", 1900}});
+    CHECK(t.a.hears().back() == "in-sync");
+  }
 }
 
 TEST_CASE("endpoint_map: who connects, or leaves, while its slot is in doubt holds up no router") {

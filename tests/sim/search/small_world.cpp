@@ -41,7 +41,7 @@ small_world::small_world(std::string_view plant, bool tracing) : w(1, tracing), 
   for (const char* id : {"A", "B"}) {
     h_.ids.push_back(id);
     h_.hash_of.push_back(hasher(id));
-    h_.shard_of.push_back(0), h_.router_of.push_back(0);
+    h_.shard_of.push_back(0), h_.routers_of.push_back(1), h_.served_since.push_back(time_point{});
   }
   start_shard();
   for (unsigned e : {0u, 1u}) start_lane(e);
