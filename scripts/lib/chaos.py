@@ -144,7 +144,8 @@ def print_run(run, seconds):
     answers = ", ".join(f"{k} {n}" for k, n in sorted(c["answers"].items()))
     print(f"seed {r['seed']}{' netns' if r['netns'] else ''}: {c['published']} messages, {c['received']} received, "
           f"{c['sessions']} sessions; answers {answers}, of 0x00 {c['success_without_receipt']} taken along by "
-          f"sessions that ended; longest {c['longest_answer_us'] / 1e6:.1f} s; "
+          f"sessions that ended; {c['recipient_acknowledged']} of {c['asked_recipient']} acknowledged by their "
+          f"recipients as asked, {c['with_deadline']} with a deadline; longest {c['longest_answer_us'] / 1e6:.1f} s; "
           f"{seconds:.0f} s in all")
     print_faults(r)
 

@@ -43,7 +43,7 @@ json told(const figure& x) {
 
 json counts_of(const run_view& v) {
   std::map<std::string, std::uint64_t> by_answer;
-  std::uint64_t sessions = 0, longest = 0, taken_along = 0;
+  std::uint64_t sessions = 0, longest = 0, taken_along = 0, acknowledged = 0;
   for (const session_view& s : v.sessions) {
     ++sessions;
     for (const message_view& m : s.messages) {
@@ -54,15 +54,24 @@ json counts_of(const run_view& v) {
       }
       char code[8];
       std::snprintf(code, sizeof code, s.v5 ? "0x%02x" : "3.1.1", m.code);
-      ++by_answer[code];
+      const bool says_why = s.v5 && m.code == 0x83;
+      ++by_answer[code + (says_why ? " " + std::string(words_names[static_cast<std::size_t>(m.text)]) : "")];
+      acknowledged += m.wants_receipt && m.code == 0;
       longest = std::max(longest, static_cast<std::uint64_t>(m.answered - m.at));
       taken_along += s.v5 && m.code == 0 && m.receipts == 0;
     }
   }
-  return {{"published", v.publishes},     {"qos1", v.publishes_qos1},
-          {"answers", by_answer},         {"received", v.receipts},
-          {"sessions", sessions},         {"held_back", v.facts.held_back},
-          {"longest_answer_us", longest}, {"success_without_receipt", taken_along}};
+  return {{"published", v.publishes},
+          {"qos1", v.publishes_qos1},
+          {"answers", by_answer},
+          {"received", v.receipts},
+          {"sessions", sessions},
+          {"held_back", v.facts.held_back},
+          {"longest_answer_us", longest},
+          {"success_without_receipt", taken_along},
+          {"asked_recipient", v.with_receipt},
+          {"recipient_acknowledged", acknowledged},
+          {"with_deadline", v.with_deadline}};
 }
 
 json page_of(const run_view& v, const findings& wrong, const std::optional<std::string>& not_counting,

@@ -71,6 +71,101 @@ TEST_CASE("P1: 'given up' and other refusals need a cause too") {
   }
 }
 
+TEST_CASE("receipts: success means that the recipient had acknowledged it") {
+  good_run r;
+  r.asks(20 * s, 12, true);
+  r.receive(20 * s + 1000, 1, 0, 12);
+  r.answer(20 * s + 2000, 0, 12);
+  SECTION("it had not") { CHECK(r.breaks("receipts")); }
+  SECTION("later is too late") {
+    r.acknowledge(20 * s + 3000, 1, 12);
+    CHECK(r.breaks("receipts"));
+  }
+  SECTION("it had") {
+    r.acknowledge(20 * s + 1001, 1, 12);
+    CHECK(r.good());
+  }
+}
+
+TEST_CASE("receipts: why there is none has to be true") {
+  good_run r;
+  const auto answered_after = [&](std::int64_t later, words w) {
+    r.asks(20 * s, 12, true);
+    r.receive(20 * s + 1000, 1, 0, 12);
+    r.answer(20 * s + later, 0, 12, 0x83, w);
+  };
+  SECTION("not in time, and it was") {
+    answered_after(4 * s, words::not_in_time);
+    CHECK(r.breaks("receipts"));
+  }
+  SECTION("not in time") {
+    answered_after(5 * s, words::not_in_time);
+    CHECK(r.good());
+  }
+  SECTION("its session ended, and it did not") {
+    answered_after(1 * s, words::session_ended);
+    CHECK(r.breaks("receipts"));
+  }
+  SECTION("its server was lost, and was not") {
+    answered_after(1 * s, words::owner_lost);
+    CHECK(r.breaks("receipts"));
+  }
+  SECTION("its server was lost") {
+    answered_after(1 * s, words::owner_lost);
+    r.fault_at(fault::edge_kill, 1, 20 * s, 21 * s);
+    CHECK(r.good());
+  }
+  SECTION("an error that no client gives") {
+    answered_after(1 * s, words::not_acknowledged);
+    CHECK(r.breaks("receipts"));
+  }
+  SECTION("told to one who had not asked") {
+    r.publish(20 * s, 0, 1, 12);
+    r.receive(20 * s + 1000, 1, 0, 12);
+    r.answer(20 * s + 2000, 0, 12, 0x83, words::not_in_time);
+    CHECK(r.breaks("receipts"));
+  }
+  SECTION("acknowledged to one who had not asked") {
+    r.acknowledge(2 * s, 1, 0);
+    CHECK(r.breaks("history"));
+  }
+  SECTION("taken, by nobody") {
+    r.asks(20 * s, 12, true);
+    r.answer(25 * s, 0, 12, 0x83, words::not_in_time);
+    CHECK(r.breaks("P1"));
+  }
+}
+
+TEST_CASE("deadlines: expired means that its time was over, and that nobody gets it") {
+  good_run r;
+  r.asks(20 * s, 12, false, 15);
+  SECTION("too early") {
+    r.answer(21 * s, 0, 12, 0x83, words::expired);
+    CHECK(r.breaks("deadlines"));
+  }
+  SECTION("in time") {
+    r.answer(21 * s + s / 2, 0, 12, 0x83, words::expired);
+    CHECK(r.good());
+  }
+  SECTION("and received") {
+    r.answer(21 * s + s / 2, 0, 12, 0x83, words::expired);
+    r.receive(22 * s, 1, 0, 12);
+    CHECK(r.breaks("P1"));
+  }
+  SECTION("received long after") {
+    r.receive(24 * s, 1, 0, 12);
+    r.answer(24 * s + 1000, 0, 12);
+    CHECK(r.breaks("deadlines"));
+  }
+  SECTION("of one that had none") {
+    r.publish(22 * s, 0, 1, 13);
+    r.answer(22 * s + 1000, 0, 13, 0x83, words::expired);
+    r.receive(20 * s + 1000, 1, 0, 12);
+    r.answer(20 * s + 2000, 0, 12);
+    CHECK(r.breaks("deadlines"));
+  }
+}
+
 TEST_CASE("P1: an answer comes within 30 s while the sender's connection lives") {
   good_run r;
   r.publish(15 * s, 0, 1, 12);
@@ -116,7 +211,7 @@ TEST_CASE("P1: while the sender's edge is cut off a message waits there, and not
 
 TEST_CASE("P2: no session receives a message twice") {
   good_run r;
-  r.receive(20 * s, 1, 0, 9);
+  r.receive(20 * s, 1, 0, 11);
   CHECK(r.breaks("P2"));
 }
 

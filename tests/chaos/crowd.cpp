@@ -200,6 +200,15 @@ std::uint32_t crowd::some_recipient(std::uint32_t from) {
   return all[random_.below(all.size())];
 }
 
+wishes crowd::some_wishes(std::uint32_t from) {
+  wishes w;
+  if (!settings_.clients[from].v5) return w;
+  if (settings_.receipt_percent) w.receipt = random_.below(100) < settings_.receipt_percent;
+  if (settings_.deadline_percent && random_.below(100) < settings_.deadline_percent)
+    w.deadline = static_cast<std::uint8_t>(random_.one_in(2) ? 1 + random_.below(5) : 1 + random_.below(100));
+  return w;
+}
+
 bool crowd::publish_one() {
   const int tries_max = settings_.shifts_load ? 8 : 1;
   for (int tries = 0; tries < tries_max; ++tries) {
@@ -208,7 +217,9 @@ bool crowd::publish_one() {
     if (!s || !s->has_room()) continue;
     const std::uint32_t to = some_recipient(from);
     const std::size_t most = random_.one_in(50) ? 8 * settings_.payload_max : settings_.payload_max;
-    s->publish(to, random_.below(100) < settings_.qos0_percent ? 0 : 1, false, random_.below(most));
+    const bool qos1 = random_.below(100) >= settings_.qos0_percent;
+    const std::size_t bytes = random_.below(most);
+    s->publish(to, qos1, false, bytes, qos1 ? some_wishes(from) : wishes{});
     return true;
   }
   return false;

@@ -25,7 +25,8 @@ struct crowd_settings {
       0;                   // not 0: churn is so many connects elsewhere while the old session lives, no more
   bool shifts_load = true; // what one client cannot send another one does
   unsigned qos0_percent = 15;
-  std::size_t payload_max = 256; // one message in 50 has up to 8 times as much
+  unsigned receipt_percent = 0, deadline_percent = 0; // of QoS 1 messages of v5 clients
+  std::size_t payload_max = 256;                      // one message in 50 has up to 8 times as much
   std::vector<client_plan> clients;
   std::vector<boost::asio::ip::tcp::endpoint> edges; // where clients connect
 };
@@ -81,6 +82,7 @@ private:
   void churn();
   void take_over(std::uint32_t number);
   std::uint32_t some_recipient(std::uint32_t from);
+  wishes some_wishes(std::uint32_t from);
   void send_final();
   void count();
   std::uint8_t some_edge() { return static_cast<std::uint8_t>(random_.below(settings_.edges.size())); }

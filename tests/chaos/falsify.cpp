@@ -75,6 +75,36 @@ changed answer_otherwise(history& h, std::uint8_t code) {
   at->code = code;
   return true;
 }
+// Nobody has acknowledged what a sender was told success of, who had asked for that.
+changed no_acknowledgement(run_facts&, history& h) {
+  std::set<std::pair<std::uint32_t, std::uint32_t>> good;
+  for (const record& r : h)
+    if (r.what == seen::answer && r.code == 0) good.insert({r.session, r.count});
+  const auto at = find_last(h, [&](const record& r) {
+    return r.what == seen::acknowledge && good.contains({r.other, r.count});
+  });
+  if (at == h.end()) return false;
+  const record gone = *at;
+  std::erase_if(h, [&](const record& r) {
+    return r.what == seen::acknowledge && r.other == gone.other && r.count == gone.count;
+  });
+  return true;
+}
+// One that had no deadline is said to be past it.
+changed expired_early(run_facts&, history& h) {
+  std::set<std::pair<std::uint32_t, std::uint32_t>> no_deadline;
+  std::set<std::uint32_t> v5;
+  for (const record& r : h) {
+    if (r.what == seen::publish && r.code == 0) no_deadline.insert({r.session, r.count});
+    if (r.what == seen::connect && r.flags & flag_v5) v5.insert(r.session);
+  }
+  const auto at = find_last(h, [&](const record& r) {
+    return r.what == seen::answer && v5.contains(r.session) && no_deadline.contains({r.session, r.count});
+  });
+  if (at == h.end()) return false;
+  at->code = 0x83, at->detail = static_cast<std::uint8_t>(words::expired);
+  return true;
+}
 changed another_receives(run_facts&, history& h) {
   const auto at = find_last(h, is_last_receipt);
   if (at == h.end()) return false;
@@ -120,6 +150,8 @@ constexpr tell tells[] = {
     drop_answer,
     [](run_facts&, history& h) { return answer_otherwise(h, 0x10); },
     [](run_facts&, history& h) { return answer_otherwise(h, 0x97); },
+    no_acknowledgement,
+    expired_early,
     another_receives,
     damage,
     lose_connection,

@@ -14,6 +14,8 @@ inline constexpr lie lies[] = {
     {"drop_answer", "P1"},
     {"nobody_but_received", "P1"},
     {"full_but_received", "P1"},
+    {"no_acknowledgement", "receipts"},
+    {"expired_early", "deadlines"},
     {"another_receives", "isolation"},
     {"damage", "isolation"},
     {"lose_connection", "sessions"},

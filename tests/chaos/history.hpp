@@ -8,11 +8,13 @@
 #include <fstream>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace beeline::chaos {
 
-enum class seen : std::uint8_t { connect, connack, end, publish, answer, receive };
+// acknowledge: of a message whose sender asked for it, that it has received.
+enum class seen : std::uint8_t { connect, connack, end, publish, answer, receive, acknowledge };
 
 enum class ending : std::uint8_t {
   disconnect,        // the client said DISCONNECT
@@ -25,8 +27,24 @@ enum class ending : std::uint8_t {
   refused            // CONNACK with a code
 };
 
-// What the text of a 0x83 says.
-enum class words : std::uint8_t { none, unknown, gave_up, refused, expired, other };
+// What the text of a 0x83 says; from session_ended on that the message was taken.
+enum class words : std::uint8_t {
+  none,
+  unknown,
+  gave_up,
+  refused,
+  expired,
+  other,
+  session_ended,
+  not_in_time,
+  owner_lost,
+  expired_waiting,
+  not_acknowledged // for another reason
+};
+inline constexpr std::string_view words_names[] = {
+    "no words", "unknown",     "given up",    "refused",         "expired",         "other",
+    "ended",    "not in time", "server lost", "waited too long", "not acknowledged"};
+constexpr bool says_taken(words w) { return w >= words::session_ended; }
 
 inline constexpr std::uint8_t flag_qos1 = 1, flag_dup = 2, flag_last = 4, flag_damaged = 8,
                               flag_not_for_me = 16, flag_wrong_sender = 32, flag_v5 = 64, flag_unasked = 128;
@@ -34,12 +52,12 @@ inline constexpr std::uint8_t flag_qos1 = 1, flag_dup = 2, flag_last = 4, flag_d
 struct record {
   std::int64_t at = 0;       // µs since the run began
   std::uint32_t session = 0; // whose client saw it
-  std::uint32_t other = 0;   // connect: client; publish: destination client; receive: the sender's session
-  std::uint32_t count = 0;   // publish, answer, receive: the message
+  std::uint32_t other = 0;   // connect: client; publish: destination client; else the sender's session
+  std::uint32_t count = 0;   // of the message
   seen what{};
-  std::uint8_t code = 0;   // connack, end, answer: reason; connect: edge
-  std::uint8_t flags = 0;  // of the above
-  std::uint8_t detail = 0; // end: ending; answer: words
+  std::uint8_t code = 0;  // connack, end, answer: reason; connect: edge; publish: deadline in units of 100 ms
+  std::uint8_t flags = 0; // of the above
+  std::uint8_t detail = 0; // end: ending; answer: words; publish: 1 when the recipient is to acknowledge it
   bool operator==(const record&) const = default;
 };
 static_assert(sizeof(record) == 24);

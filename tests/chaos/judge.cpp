@@ -34,15 +34,54 @@ std::int64_t let_go(const run_view& v, const session_view& s) {
   return last;
 }
 
-// Success: a session of the recipient received it, or one that it can have been given to has ended.
+// A session of the recipient that it can have been given to has ended.
+bool recipient_ended(const run_view& v, const message_view& m) {
+  return std::any_of(v.sessions_of[m.to].begin(), v.sessions_of[m.to].end(), [&](std::uint32_t i) {
+    const session_view& r = v.sessions[i];
+    return r.opened <= m.answered && r.end != never && let_go(v, r) >= m.at;
+  });
+}
+
+void judge_taken(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                 findings& wrong) {
+  if (!m.receipts && !recipient_ended(v, m))
+    wrong.add("P1", "told that it was taken, received by nobody, and no session of the recipient ended: " +
+                        v.name(s, n));
+}
+
 void judge_success(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                    findings& wrong) {
-  if (m.receipts) return;
-  for (const std::uint32_t i : v.sessions_of[m.to]) {
-    const session_view& r = v.sessions[i];
-    if (r.opened <= m.answered && r.end != never && let_go(v, r) >= m.at) return;
-  }
-  wrong.add("P1", "told success, received by nobody, and no session of the recipient ended: " + v.name(s, n));
+  if (m.wants_receipt && m.acknowledged > m.answered)
+    return wrong.add("receipts", "told success before its recipient had acknowledged it: " + v.name(s, n));
+  judge_taken(v, s, n, m, wrong);
+}
+
+// Clocks of servers are compared by heartbeats, which a broken network makes late.
+std::int64_t doubt(const run_view& v, const message_view& m) {
+  const bool broken = any_fault(v.facts, m.at, m.answered, echo, [](const fault_fact&) { return true; });
+  return broken ? 3 * second : second / 10;
+}
+
+void judge_deadline(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                    findings& wrong) {
+  if (m.deadline == never || m.answered - m.at + doubt(v, m) < m.deadline)
+    wrong.add("deadlines", "told that it had expired, too early: " + v.name(s, n));
+}
+
+// It was taken, and its recipient's acknowledgement did not come: for a reason that there is.
+void judge_no_receipt(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                      findings& wrong) {
+  if (!m.wants_receipt)
+    return wrong.add("receipts", "told of a receipt that it had not asked for: " + v.name(s, n));
+  judge_taken(v, s, n, m, wrong);
+  const bool cause = any_fault(v.facts, m.at, m.answered, echo, [](const fault_fact&) { return true; });
+  bool good = true;
+  if (m.text == words::session_ended) good = recipient_ended(v, m);
+  else if (m.text == words::not_in_time) good = m.answered - m.at >= v.facts.receipt_timeout - second / 100;
+  else if (m.text == words::owner_lost) good = cause;
+  else if (m.text == words::expired_waiting) return judge_deadline(v, s, n, m, wrong);
+  else good = false;
+  if (!good) wrong.add("receipts", "no receipt, for a reason that there is not: " + v.name(s, n));
 }
 
 void judge_unknown(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
@@ -52,6 +91,11 @@ void judge_unknown(const run_view& v, std::uint32_t s, std::uint32_t n, const me
     if (!cause) wrong.add("P1", "told 'outcome unknown' and no fault explains it: " + v.name(s, n));
     return;
   }
+  if (m.text == words::expired) {
+    if (m.receipts) wrong.add("P1", "told 'expired', but received: " + v.name(s, n));
+    return judge_deadline(v, s, n, m, wrong);
+  }
+  if (says_taken(m.text)) return judge_no_receipt(v, s, n, m, wrong);
   if (m.text == words::gave_up) {
     if (!cause) wrong.add("P6", "given up and no fault explains it: " + v.name(s, n));
     return;
@@ -153,7 +197,8 @@ void judge_silence(const run_view& v, std::uint32_t s, std::uint32_t n, const me
     return x.kind == fault::client_deaf && static_cast<std::uint32_t>(x.client) == v.sessions[s].client;
   };
   const bool saw = !any_fault(v.facts, m.at, std::min(m.answered, until), 0, deaf);
-  const std::int64_t allowed = answer_max + cut_off(v, v.sessions[s].edge, m.at, m.at + waited);
+  const std::int64_t allowed = answer_max + cut_off(v, v.sessions[s].edge, m.at, m.at + waited) +
+                               (m.wants_receipt ? v.facts.receipt_timeout : 0);
   if (waited > allowed && saw) wrong.add("P1", "no answer within 30 s: " + v.name(s, n));
   else if (m.answered == never && v.sessions[s].end == never)
     wrong.add("P1", "no answer at rest: " + v.name(s, n));
@@ -179,12 +224,25 @@ void judge_repeats(const run_view& v, std::uint32_t s, std::uint32_t n, const me
 
 } // namespace
 
+namespace {
+// Where nothing is broken, and its sender was read at once, nothing comes long after its deadline.
+void judge_late_receipt(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                        findings& wrong) {
+  if (!m.receipts || m.deadline == never) return;
+  const std::int64_t most = m.deadline + (v.facts.sanitized ? 8 : 2) * second;
+  if (m.first.at - m.at > most &&
+      !any_fault(v.facts, m.at, m.first.at, echo, [](const fault_fact&) { return true; }))
+    wrong.add("deadlines", "received long after its deadline: " + v.name(s, n));
+}
+} // namespace
+
 void judge_messages(const run_view& v, findings& wrong) {
   for (std::uint32_t s = 0; s < v.sessions.size(); ++s) {
     const auto& all = v.sessions[s].messages;
     for (std::uint32_t n = 0; n < all.size(); ++n) {
       const message_view& m = all[n];
       judge_repeats(v, s, n, m, wrong);
+      judge_late_receipt(v, s, n, m, wrong);
       if (!m.qos1) continue;
       judge_silence(v, s, n, m, wrong);
       if (m.answered != never) judge_answer(v, s, n, m, wrong);

@@ -67,6 +67,8 @@ crowd_settings run::settings() const {
   s.takeovers = plan_.takeovers;
   s.shifts_load = plan_.shifts_load;
   s.qos0_percent = plan_.qos0_percent;
+  s.receipt_percent = plan_.receipt_percent;
+  s.deadline_percent = plan_.deadline_percent;
   s.payload_max = plan_.payload_max;
   s.clients = plan_.clients;
   for (const auto& address : where_.edges_for_clients) s.edges.push_back(at(address, mqtt_port));
@@ -184,6 +186,7 @@ void run::describe() {
   facts_.sanitized = test::sanitized;
   facts_.faults_wanted = static_cast<unsigned>(plan_.faults.size());
   facts_.small_queues = plan_.small_queues;
+  facts_.receipt_timeout = plan_.receipt_timeout;
   facts_.shards = plan_.shards;
   facts_.ids = ids_;
   facts_.full = options_.full;
@@ -197,6 +200,8 @@ void run::describe() {
                   {"clients through a proxy", plan_.client_proxy ? "yes" : "no"},
                   {"churn a second", std::to_string(plan_.churn)},
                   {"QoS 0, percent", std::to_string(plan_.qos0_percent)},
+                  {"ack: received, percent", std::to_string(plan_.receipt_percent)},
+                  {"deadline-ms, percent", std::to_string(plan_.deadline_percent)},
                   {"payload", std::to_string(plan_.payload_max)}};
 }
 

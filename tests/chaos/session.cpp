@@ -24,8 +24,14 @@ words words_of(std::string_view text) {
   if (text.starts_with("outcome unknown")) return words::unknown;
   if (text.starts_with("given up")) return words::gave_up;
   if (text.starts_with("refused")) return words::refused;
-  if (text.starts_with("expired")) return words::expired;
-  return words::other;
+  if (text.starts_with("the message expired")) return words::expired;
+  if (!text.starts_with("taken, ")) return words::other;
+  const auto says = [&](std::string_view part) { return text.find(part) != text.npos; };
+  if (says("session ended")) return words::session_ended;
+  if (says("in time")) return words::not_in_time;
+  if (says("server was lost")) return words::owner_lost;
+  if (says("expired")) return words::expired_waiting;
+  return words::not_acknowledged;
 }
 } // namespace
 
@@ -71,14 +77,14 @@ bool session::has_room() const noexcept {
   return live() && !leaving_ && !free_packets_.empty() && out_.size() + sending_.size() < unsent_max;
 }
 
-void session::publish(std::uint32_t to, std::uint8_t qos, bool last, std::size_t bytes) {
+void session::publish(std::uint32_t to, std::uint8_t qos, bool last, std::size_t bytes, wishes w) {
   stamp s{crowd_.run(),
           number_,
           next_count_,
           static_cast<std::uint16_t>(client_),
           static_cast<std::uint16_t>(to),
           qos,
-          last,
+          static_cast<std::uint8_t>((last ? mark_last : 0) | (w.receipt ? mark_acknowledge : 0)),
           0};
   s.bytes = static_cast<std::uint16_t>(std::max(bytes, sizeof s));
   static thread_local std::string payload;
@@ -89,13 +95,18 @@ void session::publish(std::uint32_t to, std::uint8_t qos, bool last, std::size_t
   o.topic = topic;
   o.payload = payload;
   o.qos = qos;
+  test::property_list properties;
+  if (w.receipt) properties.user("ack", "received");
+  if (w.deadline) properties.user("deadline-ms", std::to_string(w.deadline * 100));
+  o.properties = properties.bytes();
   if (qos) {
     o.packet_id = free_packets_.back();
     free_packets_.pop_back();
     by_packet_[o.packet_id - 1u] = next_count_ + 1;
     ++unanswered_;
   }
-  see(seen::publish, to, next_count_++, 0, (qos ? flag_qos1 : 0u) | (last ? flag_last : 0u), 0);
+  see(seen::publish, to, next_count_++, w.deadline, (qos ? flag_qos1 : 0u) | (last ? flag_last : 0u),
+      w.receipt);
   append_publish(out_, o);
   flush();
 }
@@ -227,22 +238,34 @@ void session::on_publish(const mqtt::packet& p) {
   if (test::decode_publish(p, plan.v5 ? test::v5 : test::v311, m) == mqtt::reason::success)
     s = read_payload(as_text(m.payload), crowd_.run());
   if (m.dup) flags |= flag_dup;
-  if (m.qos) acknowledge(m.packet_id), flags |= flag_qos1;
-  if (!s) return see(seen::receive, 0, 0, 0, flags | flag_damaged, 0);
-  if (s->to != client_) flags |= flag_not_for_me;
-  if (s->qos != m.qos) flags |= flag_damaged;
-  if (m.topic != "@/" + crowd_.plan(s->from).id + "/t") flags |= flag_wrong_sender;
-  see(seen::receive, s->session, s->count, 0, flags | (s->last ? flag_last : 0u), 0);
+  if (m.qos) flags |= flag_qos1;
+  const bool right = s && s->to == client_ && s->qos == m.qos;
+  if (!s) flags |= flag_damaged;
+  else {
+    if (s->to != client_) flags |= flag_not_for_me;
+    if (s->qos != m.qos) flags |= flag_damaged;
+    if (m.topic != "@/" + crowd_.plan(s->from).id + "/t") flags |= flag_wrong_sender;
+    if (s->marks & mark_last) flags |= flag_last;
+  }
+  see(seen::receive, s ? s->session : 0, s ? s->count : 0, 0, flags, 0);
+  if (!m.qos) return;
+  const bool awaited = right && s->marks & mark_acknowledge;
+  acknowledge(m.packet_id, awaited ? std::optional(wanted{s->session, s->count}) : std::nullopt);
 }
 
-void session::acknowledge(std::uint16_t packet_id) {
+void session::put_puback(std::uint16_t packet_id, std::optional<wanted> by) {
+  if (by) see(seen::acknowledge, by->session, by->count, 0, 0, 0);
+  test::append_puback(out_, packet_id);
+}
+
+void session::acknowledge(std::uint16_t packet_id, std::optional<wanted> by) {
   if (leaving_) return; // nothing comes after DISCONNECT
   const int delay = crowd_.late_ack_ms(client_);
-  if (delay == 0) return test::append_puback(out_, packet_id);
+  if (delay == 0) return put_puback(packet_id, by);
   auto timer = std::make_shared<asio::steady_timer>(crowd_.io(), std::chrono::milliseconds(delay));
-  timer->async_wait([self = shared_from_this(), timer, packet_id](const error_code& e) {
+  timer->async_wait([self = shared_from_this(), timer, packet_id, by](const error_code& e) {
     if (e || self->over_ || self->leaving_) return;
-    test::append_puback(self->out_, packet_id);
+    self->put_puback(packet_id, by);
     self->flush();
   });
 }

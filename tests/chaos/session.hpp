@@ -8,6 +8,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct client_plan {
   bool returns = true;           // it connects again when its connection has ended; else at the load's end
 };
 
+struct wishes {              // of a message of QoS 1 of a v5 client
+  bool receipt = false;      // the recipient's own PUBACK
+  std::uint8_t deadline = 0; // in units of 100 ms; 0: none
+};
+
 class crowd;
 
 class session : public std::enable_shared_from_this<session> {
@@ -33,7 +39,7 @@ public:
   session(crowd& c, std::uint32_t number, std::uint32_t client, std::uint8_t edge);
 
   void connect(const tcp::endpoint& to);
-  void publish(std::uint32_t to, std::uint8_t qos, bool last, std::size_t bytes);
+  void publish(std::uint32_t to, std::uint8_t qos, bool last, std::size_t bytes, wishes w = {});
   void leave();       // DISCONNECT
   void abort();       // RST
   void deaf(bool on); // it reads nothing, and keeps itself alive
@@ -57,7 +63,11 @@ private:
   void on_connack(const mqtt::packet& p);
   void on_publish(const mqtt::packet& p);
   void on_puback(const mqtt::packet& p);
-  void acknowledge(std::uint16_t packet_id);
+  struct wanted { // whose sender wants to know: its session, and the message
+    std::uint32_t session = 0, count = 0;
+  };
+  void acknowledge(std::uint16_t packet_id, std::optional<wanted> by);
+  void put_puback(std::uint16_t packet_id, std::optional<wanted> by);
   std::int64_t now() const;
 
   crowd& crowd_;

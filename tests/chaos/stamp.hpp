@@ -9,12 +9,14 @@
 
 namespace beeline::chaos {
 
+inline constexpr std::uint8_t mark_last = 1, mark_acknowledge = 2; // the sender wants to know of its PUBACK
+
 struct stamp {
   std::uint64_t run = 0;
   std::uint32_t session = 0; // the sender's
   std::uint32_t count = 0;
   std::uint16_t from = 0, to = 0; // clients
-  std::uint8_t qos = 0, last = 0;
+  std::uint8_t qos = 0, marks = 0;
   std::uint16_t bytes = 0; // of the whole payload
 };
 static_assert(sizeof(stamp) == 24);

@@ -19,6 +19,7 @@ struct told_run {
     facts.rate = 1;
     facts.ids = {"a", "b", "away"};
     facts.edges = {"e1", "e2"};
+    facts.receipt_timeout = 5 * s;
     facts.load_begin = 1 * s, facts.load_end = 11 * s, facts.final_begin = 60 * s, facts.run_end = 62 * s;
     facts.rest.reached = facts.rest.router_ready = true;
     facts.rest.presence = {{"a", {0, false}}, {"b", {1, false}}};
@@ -48,6 +49,13 @@ struct told_run {
                unsigned flags = flag_qos1) {
     add(at, session, seen::publish, to, count, 0, flags);
   }
+  // Of a to b, with wishes; the deadline in units of 100 ms.
+  void asks(std::int64_t at, std::uint32_t count, bool receipt, unsigned deadline = 0) {
+    add(at, 0, seen::publish, 1, count, deadline, flag_qos1, receipt);
+  }
+  void acknowledge(std::int64_t at, std::uint32_t session, std::uint32_t count) {
+    add(at, session, seen::acknowledge, 0, count);
+  }
   void receive(std::int64_t at, std::uint32_t session, std::uint32_t from, std::uint32_t count,
                unsigned flags = flag_qos1) {
     add(at, session, seen::receive, from, count, 0, flags);
@@ -68,6 +76,10 @@ struct told_run {
   }
   void load() { // what a good run has
     for (std::uint32_t k = 0; k < 10; ++k) exchange(k, (1 + k) * s + 1);
+    asks(11 * s, 11, true, 20);
+    receive(11 * s + 1000, 1, 0, 11);
+    acknowledge(11 * s + 1001, 1, 11);
+    answer(11 * s + 2000, 0, 11);
     publish(61 * s, 0, 1, 100, flag_qos1 | flag_last);
     receive(61 * s + 1, 1, 0, 100, flag_qos1 | flag_last);
     answer(61 * s + 2, 0, 100);

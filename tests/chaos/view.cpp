@@ -56,6 +56,9 @@ void run_view::take(const record& r, findings& wrong) {
     message_view& m = s->messages[r.count];
     m.to = r.other, m.at = r.at, m.published = true;
     m.qos1 = r.flags & flag_qos1, m.last = r.flags & flag_last;
+    m.wants_receipt = r.detail != 0;
+    if (r.code) m.deadline = r.code * 100'000;
+    with_receipt += m.wants_receipt, with_deadline += r.code != 0;
     ++publishes;
     publishes_qos1 += m.qos1;
     return;
@@ -69,8 +72,17 @@ void run_view::take(const record& r, findings& wrong) {
     ++answers;
     return;
   }
+  case seen::acknowledge: return acknowledge(r, wrong);
   default: return receive(r, wrong);
   }
+}
+
+void run_view::acknowledge(const record& r, findings& wrong) {
+  session_view* from = session_of(r.other);
+  if (!from || r.count >= from->messages.size() || !from->messages[r.count].wants_receipt)
+    return wrong.add("history", name(r.session) + " acknowledged to one who had not asked for it");
+  std::int64_t& first = from->messages[r.count].acknowledged;
+  first = std::min(first, r.at);
 }
 
 void run_view::receive(const record& r, findings& wrong) {

@@ -24,8 +24,10 @@ struct message_view {
   bool qos1 = false, last = false, published = false;
   std::uint8_t code = 0;
   words text{};
+  bool wants_receipt = false;
   std::int64_t at = 0, answered = never;
-  receipt first, second; // session nobody: none
+  std::int64_t deadline = never, acknowledged = never; // µs from `at`; when a recipient has first
+  receipt first, second;                               // session nobody: none
   unsigned receipts = 0;
 };
 
@@ -60,7 +62,8 @@ public:
   run_facts facts;
   std::vector<session_view> sessions;
   std::vector<std::vector<std::uint32_t>> sessions_of; // client -> sessions, by opened
-  std::uint64_t publishes = 0, publishes_qos1 = 0, answers = 0, receipts = 0;
+  std::uint64_t publishes = 0, publishes_qos1 = 0, answers = 0, receipts = 0, with_receipt = 0,
+                with_deadline = 0;
 
   std::string name(std::uint32_t session, std::uint32_t count) const; // of a message
   std::string name(std::uint32_t session) const;
@@ -69,6 +72,7 @@ private:
   void take(const record& r, findings& wrong);
   session_view* session_of(std::uint32_t number);
   void receive(const record& r, findings& wrong);
+  void acknowledge(const record& r, findings& wrong);
 };
 
 } // namespace beeline::chaos
