@@ -31,7 +31,12 @@ void within_limits(run& r) {
   constexpr double link_max = 8 << 20, slack = 1 << 20; // --link-output-max, and what was begun below it
   double at_links = 0, queued = 0, waiting = 0, rss = 0;
   for (int part = router; part < static_cast<int>(r.servers().edges()); ++part) {
-    const auto look = [&](const char* field) { return std::max(0.0, r.servers().number(part, field)); };
+    const auto look = [&](const char* field) {
+      double value = -1; // a part that stood still a moment ago may be busy
+      if (!r.until([&] { return (value = r.servers().number(part, field)) >= 0; }, 5))
+        r.broken(r.servers().name(part) + " does not say " + field);
+      return value;
+    };
     at_links = std::max(at_links, look("/totals/link_queue_bytes_high_water"));
     queued = std::max(queued, look("/totals/queue_bytes_high_water"));
     waiting = std::max(waiting, look("/totals/waiting_bytes_high_water"));

@@ -74,8 +74,9 @@ int run_all(const command_line& o) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   all.print(failures, took.count());
   // Reduced runs, and those up to a failure that is expected, have the load that they have.
-  const bool judge_load = o.require_load || (seeds.size() >= seeds_that_need_load && !o.expect_failure &&
-                                             options_of(o.draw.less).empty());
+  const bool judge_load =
+      o.require_load || (seeds.size() >= seeds_that_need_load && !o.expect_failure &&
+                         o.draw.generation == newest_generation && options_of(o.draw.less).empty());
   const bool load = !judge_load || all.enough_load();
   return (failures > 0) == o.expect_failure && load ? 0 : 1;
 }

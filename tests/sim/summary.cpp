@@ -18,13 +18,12 @@ template <class F> std::uint64_t summary::median(F f) {
 
 void summary::print(std::size_t failures, double seconds) {
   std::printf("\n%-22s %10s %10s\n", "fault", "fired", "in seeds");
-  std::string never;
   for (std::size_t k = 0; k < fault_count; ++k) {
     std::uint64_t fired = 0, seeds = 0;
     for (const run_result& r : all_) fired += r.fired[k], seeds += r.fired[k] > 0;
     std::printf("%-22s %10llu %10llu\n", fault_names[k].data(), ull{fired}, ull{seeds});
-    if (!fired) never += (never.empty() ? "" : ", ") + std::string(fault_names[k]);
   }
+  const std::string never = never_fired();
   std::printf("never fired: %s\n", never.empty() ? "none" : never.c_str());
   std::printf("\n%-22s %10s\n", "answers", "");
   for (std::size_t k = 0; k < std::size(outcome_names); ++k) {
@@ -46,7 +45,19 @@ void summary::print(std::size_t failures, double seconds) {
       ull{median([](const run_result& r) { return r.events; })}, seconds);
 }
 
+std::string summary::never_fired() const {
+  std::string never;
+  for (std::size_t k = 0; k < fault_count; ++k)
+    if (std::none_of(all_.begin(), all_.end(), [&](const run_result& r) { return r.fired[k] > 0; }))
+      never += (never.empty() ? "" : ", ") + std::string(fault_names[k]);
+  return never;
+}
+
 bool summary::enough_load() {
+  if (const std::string never = never_fired(); !never.empty()) {
+    std::printf("too little: %s never happened\n", never.c_str());
+    return false;
+  }
   const std::uint64_t deliveries = median([](const run_result& r) { return r.deliveries; });
   const std::uint64_t faults = median([](const run_result& r) { return r.faults; });
   if (deliveries >= deliveries_min && faults >= faults_min) return true;

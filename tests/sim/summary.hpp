@@ -4,7 +4,7 @@
 
 namespace beeline::sim {
 
-// A run of seeds shows something only if its median seed had at least so much.
+// A run of seeds shows something only if its median seed had at least so much, and each kind of fault fired.
 inline constexpr std::uint64_t deliveries_min = 2'000, faults_min = 3;
 inline constexpr std::size_t seeds_that_need_load = 1'000;
 
@@ -16,6 +16,7 @@ public:
 
 private:
   template <class F> std::uint64_t median(F f);
+  std::string never_fired() const;
   std::vector<run_result> all_;
 };
 

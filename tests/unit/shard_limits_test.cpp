@@ -7,6 +7,7 @@
 
 using namespace beeline;
 using namespace beeline::test;
+using namespace std::chrono_literals;
 
 namespace {
 test_message to_bob(std::uint64_t number, std::size_t bytes) {
@@ -253,4 +254,14 @@ TEST_CASE("shard: a shutdown in a turn that brings a lane over its limit says go
   t.bench.turn_ends();
   CHECK(t.closes(close_reason::out_of_memory) == 1);
   CHECK(t.e2.hears().back() == "go-away: router shuts down");
+}
+
+TEST_CASE("shard_limits: a lane that lives and takes nothing is given up after ten seconds (CAT-42)") {
+  two_joined_lanes t;
+  t.e2.reads = false;
+  t.bench.wait(9900ms); // its heartbeats come, and ours pile up
+  CHECK(t.bench.shard.counters.closes[static_cast<std::size_t>(close_reason::link_write_stall)].get() == 0);
+  t.bench.wait(1s);
+  CHECK(t.bench.shard.counters.closes[static_cast<std::size_t>(close_reason::link_write_stall)].get() == 1);
+  CHECK(t.bench.shard.counters.links.get() == 1);
 }
