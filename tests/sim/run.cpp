@@ -50,13 +50,17 @@ private:
   std::array<std::vector<fault>, 4> kinds_; // by generation
 };
 
-// Everybody who is online writes to some of the others, whether online or not.
+// Everybody who is online writes to everybody (of a crowd: to the next ones), whether online or not, and to
+// itself: to so few at a time that no window fills.
 void last_exchange(world& w, const settings& s, cluster& c) {
-  for (auto& d : c.devices) {
-    if (!d->wants_online()) continue;
-    const std::uint64_t n = std::min<std::uint64_t>(3, s.inflight_max);
-    for (std::uint64_t i = 0; i < n; ++i)
-      d->newest()->publish(static_cast<std::uint32_t>(w.random.below(s.ids)), 1, true);
+  constexpr unsigned at_once = 3, crowd = 100;
+  const unsigned all = s.ids < crowd ? s.ids : at_once;
+  for (unsigned first = 0; first < all && w.violation.empty(); first += at_once) {
+    for (unsigned from = 0; from < s.ids; ++from)
+      for (unsigned k = first; k < std::min(first + at_once, all); ++k)
+        if (c.devices[from]->wants_online()) c.devices[from]->newest()->publish((from + k) % s.ids, 1, true);
+    w.run_until(w.now + step);
+    come_to_rest(w, c, last_exchange_max, "after the last exchange");
   }
 }
 
@@ -82,8 +86,6 @@ void heal_and_judge(world& w, const settings& s, history& h, cluster& c) {
   come_to_rest(w, c, rest_max, "after healing");
   if (w.violation.empty()) w.run_until(w.now + 500ms);
   if (w.violation.empty()) last_exchange(w, s, c);
-  if (w.violation.empty()) w.run_until(w.now + step);
-  come_to_rest(w, c, last_exchange_max, "after the last exchange");
   // Links are never silent, so that their last message is on its way for as long as it may be at most.
   const pipe_settings& l = s.link;
   const auto full = std::chrono::microseconds(l.capacity * 1'000'000 / l.bytes_per_second);
