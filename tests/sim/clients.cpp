@@ -128,7 +128,8 @@ void client_session::on_packet(const mqtt::packet& p) {
     if (state_ != state::connecting) return w_.broken("MQTT", "s%u got a second CONNACK", number);
     if (c.code != 0) {
       w_.say("s%u refused: 0x%02x", number, c.code);
-      if (!h_.any_fault && h_.sessions[number].why != close_reason::taken_over)
+      const close_reason why = h_.sessions[number].why;
+      if (!h_.any_fault && why != close_reason::taken_over && why != close_reason::registration_busy)
         w_.broken("P1", "s%u was refused with 0x%02x without any fault", number, c.code);
       return end("was refused");
     }

@@ -184,6 +184,8 @@ void cluster::start_shard(shard_place& s) {
   c.life = w_.random();
   c.make_nonce = nonces(w_.random());
   c.link_output_max = set_.link_output_max;
+  c.outputs_max = set_.outputs_max;
+  c.contested_max = set_.contested_max;
   h_.shard_started(static_cast<std::uint32_t>(s.router * set_.shards + s.number));
   s.n->start([&](chunk_pool& pool, time_point now) {
     auto core = std::make_unique<router::shard>(c, pool, now);
@@ -206,8 +208,12 @@ void cluster::start_lane(lane_place& l) {
   c.link.receipt_timeout = set_.receipt_timeout;
   c.link.link_output_high = set_.link_output_high;
   c.link.link_output_low = set_.link_output_high / 4;
+  c.link.receipts_max = set_.receipts_max;
   c.inflight_max = set_.inflight_max;
+  c.inflight_bytes_max = set_.inflight_bytes_max;
   c.pending_max = set_.pending_max;
+  c.pending_bytes_max = set_.pending_bytes_max;
+  c.memory_max = set_.memory_max;
   c.client_output_max = set_.client_output_max;
   c.on_ready = [this, &l](bool ready) {
     l.ready = ready;

@@ -163,11 +163,16 @@ void cluster::judge_bounds() {
   constexpr std::size_t last_packet = 64 * 1024; // the limit is tested before a packet is added
   for (auto& l : lanes_) {
     if (!l->n->alive()) continue;
-    l->n->for_each_stream([&](conn& c, socket_end&) {
+    l->n->for_each_stream([&](conn& c, socket_end& e) {
+      if (!c.link && !c.want_read && h_.sessions[e.of->session].connack != never)
+        h_.sessions[e.of->session].held_up = true; // not by what it sent itself
       if (!c.link && c.out.size() > set_.client_output_max + last_packet)
         w_.broken("P6", "e%u.%u has %zu bytes queued for a client, the limit is %zu", l->edge, l->number,
                   c.out.size(), set_.client_output_max);
     });
+    const link::receipt_counters& receipts = l->n->core()->endpoint().receipt_counts;
+    if (receipts.awaited.get() > set_.receipts_max || receipts.owed.get() > set_.receipts_max)
+      w_.broken("P6", "e%u.%u waits for, or owes, more receipts than it may", l->edge, l->number);
     const std::uint64_t pending = l->n->core()->counters.pending.get();
     if (pending > set_.pending_max * l->n->core()->counters.connections.get())
       w_.broken("P6", "e%u.%u has %llu pending messages", l->edge, l->number,

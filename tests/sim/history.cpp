@@ -121,7 +121,7 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
   if (kind == 3 && !any_fault) return w_.broken("P1", "m%u: 'unknown' without any fault", number);
   const bool no_link = text.find("no link") != text.npos; // a link that was down used up the lane's numbers
   if (kind == 4 && no_link && !any_fault) return w_.broken("P1", "m%u: 'no link' without any fault", number);
-  if (kind == 4 && !no_link && !set_.tiny_links)
+  if (kind == 4 && !no_link && !set_.tiny_links && !set_.little_memory())
     return w_.broken("P6", "m%u: given up because of a full queue, and no link's queue is small", number);
   if (kind == 5)
     return w_.broken("P6", "m%u: sent again until the bound, then refused (%.*s)", number,
@@ -184,9 +184,10 @@ void history::judge_taken(const message_record& m, std::uint32_t number, std::st
     return w_.broken("P1", "m%u: 'its server was lost' without any fault", number);
   if (text.find("expired") != text.npos && w_.now - m.published + clock_doubt() < m.deadline)
     return w_.broken("P1", "m%u: told that it expired before its deadline", number);
-  if (text.find("gives no receipts") != text.npos || text.find("with an error") != text.npos)
+  const bool all_kept = set_.receipts_max == limits::receipts_max;
+  if ((text.find("gives no receipts") != text.npos && all_kept) || text.find("with an error") != text.npos)
     return w_.broken("P1", "m%u: %.*s", number, static_cast<int>(text.size()), text.data());
-  if (m.last_exchange && (set_.pending_max > 60))
+  if (m.last_exchange && !set_.queues_may_fill() && all_kept)
     return w_.broken("P1", "m%u, sent at rest: %.*s", number, static_cast<int>(text.size()), text.data());
 }
 
@@ -267,6 +268,14 @@ void history::server_end(std::uint32_t session, close_reason why) {
       w_.broken("P1", "the server closed s%u, and e%u does not drain: %s", session, s.edge,
                 text_of(why).data());
     s.drain_began = drain_since[s.edge];
+    break;
+  case close_reason::registration_busy:
+    if (set_.contested_max == limits::claims_contested_max)
+      w_.broken("P6", "s%u was refused for claims that are too many, and they may be very many", session);
+    break;
+  case close_reason::incomplete_limit:
+    if (!set_.little_memory())
+      w_.broken("P6", "s%u was closed for want of memory, of which there is enough", session);
     break;
   default: w_.broken("MQTT", "the server closed s%u: %s", session, text_of(why).data());
   }
@@ -370,7 +379,7 @@ void history::judge_at_rest() {
         m.code == 0x100) { // 3.1.1 cannot say, the recipient can, unless its queue may be full
       const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(),
                                       [&](std::uint32_t k) { return sessions[k].live(); });
-      if (online && m.first_session == ~0u && set_.pending_max > 60)
+      if (online && m.first_session == ~0u && !set_.queues_may_fill())
         w_.broken("P5", "m%u, sent at rest, was not received", i);
     }
     if (m.last_exchange && m.code == 0x00 && m.first_session == ~0u)

@@ -94,6 +94,22 @@ void draw_fourth_generation(settings& s) {
   s.fault_on[static_cast<std::size_t>(fault::slots_moved)] = true;
 }
 
+// One seed in four has limits of the kinds that others have as they are by default.
+void draw_fifth_generation(settings& s) {
+  rng r(s.seed * 0x94d049bb133111ebull + 5);
+  if (r.below(4) != 0) return;
+  const auto draw = [&](std::size_t& limit, std::size_t low, std::size_t high) {
+    if (r.below(2)) limit = low + r.below(high - low);
+  };
+  draw(s.receipts_max, 1, 20);
+  draw(s.pending_bytes_max, 500, 20'000);
+  draw(s.inflight_bytes_max, 1'000, 30'000);
+  draw(s.memory_max, 40'000, 400'000);
+  if (s.hash_bits == 64) draw(s.contested_max, 1, 4); // ids with one hash are contested for good
+  draw(s.outputs_max, 40'000, 200'000);
+  s.payload_max = std::min(s.payload_max, s.outputs_max / 8); // what never fits is another story
+}
+
 void reduce(settings& s, const reductions& r) {
   s.without = r.without;
   s.stop_after = r.stop_after;
@@ -115,6 +131,9 @@ void reduce(settings& s, const reductions& r) {
     s.link_window_bytes = usual.link_window_bytes, s.window_messages = usual.window_messages;
     s.link_output_high = usual.link_output_high, s.client_output_max = usual.client_output_max;
     s.sync_output_max = usual.sync_output_max;
+    s.receipts_max = usual.receipts_max, s.pending_bytes_max = usual.pending_bytes_max;
+    s.inflight_bytes_max = usual.inflight_bytes_max, s.memory_max = usual.memory_max;
+    s.contested_max = usual.contested_max, s.outputs_max = usual.outputs_max;
   }
   if (!r.plain_network) return;
   s.read_cut_percent = 0;
@@ -134,6 +153,7 @@ settings draw_settings(world& w, const draw_options& o) {
   if (o.generation > 1) draw_second_generation(s);
   if (o.generation > 2) draw_third_generation(s);
   if (o.generation > 3) draw_fourth_generation(s);
+  if (o.generation > 4) draw_fifth_generation(s);
   reduce(s, o.less);
   if (o.less.salt) w.random = rng(o.seed * 0xa0761d6478bd642full + o.less.salt);
   return s;

@@ -1,6 +1,7 @@
 // What a seed draws before anything happens: the cluster's shape, its limits, the network, and which
 // faults there will be. And the planted bugs, which are the command line's.
 #pragma once
+#include "common/base/limits.hpp"
 #include "tests/sim/network.hpp"
 
 #include <array>
@@ -65,7 +66,7 @@ inline constexpr std::size_t fault_count = sizeof fault_names / sizeof fault_nam
 inline constexpr std::size_t faults_of_generation_1 = static_cast<std::size_t>(fault::edge_drain);
 inline constexpr std::size_t faults_of_generation_2 = static_cast<std::size_t>(fault::moved_and_lost);
 inline constexpr std::size_t faults_of_generation_3 = static_cast<std::size_t>(fault::slots_moved);
-inline constexpr unsigned newest_generation = 4;
+inline constexpr unsigned newest_generation = 5;
 
 // Run-time switches that break a rule on purpose (docs/simulator.md).
 #define BEELINE_SIM_PLANTS(X)                                                                                \
@@ -142,6 +143,18 @@ struct settings {
   std::size_t pending_max = 1000, link_output_max = 8 << 20, link_window_bytes = 4 << 20;
   std::size_t link_output_high = 4 << 20, client_output_max = 1 << 20;
   std::size_t payload_max = 30'000, sync_output_max = 256 << 10;
+  // Fifth generation. Of a lane: receipts, bytes that wait for a client, in flight of one, in all; of a
+  // shard: ids claimed twice, bytes of all outputs.
+  std::size_t receipts_max = limits::receipts_max, pending_bytes_max = limits::pending_bytes_max;
+  std::size_t inflight_bytes_max = limits::inflight_bytes_max, memory_max = limits::outputs_bytes_max;
+  std::size_t contested_max = limits::claims_contested_max, outputs_max = limits::outputs_bytes_max;
+  bool little_memory() const noexcept {
+    return memory_max < limits::outputs_bytes_max || outputs_max < limits::outputs_bytes_max;
+  }
+  // What a recipient that is there may be refused.
+  bool queues_may_fill() const noexcept {
+    return pending_max <= 60 || pending_bytes_max < limits::pending_bytes_max || little_memory();
+  }
   std::uint64_t window_messages = 1 << 17;
   unsigned v311_percent = 15, qos0_percent = 25;
   unsigned receipt_percent = 0, deadline_percent = 0; // of the QoS 1 publishes, of all publishes
