@@ -1,6 +1,7 @@
 // A cluster whose programs are replaced one by one by those of another version of the link protocol: the
 // version before this one, this one, and the next (tests/versions).
 #include "common/wire/frame.hpp"
+#include "tests/support/cli.hpp"
 #include "tests/support/cluster.hpp"
 #include "tests/support/raw_mqtt.hpp"
 
@@ -146,4 +147,38 @@ TEST_CASE("rolling upgrade: an older router between newer edges gives no receipt
   REQUIRE(c.router->becomes_ready());
   CHECK((c.exchange(0, 20) && c.exchange(1, 20)));
   CHECK(c.says(0, asks).first == 0x83);
+}
+
+TEST_CASE(
+    "rolling upgrade: while an edge is replaced under load, those of both versions lose and refuse nothing") {
+  const auto ports = free_ports(2);
+  router_process router(arguments{"--shards", "2"},
+                        arguments{"--listen", loopback(ports), "--admin", "127.0.0.1:0"},
+                        program("router", 3));
+  std::unique_ptr<edge_process> edges[3];
+  const auto start = [&](std::size_t k, unsigned version) {
+    edges[k] = std::make_unique<edge_process>("e" + std::to_string(k), arguments{loopback(ports)},
+                                              arguments{"--lanes", "2"}, program("edge", version));
+    REQUIRE(edges[k]->mqtt() != 0);
+  };
+  for (std::size_t k = 0; k < 3; ++k) start(k, 2);
+  REQUIRE(router.becomes_ready());
+  for (std::size_t k = 0; k < 3; ++k) {
+    INFO("edge " << k);
+    cli_result load;
+    std::thread others([&, a = loopback(edges[(k + 1) % 3]->mqtt()),
+                        b = loopback(edges[(k + 2) % 3]->mqtt())] {
+      load =
+          cli({"bench", "--edge", a, "--edge", b, "--clients", "20", "--rate", "2000", "--messages", "6000"});
+    });
+    std::this_thread::sleep_for(500ms);
+    edges[k]->os().signal(SIGTERM);
+    edges[k]->os().wait();
+    edges[k].reset();
+    start(k, 3);
+    others.join();
+    INFO(load.out << load.err);
+    CHECK(load.code == 0); // each of them delivered once, in order, and answered with success
+    REQUIRE(router.becomes_ready());
+  }
 }
