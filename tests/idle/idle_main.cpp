@@ -1,4 +1,4 @@
-// beeline-idle-clients: as many MQTT clients as there are descriptors, that do next to nothing. One in fifty
+// beeline-idle-clients (L2): as many MQTT clients as there are descriptors, that do next to nothing. One in fifty
 // is slow: it sends a message every ten seconds to a random other one and reads once a second. It is told by
 // lines of its standard input: "churn N" (so many leave and come back a second), "greet", "slow on", "slow
 // off", "tell", "end".

@@ -1,4 +1,4 @@
-// Edges that are to end, under load: clients go elsewhere, and nothing is lost or comes twice.
+// Edges that are to end, under load: clients go elsewhere, and nothing is lost or comes twice (F11).
 #include "common/base/limits.hpp"
 #include "tests/support/cluster.hpp"
 #include "tests/support/raw_mqtt.hpp"

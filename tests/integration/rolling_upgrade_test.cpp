@@ -1,5 +1,5 @@
 // A cluster whose programs are replaced one by one by those of another version of the link protocol: the
-// version before this one, this one, and the next (tests/versions).
+// version before this one, this one, and the next (tests/versions; F11).
 #include "common/wire/frame.hpp"
 #include "tests/support/cli.hpp"
 #include "tests/support/cluster.hpp"

@@ -1,5 +1,5 @@
 // What a lane does with memory: how much a crafted message may make it take, and that a client for whose work
-// there is none is closed alone, wherever in that work it happens, with nothing left half done.
+// there is none is closed alone, wherever in that work it happens, with nothing left half done (F14).
 #include "common/base/refusable_work.hpp"
 #include "tests/memory/allocations.hpp"
 #include "tests/support/lane_test.hpp"

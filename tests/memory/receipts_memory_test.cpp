@@ -1,4 +1,4 @@
-// Tables of receipts that find no memory: each entry is there whole, or not at all.
+// Tables of receipts that find no memory: each entry is there whole, or not at all (F14).
 #include "common/link/receipts.hpp"
 #include "tests/memory/allocations.hpp"
 

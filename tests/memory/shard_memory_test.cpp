@@ -1,4 +1,4 @@
-// A shard without memory: who is new is refused, messages wait at their origin, what is there stays.
+// A shard without memory: who is new is refused, messages wait at their origin, what is there stays (F14).
 #include "tests/memory/allocations.hpp"
 #include "tests/support/link_shard_tools.hpp"
 

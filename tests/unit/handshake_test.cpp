@@ -1,4 +1,4 @@
-// The link handshake between its two state machines, and what each refuses (CAT-7, 8).
+// The link handshake between its two state machines, and what each refuses (F16, CAT-7, 8).
 #include "tests/support/link_test_tools.hpp"
 
 #include "common/link/handshake.hpp"

@@ -1,4 +1,4 @@
-// The presence table against a map, at its edges, and its memory.
+// The presence table against a map, at its edges, and its memory (L1).
 #include "common/base/rng.hpp"
 #include "router/presence_table.hpp"
 #include "tests/support/sanitized.hpp"

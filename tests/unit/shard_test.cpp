@@ -298,7 +298,7 @@ TEST_CASE("shard: a newer link of a lane replaces the older, whose unread bytes 
   CHECK(t.e1.hears().empty());
 }
 
-TEST_CASE("shard: a new life of an edge replaces what the old one left at once (CAT-50)") {
+TEST_CASE("shard: a new life of an edge replaces what the old one left at once (F4, CAT-50)") {
   two_lanes_with_bob t;
   t.e2.drops();
   scripted_lane reborn(t.bench, "e2", 22);

@@ -1,4 +1,4 @@
-// Frames of the link protocol: how bytes become frames, whatever they are (CAT-6, 58, 59).
+// Frames of the link protocol: how bytes become frames, whatever they are (F16, CAT-6, 58, 59).
 #include "tests/support/link_test_tools.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-// CAT-56, CAT-60, CAT-61, CAT-62: one process goes, and many are concerned.
+// F13, CAT-56, CAT-60, CAT-61, CAT-62: one process goes, and many are concerned.
 #include "tests/sim/scenarios/scenario.hpp"
 
 using namespace beeline;

@@ -1,4 +1,4 @@
-// F7, CAT-40, CAT-41, CAT-46, CAT-44: links of which one direction, or both, carry nothing. What is alive
+// F7, CAT-40, CAT-41, CAT-43, CAT-44, CAT-46: links of which one direction, or both, carry nothing. What is alive
 // finds that out by itself, does not flap while it lasts, and is whole again soon after it is over.
 #include "tests/sim/scenarios/scenario.hpp"
 
