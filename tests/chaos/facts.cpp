@@ -35,10 +35,12 @@ static void from_json(const json& j, fault_fact& f) {
   j.at("client").get_to(f.client);
 }
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(run_facts, seed, scenario, figures, samples, broken, moments, rate, netns,
-                                   sanitized, full, faults_wanted, drawn, small_queues, receipt_timeout,
-                                   shards, ids, edges, groups, load_begin, load_end, final_begin, run_end,
-                                   held_back, faults, ends, rest)
+// With defaults: what is added to the facts later does not make older runs unreadable.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(run_facts, seed, scenario, figures, samples, broken, moments,
+                                                rate, netns, sanitized, full, faults_wanted, drawn,
+                                                small_queues, receipt_timeout, shards, ids, edges, groups,
+                                                load_begin, load_end, final_begin, run_end, held_back, faults,
+                                                ends, rest)
 
 void write_facts(const std::string& path, const run_facts& f) {
   std::ofstream file(path);

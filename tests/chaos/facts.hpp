@@ -137,7 +137,7 @@ struct run_facts {
   unsigned faults_wanted = 0;
   std::map<std::string, std::string> drawn; // for people: limits and the like
   bool small_queues = false;
-  std::int64_t receipt_timeout = 0; // of the edges; 0: nobody asks for receipts
+  std::int64_t receipt_timeout = 0; // µs, of the edges; 0: nobody asks for receipts
   unsigned shards = 2;
   std::vector<std::string> ids;   // by client
   std::vector<std::string> edges; // names

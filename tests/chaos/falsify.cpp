@@ -105,6 +105,29 @@ changed expired_early(run_facts&, history& h) {
   at->code = 0x83, at->detail = static_cast<std::uint8_t>(words::expired);
   return true;
 }
+// A sender waits in vain, though its recipient has acknowledged and nothing is in the way.
+changed receipt_lost(run_facts& f, history& h) {
+  std::set<std::pair<std::uint32_t, std::uint32_t>> acknowledged;
+  std::set<std::uint32_t> ended;
+  for (const record& r : h)
+    if (r.what == seen::end) ended.insert(r.session);
+  for (const record& r : h)
+    if (r.what == seen::acknowledge && !ended.contains(r.session)) acknowledged.insert({r.other, r.count});
+  const auto at = find_last(h, [&](const record& r) {
+    return r.what == seen::answer && r.code == 0 && acknowledged.contains({r.session, r.count}) &&
+           !ended.contains(r.session);
+  });
+  if (at == h.end()) return false;
+  record late = *at;
+  h.erase(at);
+  late.at += f.receipt_timeout, late.code = 0x83, late.detail = static_cast<std::uint8_t>(words::not_in_time);
+  h.insert(std::upper_bound(h.begin(), h.end(), late,
+                            [](const record& a, const record& b) { return a.at < b.at; }),
+           late);
+  f.faults.clear();
+  f.faults_wanted = 0;
+  return true;
+}
 changed another_receives(run_facts&, history& h) {
   const auto at = find_last(h, is_last_receipt);
   if (at == h.end()) return false;
@@ -152,6 +175,7 @@ constexpr tell tells[] = {
     [](run_facts&, history& h) { return answer_otherwise(h, 0x97); },
     no_acknowledgement,
     expired_early,
+    receipt_lost,
     another_receives,
     damage,
     lose_connection,

@@ -16,6 +16,7 @@ inline constexpr lie lies[] = {
     {"full_but_received", "P1"},
     {"no_acknowledgement", "receipts"},
     {"expired_early", "deadlines"},
+    {"receipt_lost", "receipts"},
     {"another_receives", "isolation"},
     {"damage", "isolation"},
     {"lose_connection", "sessions"},

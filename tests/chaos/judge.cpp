@@ -34,6 +34,10 @@ std::int64_t let_go(const run_view& v, const session_view& s) {
   return last;
 }
 
+bool fault_near(const run_view& v, std::int64_t from, std::int64_t to) {
+  return any_fault(v.facts, from, to, echo, [](const fault_fact&) { return true; });
+}
+
 // A session of the recipient that it can have been given to has ended.
 bool recipient_ended(const run_view& v, const message_view& m) {
   return std::any_of(v.sessions_of[m.to].begin(), v.sessions_of[m.to].end(), [&](std::uint32_t i) {
@@ -44,7 +48,8 @@ bool recipient_ended(const run_view& v, const message_view& m) {
 
 void judge_taken(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                  findings& wrong) {
-  if (!m.receipts && !recipient_ended(v, m))
+  if (m.receipts || m.deadline != never) return; // it may have expired in the recipient's queue
+  if (!recipient_ended(v, m))
     wrong.add("P1", "told that it was taken, received by nobody, and no session of the recipient ended: " +
                         v.name(s, n));
 }
@@ -58,7 +63,7 @@ void judge_success(const run_view& v, std::uint32_t s, std::uint32_t n, const me
 
 // Clocks of servers are compared by heartbeats, which a broken network makes late.
 std::int64_t doubt(const run_view& v, const message_view& m) {
-  const bool broken = any_fault(v.facts, m.at, m.answered, echo, [](const fault_fact&) { return true; });
+  const bool broken = fault_near(v, m.at, m.answered);
   return broken ? 3 * second : second / 10;
 }
 
@@ -68,25 +73,60 @@ void judge_deadline(const run_view& v, std::uint32_t s, std::uint32_t n, const m
     wrong.add("deadlines", "told that it had expired, too early: " + v.name(s, n));
 }
 
+// Where nothing is broken nothing comes long after its deadline.
+void judge_late_receipt(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
+                        findings& wrong) {
+  if (!m.receipts || m.deadline == never) return;
+  const std::int64_t most = m.deadline + (v.facts.sanitized ? 8 : 2) * second;
+  if (m.first.at - m.at > most && !fault_near(v, m.at, m.first.at))
+    wrong.add("deadlines", "received long after its deadline: " + v.name(s, n));
+}
+
+// One of the recipient's sessions had ended when the server said so. Its client may see that later, where its
+// network or its edge stands still, or when it was taken over.
+bool had_ended(const run_view& v, const message_view& m) {
+  const auto& all = v.sessions_of[m.to];
+  return std::any_of(all.begin(), all.end(), [&](std::uint32_t i) {
+    const session_view& r = v.sessions[i];
+    if (r.opened > m.answered || r.end == never || let_go(v, r) < m.at) return false;
+    const auto hides_it = [&](const fault_fact& x) {
+      return x.edge == r.edge && (scope_of(x.kind) == scope::clients || scope_of(x.kind) == scope::edge);
+    };
+    const bool rival = std::any_of(all.begin(), all.end(), [&](std::uint32_t other) {
+      return other != i && v.sessions[other].opened <= m.answered && v.sessions[other].end >= m.at;
+    });
+    return rival || r.end <= m.answered + 2 * second || any_fault(v.facts, m.at, r.end, echo, hides_it);
+  });
+}
+
+// The recipient had acknowledged it, its connection lives on, and nothing is in the way of that word.
+bool receipt_was_lost(const run_view& v, const message_view& m) {
+  const std::int64_t patience = (v.facts.sanitized ? 4 : 1) * second;
+  return m.acknowledged != never && m.acknowledged + patience < m.answered &&
+         v.sessions[m.acknowledged_by].end > m.answered && !fault_near(v, m.at, m.answered);
+}
+
 // It was taken, and its recipient's acknowledgement did not come: for a reason that there is.
 void judge_no_receipt(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                       findings& wrong) {
   if (!m.wants_receipt)
     return wrong.add("receipts", "told of a receipt that it had not asked for: " + v.name(s, n));
+  if (m.text == words::expired_waiting) {
+    if (m.receipts) wrong.add("P1", "told 'expired', but received: " + v.name(s, n));
+    return judge_deadline(v, s, n, m, wrong);
+  }
   judge_taken(v, s, n, m, wrong);
-  const bool cause = any_fault(v.facts, m.at, m.answered, echo, [](const fault_fact&) { return true; });
-  bool good = true;
-  if (m.text == words::session_ended) good = recipient_ended(v, m);
-  else if (m.text == words::not_in_time) good = m.answered - m.at >= v.facts.receipt_timeout - second / 100;
-  else if (m.text == words::owner_lost) good = cause;
-  else if (m.text == words::expired_waiting) return judge_deadline(v, s, n, m, wrong);
+  bool good = !receipt_was_lost(v, m);
+  if (m.text == words::session_ended) good = had_ended(v, m);
+  else if (m.text == words::not_in_time) good &= m.answered - m.at >= v.facts.receipt_timeout - second / 100;
+  else if (m.text == words::owner_lost) good = fault_near(v, m.at, m.answered);
   else good = false;
   if (!good) wrong.add("receipts", "no receipt, for a reason that there is not: " + v.name(s, n));
 }
 
 void judge_unknown(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                    findings& wrong) {
-  const bool cause = any_fault(v.facts, m.at, m.answered, echo, [](const fault_fact&) { return true; });
+  const bool cause = fault_near(v, m.at, m.answered);
   if (m.text == words::unknown || m.text == words::none) {
     if (!cause) wrong.add("P1", "told 'outcome unknown' and no fault explains it: " + v.name(s, n));
     return;
@@ -222,18 +262,6 @@ void judge_repeats(const run_view& v, std::uint32_t s, std::uint32_t n, const me
                         v.name(m.second.session));
 }
 
-} // namespace
-
-namespace {
-// Where nothing is broken, and its sender was read at once, nothing comes long after its deadline.
-void judge_late_receipt(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
-                        findings& wrong) {
-  if (!m.receipts || m.deadline == never) return;
-  const std::int64_t most = m.deadline + (v.facts.sanitized ? 8 : 2) * second;
-  if (m.first.at - m.at > most &&
-      !any_fault(v.facts, m.at, m.first.at, echo, [](const fault_fact&) { return true; }))
-    wrong.add("deadlines", "received long after its deadline: " + v.name(s, n));
-}
 } // namespace
 
 void judge_messages(const run_view& v, findings& wrong) {

@@ -149,7 +149,7 @@ run_plan draw(const run_options& o) {
   draw_clients(d);
   draw_faults(d);
   p.receipt_percent = static_cast<unsigned>(d.between(3, 15));
-  p.receipt_timeout = d.between(1000, 8000) * ms; // shorter than most outages
+  p.receipt_timeout = d.between(500, 8000) * ms; // shorter and longer than outages
   p.edge_options.insert(p.edge_options.end(),
                         {"--receipt-timeout", std::to_string(p.receipt_timeout / ms) + "ms"});
   p.deadline_percent = static_cast<unsigned>(d.between(3, 15));

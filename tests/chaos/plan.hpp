@@ -30,7 +30,7 @@ struct run_plan {
   bool client_proxy = false, small_queues = false;
   unsigned shards = 2, qos0_percent = 15;
   unsigned receipt_percent = 0, deadline_percent = 0; // of QoS 1 messages
-  std::int64_t receipt_timeout = 0;                   // µs; 0: as the edges have it
+  std::int64_t receipt_timeout = 0;                   // µs, of the edges; 0: nobody asks
   std::size_t payload_max = 256;
   double churn = 6;
   std::size_t takeovers = 0; // not 0: churn is so many connects elsewhere while the old session lives

@@ -39,7 +39,7 @@ void within_limits(run& r) {
     };
     at_links = std::max(at_links, look("/totals/link_queue_bytes_high_water"));
     queued = std::max(queued, look("/totals/queue_bytes_high_water"));
-    waiting = std::max(waiting, look("/totals/waiting_bytes_high_water"));
+    if (part != router) waiting = std::max(waiting, look("/totals/waiting_bytes_high_water"));
     rss = std::max(rss, look("/process/rss_bytes"));
   }
   constexpr double mib = 1 << 20;

@@ -81,8 +81,8 @@ void run_view::acknowledge(const record& r, findings& wrong) {
   session_view* from = session_of(r.other);
   if (!from || r.count >= from->messages.size() || !from->messages[r.count].wants_receipt)
     return wrong.add("history", name(r.session) + " acknowledged to one who had not asked for it");
-  std::int64_t& first = from->messages[r.count].acknowledged;
-  first = std::min(first, r.at);
+  message_view& m = from->messages[r.count];
+  if (r.at < m.acknowledged) m.acknowledged = r.at, m.acknowledged_by = r.session;
 }
 
 void run_view::receive(const record& r, findings& wrong) {

@@ -27,7 +27,8 @@ struct message_view {
   bool wants_receipt = false;
   std::int64_t at = 0, answered = never;
   std::int64_t deadline = never, acknowledged = never; // µs from `at`; when a recipient has first
-  receipt first, second;                               // session nobody: none
+  std::uint32_t acknowledged_by = nobody;
+  receipt first, second; // session nobody: none
   unsigned receipts = 0;
 };
 

@@ -38,6 +38,7 @@ public:
   std::string why_not_at_rest(); // empty: all quiet
   void judge_at_rest();          // P1 at QoS 0, P6, by what the cores say
   void judge_bounds();           // P6, at any time
+  void note_held_up();           // often
 
   // --- for scenarios ---
   process& router_process(unsigned r) { return *processes_[r]; }

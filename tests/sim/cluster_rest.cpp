@@ -151,6 +151,16 @@ void cluster::judge_qos0() {
   h_.judge_qos0(all);
 }
 
+// Clients whose sockets are not read, as others fill the memory, or nobody takes their messages.
+void cluster::note_held_up() {
+  for (auto& l : lanes_) {
+    if (!l->n->alive()) continue;
+    l->n->for_each_stream([&](conn& c, socket_end& e) {
+      if (!c.link && !c.want_read) h_.sessions[e.of->session].held_up_until = w_.now;
+    });
+  }
+}
+
 void cluster::judge_bounds() {
   for (auto& s : shards_) {
     if (!s->n->alive()) continue;
@@ -163,9 +173,7 @@ void cluster::judge_bounds() {
   constexpr std::size_t last_packet = 64 * 1024; // the limit is tested before a packet is added
   for (auto& l : lanes_) {
     if (!l->n->alive()) continue;
-    l->n->for_each_stream([&](conn& c, socket_end& e) {
-      if (!c.link && !c.want_read && h_.sessions[e.of->session].connack != never)
-        h_.sessions[e.of->session].held_up = true; // not by what it sent itself
+    l->n->for_each_stream([&](conn& c, socket_end&) {
       if (!c.link && c.out.size() > set_.client_output_max + last_packet)
         w_.broken("P6", "e%u.%u has %zu bytes queued for a client, the limit is %zu", l->edge, l->number,
                   c.out.size(), set_.client_output_max);

@@ -56,6 +56,7 @@ void history::received(std::uint32_t session, std::uint32_t number, std::uint8_t
   if (m.code == 0x10) return w_.broken("P1", "m%u was received after its sender was told 'nobody'", number);
   if (m.code == 0x97)
     return w_.broken("P1", "m%u was received after its sender was told 'queue full'", number);
+  if (m.expired) return w_.broken("P1", "m%u was received after its sender was told 'expired'", number);
   judge_lateness(m, number);
   if (m.first_session != ~0u) judge_second_receipt(m, number, session);
   else {
@@ -130,7 +131,14 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
     return w_.broken("P1", "m%u: success before its recipient has acknowledged it", number);
   if (kind == 7 && w_.now - m.published + clock_doubt() < m.deadline)
     return w_.broken("P1", "m%u: told that it expired before its deadline", number);
+  m.expired = kind == 7;
+  if ((kind == 2 || kind == 7) && m.first_session != ~0u)
+    return w_.broken("P1", "m%u: 0x%02x %.*s, but s%u had received it", number, static_cast<unsigned>(code),
+                     static_cast<int>(text.size()), text.data(), m.first_session);
   if (kind == 8) return judge_taken(m, number, text);
+  const bool may_be_full = set_.queues_may_fill() || set_.receipts_max < limits::receipts_max;
+  if (m.last_exchange && kind == 2 && !may_be_full)
+    return w_.broken("P5", "m%u, sent at rest, was told that a queue is full", number);
   if (m.last_exchange && kind > 2 && kind != 6)
     return w_.broken("P5", "m%u, sent at rest, was answered 0x%02x", number, static_cast<unsigned>(code));
   if (kind == 1) judge_nobody(m, number);
@@ -154,7 +162,8 @@ duration history::clock_doubt() const {
 // What was in time when the recipient's connection was given it may still wait there: for its network, for a
 // machine that is stopped.
 void history::judge_lateness(const message_record& m, std::uint32_t number) {
-  if (m.deadline == duration::max() || sessions[m.sender].held_up) return; // it counts from when it is read
+  // It counts from when it is read.
+  if (m.deadline == duration::max() || m.published <= sessions[m.sender].held_up_until) return;
   const bool stopped = any_fault && (set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
                                      set_.fault_on[static_cast<std::size_t>(fault::client_stall)]);
   const duration late = w_.now - m.published - m.deadline;
@@ -169,7 +178,8 @@ void history::judge_taken(const message_record& m, std::uint32_t number, std::st
   const auto ended = [&] {
     return std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) {
       return sessions[k].attached <= w_.now &&
-             (sessions[k].server_end != never || sessions[k].client_end != never);
+             (sessions[k].server_end != never || sessions[k].client_end != never) &&
+             std::max(sessions[k].server_end, sessions[k].client_end) >= m.published;
     });
   };
   if (text.find("session ended") != text.npos && !ended())
@@ -377,16 +387,20 @@ void history::judge_at_rest() {
     if (m.code == 0x00) judge_success(m, i);
     if (m.last_exchange &&
         m.code == 0x100) { // 3.1.1 cannot say, the recipient can, unless its queue may be full
-      const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(),
-                                      [&](std::uint32_t k) { return sessions[k].live(); });
+      const bool online =
+          std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) {
+            return sessions[k].live() && sessions[k].connack <= m.published;
+          });
       if (online && m.first_session == ~0u && !set_.queues_may_fill())
         w_.broken("P5", "m%u, sent at rest, was not received", i);
     }
     if (m.last_exchange && m.code == 0x00 && m.first_session == ~0u)
       w_.broken("P1", "m%u, sent at rest, was not received", i);
     if (m.last_exchange && m.code == 0x10) {
-      const bool online = std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(),
-                                      [&](std::uint32_t k) { return sessions[k].live(); });
+      const bool online =
+          std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) {
+            return sessions[k].live() && sessions[k].connack <= m.published;
+          });
       if (online)
         w_.broken("P5", "m%u, sent at rest to %s which is online, was answered 'nobody'", i,
                   ids[m.to].c_str());

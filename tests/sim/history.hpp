@@ -20,12 +20,12 @@ struct message_record {
   std::uint32_t flow = 0;   // the sender session's count
   std::uint32_t size = 0;
   std::uint8_t qos = 0;
-  bool last_exchange = false;
-  bool asks_recipient = false;         // `ack: received`
-  duration deadline = duration::max(); // deadline-ms
-  time_point recipient_acked = never;  // the first PUBACK of a recipient for it ...
-  std::uint32_t acked_by = ~0u;        // ... and of which session
-  int code = -1;                       // of the PUBACK; 3.1.1: settled, 0x100
+  bool last_exchange = false, expired = false; // it is told so
+  bool asks_recipient = false;                 // `ack: received`
+  duration deadline = duration::max();         // deadline-ms
+  time_point recipient_acked = never;          // the first PUBACK of a recipient for it ...
+  std::uint32_t acked_by = ~0u;                // ... and of which session
+  int code = -1;                               // of the PUBACK; 3.1.1: settled, 0x100
   time_point published{}, answered = never;
   std::uint32_t first_session = ~0u; // that received it
   time_point first_at = never;
@@ -33,10 +33,11 @@ struct message_record {
 
 struct session_record {
   std::uint32_t id = 0, edge = 0, lane = 0, edge_life = 0;
-  bool v5 = true, held_up = false; // held up: its socket was not read for a while
-  time_point opened{};             // CONNECT sent
-  time_point attached = never;     // the server has read it
-  time_point connack = never;      // the client has read CONNACK
+  bool v5 = true;
+  time_point held_up_until{};  // so long its socket was not read, at times
+  time_point opened{};         // CONNECT sent
+  time_point attached = never; // the server has read it
+  time_point connack = never;  // the client has read CONNACK
   time_point client_end = never, server_end = never;
   time_point drain_began = never;        // of its edge, if that closed it because of that
   bool heard_all = false;                // the client has read all that the server wrote, up to the end

@@ -77,6 +77,7 @@ void come_to_rest(world& w, cluster& c, duration at_most, const char* when) {
       return w.broken(named ? why.substr(0, 2).c_str() : "liveness", "not at rest %s: %s", when, why.c_str());
     }
     w.run_until(w.now + step);
+    c.note_held_up();
     c.judge_bounds();
   }
 }
@@ -111,6 +112,7 @@ run_result run_seed(const run_options& o) {
   const time_point end = w.now + std::min(s.fault_phase, s.stop_after);
   while (w.now < end && w.violation.empty()) {
     w.run_until(std::min(end, w.now + step));
+    c.note_held_up();
     c.judge_bounds();
   }
   faults.over = true;

@@ -23,7 +23,7 @@ struct run_result {
 
 run_result run_seed(const run_options& o);
 
-// The second half of a run, for scenarios too: heal, rest, everybody writes to some of the others, rest,
+// The second half of a run, for scenarios too: heal, rest, everybody writes to everybody, rest,
 // judge.
 void heal_and_judge(world& w, const settings& s, history& h, cluster& c);
 // Until nothing is under way; a promise is broken if that takes longer.
