@@ -70,6 +70,8 @@ void cluster::start() {
   h_.routers_of.assign(set_.ids, 0);
   h_.shard_of.assign(set_.ids, history::nobody);
   h_.served_since.assign(set_.ids, w_.now);
+  h_.claimed_by_two.assign(set_.ids, never);
+  claims_.assign(set_.ids, 1);
   for (auto& p : processes_) start_process(*p);
 }
 
@@ -87,7 +89,8 @@ void cluster::note_who_serves() {
       now = std::find(all.begin(), all.end(), before) == all.end() ? history::nobody : before;
     h_.shard_of[i] = now;
     for (const unsigned k : all) h_.routers_of[i] |= 1u << shards_[k]->router;
-    if (all.size() != 1) h_.served_since[i] = never;
+    if (std::exchange(claims_[i], all.size()) <= 1 && all.size() > 1) h_.claimed_by_two[i] = w_.now;
+    if (all.size() != 1 || !shards_[now]->n->home.up) h_.served_since[i] = never;
     else if (now != before || h_.served_since[i] == never) h_.served_since[i] = w_.now;
   }
 }
@@ -249,6 +252,7 @@ void cluster::kill(process& p, bool silent) {
   p.machine_gone = silent;
   p.paused_until = w_.now;
   ++p.life;
+  note_who_serves();
   for (auto& l : lanes_)
     if (&l->n->home == &p && l->n->alive()) collect(*l);
   each_node_of(p, [](node_base& n) { n.kill(); });

@@ -146,7 +146,8 @@ private:
   std::vector<std::unique_ptr<shard_place>> shards_;
   std::vector<std::unique_ptr<lane_place>> lanes_;
   std::vector<bool> edge_open_, edge_draining_;
-  std::size_t first_open_ = 0; // connections before this one are over
+  std::vector<std::size_t> claims_; // by id: how many shards claim its slot
+  std::size_t first_open_ = 0;      // connections before this one are over
   std::deque<dial> dials_;
   std::vector<time_point> path_silent_; // edge * routers + router: no connect gets through until then
   struct {

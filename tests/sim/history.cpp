@@ -250,6 +250,11 @@ void history::judge_nobody(const message_record& m, std::uint32_t number) {
     return;
   for (std::uint32_t i : sessions_of[m.to]) // a younger one may have been the owner for a moment
     if (sessions[i].opened > newest->opened) return;
+  // A lane that has not heard who serves the slot holds a router up for as long as that warms up, and no
+  // longer; then it may take a while until it hears.
+  if (claimed_by_two[m.to] != never && w_.now >= claimed_by_two[m.to] + limits::warm_up - 250ms &&
+      (served_since[m.to] == never || w_.now < served_since[m.to] + 15s))
+    return;
   if (reachable_throughout(*newest, m.published, m.answered))
     w_.broken("P5", "m%u: 'nobody', but s%u of %s was live and linked all the time since %.6f", number,
               static_cast<unsigned>(newest - sessions.data()), ids[m.to].c_str(), s_of(newest->connack));

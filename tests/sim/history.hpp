@@ -70,7 +70,8 @@ public:
   static constexpr unsigned nobody = ~0u;
   std::vector<unsigned> routers_of; // by id: a bit for each router that has served its slot
   std::vector<unsigned> shard_of;   // by id; nobody: none has its slot, or two have it that did not before
-  std::vector<time_point> served_since; // by id: by that shard alone; never: not now
+  std::vector<time_point> claimed_by_two; // by id: since when, the last time; never: it was not
+  std::vector<time_point> served_since;   // by id: by that shard alone; never: not now
   std::vector<id_hash> hash_of;
   std::vector<time_point> drain_since; // by edge: when it was last told to drain
   std::uint64_t deliveries = 0, publishes = 0;

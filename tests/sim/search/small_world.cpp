@@ -42,6 +42,7 @@ small_world::small_world(std::string_view plant, bool tracing) : w(1, tracing), 
     h_.ids.push_back(id);
     h_.hash_of.push_back(hasher(id));
     h_.shard_of.push_back(0), h_.routers_of.push_back(1), h_.served_since.push_back(time_point{});
+    h_.claimed_by_two.push_back(never);
   }
   start_shard();
   for (unsigned e : {0u, 1u}) start_lane(e);
