@@ -72,6 +72,20 @@ void history::received(std::uint32_t session, std::uint32_t number, std::uint8_t
   it->second = m.flow;
 }
 
+bool history::first_ended(const message_record& m) const {
+  const session_record& first = sessions[m.first_session];
+  return first.server_end != never || first.client_end != never;
+}
+
+// A router that has served the recipient's slot.
+bool history::restarted_since(const message_record& m) const {
+  for (std::size_t r = 0; r < restarts.size(); ++r)
+    if (routers_of[m.to] >> r & 1u &&
+        std::any_of(restarts[r].begin(), restarts[r].end(), [&](time_point t) { return t >= m.published; }))
+      return true;
+  return false;
+}
+
 // P2. In one session: never. In a second one of the same id: only if the first had ended and the
 // shard restarted in between, or if the sender's own session or edge has ended.
 void history::judge_second_receipt(const message_record& m, std::uint32_t number, std::uint32_t session) {
@@ -81,12 +95,7 @@ void history::judge_second_receipt(const message_record& m, std::uint32_t number
     return w_.broken("P2", "QoS 0 m%u was received by s%u and s%u", number, m.first_session, session);
   const session_record& sender = sessions[m.sender];
   if (sender.server_end != never || sender.client_end != never) return;
-  const session_record& first = sessions[m.first_session];
-  const bool ended = first.server_end != never || first.client_end != never;
-  bool restarted = false;
-  for (std::size_t r = 0; r < restarts.size(); ++r)
-    restarted |= (routers_of[m.to] >> r & 1u) && std::any_of(restarts[r].begin(), restarts[r].end(),
-                                                             [&](time_point t) { return t >= m.published; });
+  const bool ended = first_ended(m), restarted = restarted_since(m);
   if (!ended || !restarted)
     w_.broken("P2", "m%u of s%u was received by s%u at %.6f and by s%u; first ended: %d, shard restarted: %d",
               number, m.sender, m.first_session, s_of(m.first_at), session, ended, restarted);
@@ -132,7 +141,8 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
   if (kind == 7 && w_.now - m.published + clock_doubt() < m.deadline)
     return w_.broken("P1", "m%u: told that it expired before its deadline", number);
   m.expired = kind == 7;
-  if ((kind == 2 || kind == 7) && m.first_session != ~0u)
+  // Another session may say so that is believed to have been the owner all the time (see the second receipt).
+  if ((kind == 2 || kind == 7) && m.first_session != ~0u && !(first_ended(m) && restarted_since(m)))
     return w_.broken("P1", "m%u: 0x%02x %.*s, but s%u had received it", number, static_cast<unsigned>(code),
                      static_cast<int>(text.size()), text.data(), m.first_session);
   if (kind == 8) return judge_taken(m, number, text);

@@ -101,6 +101,8 @@ public:
 
 private:
   void judge_second_receipt(const message_record& m, std::uint32_t number, std::uint32_t session);
+  bool first_ended(const message_record& m) const; // the session that first received it
+  bool restarted_since(const message_record& m) const;
   void judge_nobody(const message_record& m, std::uint32_t number);
   void judge_takeover(std::uint32_t session);
   void judge_success(const message_record& m, std::uint32_t number);
