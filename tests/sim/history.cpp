@@ -222,7 +222,7 @@ bool history::bridged(const linked_record::gap& g, time_point at) {
   const time_point end = std::min(g.to, at);
   if (std::min(g.restart, end) - g.from >= limits::linger - 250ms)
     return false; // it had lingered for too long
-  return g.restart == never || end - g.from < limits::warm_up - 250ms;
+  return g.restart == never || end - std::min(g.from, g.restart) < limits::warm_up - 250ms;
 }
 
 // Was the session's lane known to the id's shard all the time?
@@ -361,8 +361,7 @@ void history::syncing(std::uint32_t lane, std::uint32_t shard) {
   linked_record& l = linked[lane][shard];
   if (l.in_sync || !bridged({l.since, w_.now, l.restart}, w_.now)) return;
   if (l.since < w_.now) l.gaps.push_back({l.since, w_.now, l.restart});
-  l.since = w_.now;
-  l.restart = never;
+  l.since = w_.now; // a warm-up waits no longer for who comes and registers nobody
 }
 
 void history::shard_started(std::uint32_t shard) {
@@ -409,7 +408,7 @@ void history::judge_at_rest() {
       if (online && m.first_session == ~0u && !set_.queues_may_fill())
         w_.broken("P5", "m%u, sent at rest, was not received", i);
     }
-    if (m.last_exchange && m.code == 0x00 && m.first_session == ~0u)
+    if (m.last_exchange && m.code == 0x00 && m.first_session == ~0u && !set_.little_memory())
       w_.broken("P1", "m%u, sent at rest, was not received", i);
     if (m.last_exchange && m.code == 0x10) {
       const bool online =
