@@ -16,8 +16,8 @@ struct client {
   std::uint64_t since = 0; // shard time at which it became the owner; 0 = never registered
   std::uint16_t generation = 0;
   std::uint16_t link = 0xffff; // of its slot's shard
-  std::uint16_t told =
-      0xffff; // whose shard was told of it, and may list it: the same, unless its slot is in doubt
+  // Whose shard was told of it, and may list it: the same, unless its slot is in doubt.
+  std::uint16_t told = 0xffff;
   bool used = false;
   bool registered = false; // that shard has confirmed it since the link came up
   bool live = false;       // some shard has, at any time

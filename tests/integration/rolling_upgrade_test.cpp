@@ -160,6 +160,9 @@ TEST_CASE("rolling upgrade: while an edge is replaced those of either version lo
                                               arguments{"--lanes", "2"}, program("edge", version));
     return edges[k]->mqtt() != 0;
   };
+  const auto passed = [&] {
+    return router.json("/stats")["totals"]["messages_in"]["qos1"].get<std::uint64_t>();
+  };
   REQUIRE((start(0, 3) && start(1, 2) && start(2, 2)));
   for (std::size_t k : {1u, 2u}) {
     REQUIRE(router.becomes_ready());
@@ -168,13 +171,14 @@ TEST_CASE("rolling upgrade: while an edge is replaced those of either version lo
     std::atomic<bool> over = false;
     cli_result load;
     bool started = false, in_time = false;
+    const std::uint64_t before = passed();
     {
       const std::jthread others([&] {
         load = cli(
             {"bench", "--edge", a, "--edge", b, "--clients", "20", "--rate", "500", "--messages", "3000"});
         over = true;
       });
-      std::this_thread::sleep_for(500ms);
+      CHECK(eventually([&] { return passed() > before + 100; }));
       edges[k]->os().signal(SIGTERM);
       edges[k]->os().wait();
       edges[k].reset();
