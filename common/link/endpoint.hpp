@@ -262,6 +262,7 @@ private:
   void put_registration(std::uint16_t k, std::uint32_t index);
   void tell_gone(const client& c, handle h) noexcept;
   void forget_members(shard_link& l);
+  void remember(shard_link& l, known_member m);
   void name_stats(std::uint16_t k);
   void note_link(shard_link& l);
   void note_links();

@@ -214,7 +214,8 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
     for (std::uint16_t k = 0; k < links_.size(); ++k)
       if (links_[k].st == state::syncing) sync(k, now);
   for (std::size_t i = 0; i < touched_.size(); ++i) {
-    shard_link& l = links_[touched_[i]];
+    const std::uint16_t k = touched_[i];
+    shard_link& l = links_[k];
     l.touched = false;
     if (!l.c) continue;
     l.registers.flush(l.urgent());
@@ -223,6 +224,7 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
     l.answers.flush(l.urgent());
     l.receipts.flush(l.urgent());
     dirty_.mark(*l.c);
+    if (l.urgent().size() > limits::urgent_bytes_max) lose(k, close_reason::out_of_memory, now);
   }
   touched_.clear();
   note_links();
@@ -322,7 +324,11 @@ template <class Host>
 bool endpoint<Host>::on_registered(std::uint16_t k, const_bytes payload, time_point now) {
   return wire::for_each_record<wire::registered_client>(payload, [&](const wire::registered_client& r) {
     client* c = clients_.find(r.client);
-    if (!c || c->link != k) return;
+    if (!c || c->told != k) return;
+    if (c->link != k) { // while its slot is in doubt it waits on, and may come back to this shard
+      if (c->link == slot_table::no_link) c->since = r.since;
+      return;
+    }
     c->since = r.since;
     c->registered = c->live = true;
     host_.on_registered(r.client, now);

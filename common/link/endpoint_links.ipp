@@ -316,12 +316,10 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   l.shard_time = w.shard_time;
   outgoing.set_shard_time(k, l.shard_time);
   // What the shard's last life told us, for its warm-up; then forget it, a new list follows.
-  for (known_member& m : l.members) {
-    std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
-    l.remembered.push_back(std::move(m));
-  }
+  for (known_member& m : l.members) remember(l, std::move(m));
   if (l.list == wire::member::whole && now - l.list_as_of > limits::list_age_max)
     l.list = wire::member::stale; // that life may have gone on without us
+  l.list_as_of = l.up_at;         // the new one
   wire::batch_writer seen(wire::frame_type::members_seen);
   for (const known_member& m : l.remembered)
     wire::member{m.index, l.list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
@@ -383,14 +381,16 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
     l.terms.clock.sample(h.sent_at, l.round_trip_us, now);
     link_round_trip.record_us(l.round_trip_us);
   }
-  if (l.in_service && !l.announced.empty()) { // the whole list is here: it came behind the slot map
-    l.remembered.clear();
-    l.list = wire::member::whole;
+  if (!l.announced.empty()) { // the whole list is here: it came behind the slot map
     // What a link carries may be old when it comes, so what counts is when the heartbeat was sent.
-    const std::uint64_t age = l.terms.clock.known() ? l.terms.clock.to_peer(now) - h.sent_at : 0;
-    if (static_cast<std::int64_t>(age) >= 0)
-      l.list_as_of =
-          now - std::chrono::microseconds(std::min<std::uint64_t>(age, to_us(limits::silence_max)));
+    const auto age =
+        static_cast<std::int64_t>(l.terms.clock.known() ? l.terms.clock.to_peer(now) - h.sent_at : 0);
+    l.list_as_of =
+        now - std::clamp<duration>(std::chrono::microseconds(age), duration::zero(), limits::silence_max);
+    if (l.in_service) {
+      l.remembered.clear();
+      l.list = wire::member::whole;
+    }
   }
   std::uint64_t slowest = 0;
   for (const shard_link& x : links_) slowest = std::max(slowest, x.round_trip_us);
@@ -409,7 +409,6 @@ template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_
   links_[k].in_service = true;
   links_[k].remembered.clear();
   links_[k].list = wire::member::whole;
-  links_[k].list_as_of = last_turn_;
   outgoing.on_in_service(k, last_turn_);
   drain_outcomes(last_turn_);
   return true;

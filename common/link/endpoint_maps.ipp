@@ -82,7 +82,8 @@ template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
     // While its slot is in doubt it stays where it is registered, and may find itself there again.
     if (k == slot_table::no_link || (c.told == k && c.registered)) continue;
     c.registered = false;
-    if (c.told != k) c.since = 0; // the old shard's time means nothing to the new one
+    // The old shard's time means nothing to the new one; and what this one has said may be on its way.
+    if (c.told != k || links_[k].in_service) c.since = 0;
     if (links_[k].st == state::up || (links_[k].st == state::syncing && i < links_[k].sync_cursor))
       put_registration(k, i);
   }
@@ -102,10 +103,10 @@ template <class Host> bool endpoint<Host>::lacks_in_doubt(const shard_link& l) c
 
 template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_bytes payload, time_point now) {
   shard_link& l = links_[k];
-  return wire::for_each_record<wire::member>(payload, [&](const wire::member& m) {
+  std::vector<lane_id> joined;
+  const bool ok = wire::for_each_record<wire::member>(payload, [&](const wire::member& m) {
     if (m.index == no_member) { // the shard waits for it
-      std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
-      l.remembered.push_back({m.index, m.lane, m.lane_number, std::string(m.edge_name)});
+      remember(l, {m.index, m.lane, m.lane_number, std::string(m.edge_name)});
       return;
     }
     if (m.index >= l.origins.size()) l.origins.resize(m.index + 1u, none);
@@ -126,10 +127,21 @@ template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_byt
     l.origins[m.index] = record;
     l.members.push_back({m.index, m.lane, m.lane_number, std::string(m.edge_name)});
     l.index_of.insert_or_assign(m.lane, m.index);
-    owed_.for_each_said(m.lane, [&](const receipts_owed::entry& e) { // its link was lost, or ours
-      if (!plant.receipt_lost_with_link && say_receipt(k, e)) receipt_counts.said_again.add();
-    });
+    joined.push_back(m.lane);
   });
+  std::sort(joined.begin(), joined.end());
+  owed_.for_each_said([&](const receipts_owed::entry& e) { // the origin's link was lost, or ours
+    if (plant.receipt_lost_with_link || !std::binary_search(joined.begin(), joined.end(), e.origin)) return;
+    if (say_receipt(k, e)) receipt_counts.said_again.add();
+  });
+  return ok;
+}
+
+// The newest: a router that is never in service may be told of ever more lives.
+template <class Host> void endpoint<Host>::remember(shard_link& l, known_member m) {
+  std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
+  if (l.remembered.size() >= limits::members_max) l.remembered.erase(l.remembered.begin());
+  l.remembered.push_back(std::move(m));
 }
 
 template <class Host> void endpoint<Host>::release_origin(shard_link&, std::uint32_t record) {

@@ -90,21 +90,24 @@ void endpoint<Host>::on_receipt(std::uint16_t k, const wire::receipt_record& r, 
   outgoing.on_answer(k, accepted, now, r.what);
 }
 
-// Of what was accepted over another link, that link's shard will tell, if it is up.
+// Of what was accepted over another link, that link's shard will tell, if it is up or about to be.
 template <class Host>
 void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now) {
   if (awaited_.size() == 0) return;
   const shard_link& l = links_[k];
-  for (const member_index i : lanes) {
-    const std::uint32_t record = l.record_of(i);
-    if (record == none) continue;
-    const auto ends = [&, owner = incoming.origin(record)](const receipts_awaited::entry& e) {
-      return e.owner == owner && (e.link == k || links_[e.link].st != state::up);
-    };
-    receipts_awaited::entry e;
-    for (std::uint32_t at = awaited_.first(); awaited_.take_next(at, e, ends);)
-      tell_receipt(e, receipt_told::owner_lost, now);
-  }
+  std::vector<lane_id> owners;
+  for (const member_index i : lanes)
+    if (const std::uint32_t record = l.record_of(i); record != none)
+      owners.push_back(incoming.origin(record));
+  std::sort(owners.begin(), owners.end());
+  const auto ends = [&](const receipts_awaited::entry& e) {
+    const shard_link& by = links_[e.link];
+    if (e.link != k && (by.st == state::up || by.st == state::syncing)) return false;
+    return std::binary_search(owners.begin(), owners.end(), e.owner);
+  };
+  receipts_awaited::entry e;
+  for (std::uint32_t at = awaited_.first(); awaited_.take_next(at, e, ends);)
+    tell_receipt(e, receipt_told::owner_lost, now);
 }
 
 template <class Host> void endpoint<Host>::check_receipts(time_point now) {

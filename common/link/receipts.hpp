@@ -89,10 +89,9 @@ public:
   const entry& settle(std::uint32_t i, wire::receipt what, time_point now);
   void heard(lane_id origin, std::uint32_t number);
   std::size_t forget_late(time_point said_before); // how many
-  // f(entry) for what was said to that lane and not heard.
-  template <class F> void for_each_said(lane_id origin, F&& f) const {
-    for (std::uint32_t i = said_.head; i != none; i = entries_[i].next)
-      if (entries_[i].origin == origin) f(entries_[i]);
+  // f(entry) for what was said and not heard.
+  template <class F> void for_each_said(F&& f) const {
+    for (std::uint32_t i = said_.head; i != none; i = entries_[i].next) f(entries_[i]);
   }
   std::size_t size() const noexcept { return entries_.used(); }
   bool any_said() const noexcept { return !said_.empty(); }

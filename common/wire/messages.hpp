@@ -122,8 +122,8 @@ struct member {
   enum list : std::uint8_t {
     of_warm_up, // the lane that tells has only seen a shard that was warming up
     whole,
-    stale, // of a shard that had been silent for list_silence_max when its link was lost: others may have
-           // joined
+    stale, // heard list_silence_max before its link was lost, or list_age_max before it is told: others may
+           // have joined since
   };
   member_index index = no_member;
   std::uint8_t joined = 1;

@@ -97,7 +97,9 @@ TEST_CASE("receipts: what is owed is said until it is heard, and not kept for ev
   CHECK_FALSE(all.has(y, 1));
   const auto said_to_x = [&] {
     std::vector<std::uint32_t> numbers;
-    all.for_each_said(x, [&](const auto& e) { numbers.push_back(e.number); });
+    all.for_each_said([&](const auto& e) {
+      if (e.origin == x) numbers.push_back(e.number);
+    });
     return numbers;
   };
   all.heard(x, 1); // not said yet: a stranger's word
