@@ -74,6 +74,7 @@ void lane::end_session(session& s, close_reason why) {
     endpoint_.detach(s.client, last_time_);
   }
   s.st = session::state::closed;
+  counters.deliveries_unacknowledged.add(s.in_flight.size());
   for (const auto& [packet_id, receipt] : s.in_flight) settle(receipt, wire::receipt::session_ended);
   s.in_flight.clear();
   drop_pending(s);
@@ -219,7 +220,8 @@ void lane::on_drained(conn& c, time_point now) {
 
 // A client's socket is read while what it has sent fits: below its window, the lane's memory and the
 // link that its last message went to; and while it takes what it is told. Above, its own TCP connection
-// slows it down, nobody else.
+// slows it down, nobody else: who has no message under way did not fill the memory, and it may be the one
+// whose PUBACKs others wait for.
 void lane::update_reading(session& s) {
   if (s.st != session::state::live) return;
   // MQTT 5 clients know the window in messages and are cut off when they pass it (on_publish).
@@ -229,7 +231,8 @@ void lane::update_reading(session& s) {
       counted <= config_.inflight_max / 2 && s.unanswered_bytes <= config_.inflight_bytes_max / 2;
   s.window_full = full || (s.window_full && !half_free);
   const std::size_t unsent_max = s.reading_paused ? output_max() / 2 : output_max();
-  const bool blocked = sending_full_ || s.waits_for_link != 0xffff || s.c->out.size() >= unsent_max;
+  const bool no_memory = sending_over_ || (sending_full_ && s.unanswered > 0);
+  const bool blocked = no_memory || s.waits_for_link != 0xffff || s.c->out.size() >= unsent_max;
   const bool pause = blocked || s.window_full;
   if (pause == s.reading_paused) return;
   s.reading_paused = pause;
@@ -273,8 +276,9 @@ void lane::tend_queue(session& s, time_point now) try {
 }
 
 // Half of the memory is for what our clients have sent: it drains over the links, so that they can be made to
-// wait. The other half is for what they are sent: that drains only if they are read, whose PUBACKs make room,
-// so that there its senders are refused.
+// wait; all of them if others, each with its first message, take half as much again. The other half is for
+// what they are sent: that drains only if they are read, whose PUBACKs make room, so that there its senders
+// are refused.
 void lane::check_memory() {
   const std::size_t half = config_.memory_max / 2;
   const std::size_t used = memory_of_outputs() + counters.held_bytes.get();
@@ -285,9 +289,12 @@ void lane::check_memory() {
       last_time_ < memory_short_until_ || receiving > (receiving_full_ ? half / 2 : half);
   // What is held goes on its way only when its clients are read: it may begin a pause, and not prolong one.
   const bool sending_full = sending_full_ ? sent > half / 2 : sending > half;
-  const bool changed = receiving_full != receiving_full_ || sending_full != sending_full_;
+  const bool sending_over = sending_full && (sending_over_ ? sent > half : sending > half + half / 2);
+  const bool changed =
+      receiving_full != receiving_full_ || sending_full != sending_full_ || sending_over != sending_over_;
   receiving_full_ = receiving_full;
   sending_full_ = sending_full;
+  sending_over_ = sending_over;
   if (!changed) return;
   for (session& s : sessions_) update_reading(s);
 }

@@ -50,8 +50,10 @@ struct lane_counters {
   counter publishes[3], publish_bytes;   // from clients, by QoS; payload bytes
   counter publishes_sent_away;           // QoS 1, of clients that are told to go: not taken, not answered
   counter deliveries[2], delivery_bytes; // to clients, by QoS
+  counter deliveries_unacknowledged;     // QoS 1: the session ended before its PUBACK
   counter outcomes[answer_count];        // final answers told to publishers
-  counter outcomes_untold;               // 3.1.1: refused, and PUBACK cannot say so
+  counter outcomes_taken;  // told instead: taken, but not acknowledged by the recipient, and why
+  counter outcomes_untold; // 3.1.1: refused, and PUBACK cannot say so
   counter pubacks_in, pubacks_unknown;
   counter pending, pending_bytes; // messages that wait for recipients, now
   counter pending_high_water;
@@ -66,7 +68,7 @@ struct lane_counters {
 };
 
 struct lane_plants { // planted bugs, for the simulator
-  bool window_off_by_one = false;
+  bool window_off_by_one = false, pending_bytes_ignored = false;
   bool drain_forgets_recipients = false, drain_forgets_senders = false;
 };
 
@@ -207,12 +209,14 @@ private:
     if (receipt != none) endpoint_.settle_receipt(receipt, what, last_time_);
   }
   void drop_pending(session& s) noexcept;
+  // Unsent bytes behind which nothing more is written: what is there cannot expire any more.
+  std::size_t unsent_max(time_point expires) const noexcept {
+    return expires == never ? config_.client_output_max
+                            : std::min(config_.client_output_max, limits::expiring_output_max);
+  }
   bool can_write(const session& s, time_point expires) const noexcept {
-    const std::size_t unsent_max = expires == never
-                                       ? config_.client_output_max
-                                       : std::min(config_.client_output_max, limits::expiring_output_max);
     return s.in_flight.size() < s.receive_maximum + std::size_t{plant.window_off_by_one} &&
-           s.c->out.size() < unsent_max && (!receiving_full_ || s.c->out.empty());
+           s.c->out.size() < unsent_max(expires) && (!receiving_full_ || s.c->out.empty());
   }
   // Unsent bytes at which a client is not read any more: each packet it sends may bring an answer.
   std::size_t output_max() const noexcept {
@@ -267,6 +271,7 @@ private:
   token_bucket may_go_;              // clients that may be told to go
   std::size_t registering_ = 0;      // sessions in that state
   bool sending_full_ = false;   // what our clients have sent takes its half of the memory: they are not read
+  bool sending_over_ = false;   // and half as much again: nobody is read
   bool receiving_full_ = false; // what waits for our clients takes its half: nothing more is queued for them
 };
 

@@ -58,7 +58,7 @@ answer lane::deliver_to(session& s, const wire::message_view& m, std::uint32_t r
       drop(m, drop_reason::memory_limit, now);
       return answer::full;
     }
-    if (s.c->out.size() >= config_.client_output_max) {
+    if (s.c->out.size() >= unsent_max(expires)) {
       drop(m, drop_reason::recipient_slow, now);
       return answer::full;
     }
@@ -70,7 +70,8 @@ answer lane::deliver_to(session& s, const wire::message_view& m, std::uint32_t r
     return answer::accepted;
   }
   const std::size_t waiting = s.pending ? s.pending->size() : 0; // alone, a message may be of any size
-  if (waiting >= config_.pending_max || (waiting && s.pending_bytes + m.size() > config_.pending_bytes_max)) {
+  if (waiting >= config_.pending_max ||
+      (waiting && s.pending_bytes + m.size() > config_.pending_bytes_max && !plant.pending_bytes_ignored)) {
     drop(m, drop_reason::recipient_full, now);
     return answer::full;
   }

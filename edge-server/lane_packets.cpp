@@ -182,9 +182,9 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
     return refuse_publish(s, m, out.destination, reason::topic_name_invalid, drop_reason::bad_topic,
                           "only @/client and @/client/channel are served");
   if (m.retain) // 3.1.1
-    return refuse_publish(s, m, out.destination, reason::retain_not_supported, drop_reason::bad_topic, {});
+    return refuse_publish(s, m, out.destination, reason::retain_not_supported, drop_reason::retain, {});
   if (m.properties.user_property_bytes > limits::user_properties_bytes_max)
-    return refuse_publish(s, m, out.destination, reason::quota_exceeded, drop_reason::memory_limit,
+    return refuse_publish(s, m, out.destination, reason::quota_exceeded, drop_reason::properties_too_large,
                           "user properties above 64 KiB");
   out.hash = endpoint_.hash(out.destination);
   const std::string_view sender = endpoint_.find(s.client)->id;
@@ -196,7 +196,7 @@ void lane::on_publish(session& s, const mqtt::packet& p, time_point now) {
                           "deadline-ms has to be a number from 1 to 2147483647");
   out.receipt = m.qos == 1 && m.properties.ack == "received";
   if (out.receipt && endpoint_.receipts_full())
-    return refuse_publish(s, m, out.destination, reason::quota_exceeded, drop_reason::memory_limit,
+    return refuse_publish(s, m, out.destination, reason::quota_exceeded, drop_reason::receipts_full,
                           "too many receipts are waited for");
   if (m.qos == 1) {
     ++s.unanswered; // before: the outcome may come from within
@@ -254,7 +254,7 @@ void lane::on_receipt(handle sender, std::uint64_t token, link::receipt_told wha
   if (!s) return;
   --s->awaiting;
   const auto [code, text] = told_of(what);
-  counters.outcomes[ix(code == reason::success ? answer::accepted : answer::unknown)].add();
+  (code == reason::success ? counters.outcomes[ix(answer::accepted)] : counters.outcomes_taken).add();
   put_puback(*s, static_cast<std::uint16_t>(token), code, text);
   update_reading(*s);
 }

@@ -40,6 +40,11 @@ constexpr ops::stat<lane_counters> client_rows[] = {
     {"publishes_sent_away", "QoS 1 messages not taken and not answered because this server is to end",
      &lane_counters::publishes_sent_away},
     {"delivery_bytes", "Payload bytes to clients", &lane_counters::delivery_bytes},
+    {"deliveries_unacknowledged", "QoS 1 messages to clients whose session ended before their PUBACK",
+     &lane_counters::deliveries_unacknowledged},
+    {"outcomes_taken",
+     "QoS 1 publishers told that it was taken, and why its recipient has not acknowledged it",
+     &lane_counters::outcomes_taken},
     {"outcomes_untold", "Refusals that MQTT 3.1.1 has no way to tell", &lane_counters::outcomes_untold},
     {"pubacks_in", "PUBACK packets from clients", &lane_counters::pubacks_in},
     {"pubacks_unknown", "PUBACK packets for nothing that was sent", &lane_counters::pubacks_unknown},
@@ -91,7 +96,7 @@ constexpr ops::stat<link::outbox_counters> outbox_rows[] = {
      &link::outbox_counters::bytes_sent},
     {"messages_resent", "QoS 1 messages sent again", &link::outbox_counters::resent},
     {"safety_resends", "Of these, by the slow safety timer", &link::outbox_counters::safety_resends},
-    {"answered", "QoS 1 publishes that the recipient's server has answered",
+    {"answered", "QoS 1 publishes that had their answer, from whichever server it came",
      &link::outbox_counters::answered},
     {"answered_late", "Of these, more than 1 s after the publish", &link::outbox_counters::answered_late},
     {"late_answers", "Answers to messages that had theirs", &link::outbox_counters::late_answers},
@@ -119,6 +124,8 @@ constexpr ops::stat<link::receipt_counters> receipt_rows[] = {
 
 constexpr ops::stat<link::inbox_counters> inbox_rows[] = {
     {"origins", "Lanes whose accepted messages are remembered", &link::inbox_counters::origins, gauge},
+    {"origins_forgotten", "Lanes forgotten for want of room: what they send again is answered unknown",
+     &link::inbox_counters::origins_forgotten},
     {"accepted_window_bytes", "Memory of accepted numbers", &link::inbox_counters::memory_bytes, gauge},
     {"duplicates", "Copies of accepted messages", &link::inbox_counters::duplicates},
     {"late_copies", "Copies of settled messages, dropped", &link::inbox_counters::late_copies},
@@ -178,7 +185,7 @@ ops::stats_part tell(const lane_place& place) {
   tell_windows(p, e);
   for (const auto* drops : {&l.counters.drops, &e.counters.drops, &e.outgoing.counters.drops})
     p.family("drops", "Messages that went no further, by reason", "reason", drop_reason_names, *drops);
-  p.latency("publish_to_answer", "From a QoS 1 PUBLISH to the answer of the recipient's server",
+  p.latency("publish_to_answer", "From a QoS 1 PUBLISH to its answer, from whichever server it came",
             e.outgoing.publish_to_answer);
   p.latency("link_round_trip", "Round trips of heartbeats on links", e.link_round_trip);
   ops::add_io(p, place.thread->counters());

@@ -115,7 +115,7 @@ bool shard::later_wins(const claim& a, const claim& b) const noexcept {
 void shard::enter_contest(id_hash h, claim mine, time_point now) {
   const auto e = table_.find(h);
   const bool fresh = !contests_.contains(h);
-  if (fresh && (contests_.size() >= config_.contested_max || memory_is_short()))
+  if (fresh && ((contests_.size() >= config_.contested_max && !plant.contested_ignored) || memory_is_short()))
     return refuse(h, mine, mine.id, close_reason::registration_busy, now);
   contest& all = contests_[h];
   if (fresh) {

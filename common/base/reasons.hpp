@@ -81,6 +81,9 @@ constexpr std::string_view text_of(close_reason r) { return close_reason_texts[s
   X(expired, "the message expired on its way")                                                               \
   X(bad_topic, "topic that no rule serves")                                                                  \
   X(bad_property, "a user property that means something here has no meaning")                                \
+  X(properties_too_large, "user properties above 64 KiB")                                                    \
+  X(retain, "a 3.1.1 client wants it retained")                                                              \
+  X(receipts_full, "too many receipts of recipients are waited for")                                         \
   X(bad_body, "body CRC wrong")                                                                              \
   X(sender_gone, "the sender's session ended before the message could be sent")                              \
   X(recipient_gone, "accepted, and the recipient's session ended before it took it")                         \

@@ -294,6 +294,7 @@ void lane_core::on_outcome(const outbox::outcome& o, time_point) {
 void lane_core::on_receipt(handle, std::uint64_t token, receipt_told what, time_point) {
   if (receipts_[static_cast<std::uint32_t>(token)].client == none) return;
   ++receipts_by_outcome_[static_cast<std::size_t>(outcome::accepted)];
+  ++by_recipient_[static_cast<std::size_t>(recipient_of(what))];
   complete(static_cast<std::uint32_t>(token), {}, {outcome::accepted, recipient_of(what)});
 }
 
@@ -385,7 +386,10 @@ statistics lane_core::count() const {
   s.handler_failures = handler_failures_;
   s.link_losses = e.link_losses.get(), s.takeovers = e.takeovers.get();
   s.registrations_refused = e.refused.get();
+  s.receipts_awaited = endpoint_.receipt_counts.awaited.get();
+  s.receipts_owed = endpoint_.receipt_counts.owed.get();
   std::copy(std::begin(receipts_by_outcome_), std::end(receipts_by_outcome_), s.receipts.begin());
+  std::copy(std::begin(by_recipient_), std::end(by_recipient_), s.by_recipient.begin());
   std::copy(std::begin(refused_), std::end(refused_), s.refused.begin());
   endpoint_.board.for_each([&](const link_stats& l) {
     s.link.push_back({l.address, l.shard, std::string(link_state_names[l.state.get()]), l.queue_bytes.get(),

@@ -118,7 +118,7 @@ private:
   wire::message_parts parts_; // of the message being sent; views `block_`
   std::string block_;
   const_bytes block_view_;
-  std::uint64_t receipts_by_outcome_[6] = {}, refused_[errc_count] = {};
+  std::uint64_t receipts_by_outcome_[6] = {}, by_recipient_[8] = {}, refused_[errc_count] = {};
   std::uint64_t generations_ = 0; // given out
   std::uint64_t handler_failures_ = 0, dropped_ = 0;
   time_point last_time_{};

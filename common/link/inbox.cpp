@@ -42,6 +42,7 @@ bool inbox::forget_oldest() {
   r = record{};
   records_.give(i);
   counters.origins.sub();
+  counters.origins_forgotten.add();
   return true;
 }
 

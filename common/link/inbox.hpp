@@ -21,13 +21,14 @@
 namespace beeline::link {
 
 struct inbox_counters {
-  counter origins;      // records kept, now
-  counter memory_bytes; // of the accepted numbers, now
-  counter duplicates;   // copies of accepted messages, answered again
-  counter late_copies;  // of settled messages, dropped
-  counter retries;      // answered `retry`
-  counter not_here;     // answered `not here`
-  counter unknown;      // answered `unknown`
+  counter origins;           // records kept, now
+  counter origins_forgotten; // above limits::origins_remembered_max
+  counter memory_bytes;      // of the accepted numbers, now
+  counter duplicates;        // copies of accepted messages, answered again
+  counter late_copies;       // of settled messages, dropped
+  counter retries;           // answered `retry`
+  counter not_here;          // answered `not here`
+  counter unknown;           // answered `unknown`
 };
 
 // Planted bugs for the simulator.

@@ -172,6 +172,7 @@ TEST_CASE("inbox: beyond the limit the origin that left first is forgotten, and 
   for (std::uint64_t i = 0; i < limits::origins_remembered_max; ++i) o.in.acquire(lane_id{100 + i});
   forgot = o.in.release(o.in.acquire(lane_id{50}));
   CHECK(forgot);
+  CHECK(o.in.counters.origins_forgotten.get() >= 1);
   CHECK(o.in.counters.origins.get() <= limits::origins_remembered_max + 1);
   o.origin = o.in.acquire(lane_id{1});
   CHECK(o.judges(message(5)) == verdict::take); // only `again` is safe now, by the caller's `since`

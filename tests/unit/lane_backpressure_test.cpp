@@ -55,7 +55,7 @@ TEST_CASE("back pressure: keep-alive stands still while a socket is not read, an
   auto& quiet = w.connect("quiet", {.keep_alive = 8}); // may say nothing for 12 s
   w.router_down();
   w.advance(7s);
-  for (int i = 0; i < 15; ++i) sender.publish("@/nobody", std::string(10'000, 'x'));
+  for (int i = 0; i < 17; ++i) sender.publish("@/nobody", std::string(10'000, 'x'));
   w.advance(1s);
   REQUIRE_FALSE(quiet.is_read());
   w.advance(10s);
@@ -201,6 +201,26 @@ TEST_CASE("back pressure: QoS 0 for slow readers is dropped above the memory for
   REQUIRE(slow.next_publish().payload == "y");
 }
 
+TEST_CASE("back pressure: QoS 0 with a deadline is not queued behind what a slow reader has not taken",
+          "[lane]") {
+  lane_world w;
+  auto& c1 = w.connect("C1");
+  auto& slow = w.connect("slow", {.edge = 1});
+  slow.stall();
+  const std::string deadline = property_list().user("deadline-ms", "60000").bytes();
+  const std::string payload(1'000, 'x');
+  for (int i = 0; i < 50; ++i) c1.publish("@/slow", payload, 0, deadline);
+  const std::size_t unsent = w.lane(1).counters.deliveries[0].get();
+  REQUIRE(unsent >= limits::expiring_output_max / 1'100);
+  REQUIRE(unsent <= limits::expiring_output_max / 1'000 + 1);
+  REQUIRE(drops(w, drop_reason::recipient_slow, 1) == 50 - unsent);
+  c1.publish("@/slow", payload, 0); // without one it may wait
+  REQUIRE(w.lane(1).counters.deliveries[0].get() == unsent + 1);
+  slow.resume();
+  for (std::size_t i = 0; i <= unsent; ++i) slow.next_publish();
+  REQUIRE(slow.nothing());
+}
+
 TEST_CASE("back pressure: above the memory for recipients who asks and does not read the answers is not read",
           "[lane]") {
   constexpr std::size_t most = 800 * limits::KiB;
@@ -296,7 +316,33 @@ TEST_CASE("back pressure: a lane's memory is not passed by many recipients that 
   REQUIRE(drops(w, drop_reason::memory_limit, 1) > 2 * full - 2);
 }
 
-TEST_CASE("back pressure: above the memory for senders nobody is read until it has drained", "[lane]") {
+TEST_CASE("back pressure: above the memory for senders those are not read who feed it, until it has drained",
+          "[lane]") {
+  lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = 200 * limits::KiB; }});
+  auto& sink = w.connect("sink", {.edge = 1});
+  auto& sender = w.connect("sender");
+  auto& idle = w.connect("idle");
+  w.router_down();
+  for (int i = 0; i < 12; ++i) sender.publish("@/sink", std::string(10'000, 'x'));
+  w.advance(1s);
+  REQUIRE_FALSE(sender.is_read());
+  REQUIRE(idle.is_read());
+  idle.ping();
+  idle.next_pingresp();
+  idle.publish("@/sink", "waits, too"); // and from here on it feeds it
+  REQUIRE_FALSE(idle.is_read());
+  w.router_up();
+  w.advance(4s);
+  REQUIRE(sender.is_read());
+  REQUIRE(idle.is_read());
+  for (int i = 0; i < 13; ++i) sink.next_publish();
+  REQUIRE(sink.nothing());
+  REQUIRE(idle.next_puback().reason == 0);
+  for (int i = 0; i < 12; ++i) REQUIRE(sender.next_puback().reason == 0);
+}
+
+TEST_CASE("back pressure: half as much above the memory for senders nobody is read until it has drained",
+          "[lane]") {
   lane_world w({.lane = [](edge::lane_config& c) { c.memory_max = 200 * limits::KiB; }});
   auto& sink = w.connect("sink", {.edge = 1});
   std::vector<mqtt_client*> senders;

@@ -353,6 +353,7 @@ TEST_CASE("delivery: a session's end drops what waits for it, counted; nothing i
   for (int i = 0; i < 5; ++i) c1.publish("@/C2", "x");
   c2.hang_up();
   REQUIRE(drops(w, drop_reason::recipient_gone, 1) == 4);
+  REQUIRE(w.lane(1).counters.deliveries_unacknowledged.get() == 1); // it was sent, and perhaps received
   REQUIRE(w.lane(1).counters.pending.get() == 0);
   auto& again = w.connect("C2", {.edge = 1});
   REQUIRE(again.nothing());

@@ -261,7 +261,7 @@ TEST_CASE("hostile: CAT-15 64 KiB of user properties pass, cheaply; more is refu
   REQUIRE(a.reason == 0x97);
   REQUIRE(a.text == "user properties above 64 KiB");
   c1.publish("@/C2", {}, 0, p.bytes());
-  REQUIRE(drops(w, drop_reason::memory_limit) == 2);
+  REQUIRE(drops(w, drop_reason::properties_too_large) == 2);
   REQUIRE(c2.nothing());
 }
 

@@ -245,6 +245,7 @@ TEST_CASE("publish: QoS 2 and retain are refused as announced", "[lane]") {
   auto& old = w.connect("C1", {.v = v311}); // it was never told: settled, not kept
   old.send(encode_publish({.version = v311, .topic = "@/C2", .qos = 1, .packet_id = 1, .retain = true}));
   old.next_puback();
+  REQUIRE(drops(w, drop_reason::retain) == 1);
   REQUIRE_FALSE(old.closed());
   REQUIRE(c2.nothing());
   REQUIRE(closes(w, close_reason::unsupported) == 3);

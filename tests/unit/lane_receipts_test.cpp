@@ -73,6 +73,8 @@ TEST_CASE("lane_receipts: a recipient that never acknowledges: its senders are t
     REQUIRE(a.reason == 0x83);
     REQUIRE(a.text == "taken, but the recipient has not acknowledged it in time");
   }
+  REQUIRE(w.lane(0).counters.outcomes_taken.get() == 5);
+  REQUIRE(counter_of(w.lane(0).counters.outcomes, answer::unknown) == 0);
   w.c2->puback(1); // late: of no use to anybody, and no harm
   REQUIRE(w.c1->nothing());
   w.advance(1s);

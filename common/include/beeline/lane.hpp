@@ -65,6 +65,7 @@ struct lane_options {
   std::string cluster_secret;                           // as the routers have it; without the line's end
   std::size_t unanswered_bytes_max = 256 * 1024 * 1024; // QoS 1 not answered yet; above: errc::would_block
   std::chrono::milliseconds receipt_timeout{30'000};    // for message::ask_recipient
+  std::size_t receipts_max = 262'144; // waited for, then errc::would_block; owed, then not_promised
 };
 
 struct lane_handlers {

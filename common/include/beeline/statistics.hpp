@@ -27,6 +27,8 @@ struct statistics {
   std::uint64_t unanswered_bytes = 0;
   std::uint64_t queue_bytes = 0; // waiting for the network
   std::uint64_t links = 0, links_up = 0;
+  std::uint64_t receipts_awaited = 0; // of recipients, by our senders (ask_recipient)
+  std::uint64_t receipts_owed = 0;    // by our clients, or given and not yet known to have arrived
   // Since the lane began.
   std::uint64_t sent = 0, sent_qos0 = 0;          // first copies
   std::uint64_t resent = 0;                       // further copies, after a lost link
@@ -37,6 +39,7 @@ struct statistics {
   std::uint64_t link_losses = 0, takeovers = 0;
   std::uint64_t registrations_refused = 0;         // by a shard: errc::router_full, router_busy
   std::array<std::uint64_t, 6> receipts{};         // by outcome
+  std::array<std::uint64_t, 8> by_recipient{};     // of these, of who asked: by recipient
   std::array<std::uint64_t, errc_count> refused{}; // sends and attaches that did not begin, by errc
   std::vector<link_statistics> link;
 };
