@@ -124,7 +124,7 @@ void cluster::set_hooks(lane_place& l) {
     if (c.is_link) return;
     session_record& s = h_.sessions[c.session];
     if (s.attached == never) s.attached = w_.now;
-    else s.held_up_until = w_.now;
+    else s.held_up(w_.now);
   };
 }
 

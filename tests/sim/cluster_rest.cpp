@@ -156,7 +156,7 @@ void cluster::note_held_up() {
   for (auto& l : lanes_) {
     if (!l->n->alive()) continue;
     l->n->for_each_stream([&](conn& c, socket_end& e) {
-      if (!c.link && !c.want_read) h_.sessions[e.of->session].held_up_until = w_.now;
+      if (!c.link && !c.want_read) h_.sessions[e.of->session].held_up(w_.now);
     });
   }
 }
@@ -169,6 +169,9 @@ void cluster::judge_bounds() {
         w_.broken("P6", "shard %u of r%u has %zu bytes queued for a link, the limit is %zu", s->number,
                   s->router, c.link->data.size(), set_.link_output_max);
     });
+    if (const auto n = s->n->core()->counters.contested.get(); n > set_.contested_max)
+      w_.broken("P6", "shard %u of r%u has %llu ids claimed twice", s->number, s->router,
+                static_cast<unsigned long long>(n));
   }
   constexpr std::size_t last_packet = 64 * 1024; // the limit is tested before a packet is added
   for (auto& l : lanes_) {
@@ -185,6 +188,11 @@ void cluster::judge_bounds() {
     if (pending > set_.pending_max * l->n->core()->counters.connections.get())
       w_.broken("P6", "e%u.%u has %llu pending messages", l->edge, l->number,
                 static_cast<unsigned long long>(pending));
+    const std::uint64_t bytes = l->n->core()->counters.pending_bytes.get();
+    if (bytes >
+        (set_.pending_bytes_max + set_.payload_max + 1'000) * l->n->core()->counters.connections.get())
+      w_.broken("P6", "e%u.%u has %llu bytes of pending messages", l->edge, l->number,
+                static_cast<unsigned long long>(bytes));
   }
 }
 

@@ -86,15 +86,27 @@ bool history::restarted_since(const message_record& m) const {
   return false;
 }
 
+// Is there a second session that may have been given it, by a shard that knows nothing of the first? Its lane
+// has not seen it before.
+bool history::another_took_part(const message_record& m) const {
+  const session_record& first = sessions[m.first_session];
+  return first_ended(m) && restarted_since(m) &&
+         std::any_of(sessions_of[m.to].begin(), sessions_of[m.to].end(), [&](std::uint32_t k) {
+           const session_record& s = sessions[k];
+           const bool same_lane =
+               s.edge == first.edge && s.edge_life == first.edge_life && s.lane == first.lane;
+           return s.attached != never && s.server_end >= m.published && !same_lane;
+         });
+}
+
 // P2. In one session: never. In a second one of the same id: only if the first had ended and the
-// shard restarted in between, or if the sender's own session or edge has ended.
+// shard restarted in between, or if the sender's own session or edge had ended before it was answered.
 void history::judge_second_receipt(const message_record& m, std::uint32_t number, std::uint32_t session) {
   if (m.first_session == session)
     return w_.broken("P2", "s%u received m%u of s%u twice", session, number, m.sender);
   if (m.qos == 0)
     return w_.broken("P2", "QoS 0 m%u was received by s%u and s%u", number, m.first_session, session);
-  const session_record& sender = sessions[m.sender];
-  if (sender.server_end != never || sender.client_end != never) return;
+  if (m.answered == never && sessions[m.sender].end() != never) return;
   const bool ended = first_ended(m), restarted = restarted_since(m);
   if (!ended || !restarted)
     w_.broken("P2", "m%u of s%u was received by s%u at %.6f and by s%u; first ended: %d, shard restarted: %d",
@@ -128,7 +140,9 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
   if (kind == 9)
     return w_.broken("P1", "m%u got the reason 0x%02x, which has no reason here", number,
                      static_cast<unsigned>(code));
-  if (kind == 3 && !any_fault) return w_.broken("P1", "m%u: 'unknown' without any fault", number);
+  if (kind == 3 && !link_trouble(m.published - 1s, w_.now))
+    return w_.broken("P1", "m%u: 'unknown', and no link was lost and no router started since %.6f", number,
+                     s_of(m.published));
   const bool no_link = text.find("no link") != text.npos; // a link that was down used up the lane's numbers
   if (kind == 4 && no_link && !any_fault) return w_.broken("P1", "m%u: 'no link' without any fault", number);
   if (kind == 4 && !no_link && !set_.tiny_links && !set_.little_memory())
@@ -140,31 +154,35 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
     return w_.broken("P1", "m%u: success before its recipient has acknowledged it", number);
   if (kind == 7 && w_.now - m.published + clock_doubt() < m.deadline)
     return w_.broken("P1", "m%u: told that it expired before its deadline", number);
-  m.expired = kind == 7;
+  m.expired = kind == 7 || (kind == 8 && text.find("expired") != text.npos);
   // Another session may say so that is believed to have been the owner all the time (see the second receipt).
-  if ((kind == 2 || kind == 7) && m.first_session != ~0u && !(first_ended(m) && restarted_since(m)))
+  // Where the origin itself or the first owner says so there is one copy.
+  if (m.first_session != ~0u && (kind == 7 || ((kind == 2 || m.expired) && !another_took_part(m))))
     return w_.broken("P1", "m%u: 0x%02x %.*s, but s%u had received it", number, static_cast<unsigned>(code),
                      static_cast<int>(text.size()), text.data(), m.first_session);
   if (kind == 8) return judge_taken(m, number, text);
   const bool may_be_full = set_.queues_may_fill() || set_.receipts_max < limits::receipts_max;
-  if (m.last_exchange && kind == 2 && !may_be_full)
-    return w_.broken("P5", "m%u, sent at rest, was told that a queue is full", number);
+  if (kind == 2 && !may_be_full && (m.last_exchange || wait_for(m.to) < set_.pending_max))
+    return w_.broken("P6", "m%u was told that a queue is full, and none is small", number);
   if (m.last_exchange && kind > 2 && kind != 6)
     return w_.broken("P5", "m%u, sent at rest, was answered 0x%02x", number, static_cast<unsigned>(code));
   if (kind == 1) judge_nobody(m, number);
 }
 
+// The messages that may wait for the id's sessions, or for their acknowledgement.
+std::size_t history::wait_for(std::uint32_t id) const {
+  return static_cast<std::size_t>(
+      std::count_if(messages.begin(), messages.end(), [&](const message_record& m) {
+        return m.to == id && m.qos && m.recipient_acked == never;
+      }));
+}
+
 // Clocks of two machines are compared over a link: they may be wrong by half its round trip.
 duration history::clock_doubt() const {
-  const bool round_trips_lie =
-      any_fault && (set_.fault_on[static_cast<std::size_t>(fault::link_stall)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::link_stall_one_way)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::edge_cut_off)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::router_pause)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::path_one_way)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::link_trickle)] ||
-                    set_.fault_on[static_cast<std::size_t>(fault::process_slow)]);
+  const bool round_trips_lie = hit_by(fault::link_stall) || hit_by(fault::link_stall_one_way) ||
+                               hit_by(fault::edge_cut_off) || hit_by(fault::edge_pause) ||
+                               hit_by(fault::router_pause) || hit_by(fault::path_one_way) ||
+                               hit_by(fault::link_trickle) || hit_by(fault::process_slow);
   return 50ms + 2 * (set_.link.delay + set_.link.jitter) + (set_.slow_machines ? 100ms : 0ms) +
          (round_trips_lie ? 3s : 0s);
 }
@@ -172,11 +190,9 @@ duration history::clock_doubt() const {
 // What was in time when the recipient's connection was given it may still wait there: for its network, for a
 // machine that is stopped.
 void history::judge_lateness(const message_record& m, std::uint32_t number) {
-  // It counts from when it is read.
-  if (m.deadline == duration::max() || m.published <= sessions[m.sender].held_up_until) return;
-  const bool stopped = any_fault && (set_.fault_on[static_cast<std::size_t>(fault::edge_pause)] ||
-                                     set_.fault_on[static_cast<std::size_t>(fault::client_stall)]);
-  const duration late = w_.now - m.published - m.deadline;
+  if (m.deadline == duration::max()) return;
+  const bool stopped = hit_by(fault::edge_pause) || hit_by(fault::client_stall);
+  const duration late = w_.now - sessions[m.sender].read_at(m.published) - m.deadline; // it counts from there
   if (late > clock_doubt() + 2s + (stopped ? 6s : 0s))
     w_.broken("deadline", "m%u was received %.3f s after its deadline", number,
               static_cast<double>(late.count()) / 1e6);
@@ -194,6 +210,10 @@ void history::judge_taken(const message_record& m, std::uint32_t number, std::st
   };
   if (text.find("session ended") != text.npos && !ended())
     return w_.broken("P1", "m%u: 'its session ended', but none has", number);
+  if (text.find("session ended") != text.npos && m.first_session != ~0u && !first_ended(m) &&
+      !restarted_since(m))
+    return w_.broken("P1", "m%u: 'its session ended', but s%u, which has received it, has not", number,
+                     m.first_session);
   if (text.find("in time") != text.npos && w_.now - m.published < set_.receipt_timeout)
     return w_.broken("P1", "m%u: 'not in time' before the time was over", number);
   if (text.find("in time") != text.npos && m.acked_by != ~0u && sessions[m.acked_by].live() &&
@@ -241,7 +261,7 @@ bool history::all_linked_since(std::uint32_t shard, time_point from) const {
   for (const fault f : {fault::link_stall, fault::link_stall_one_way, fault::edge_cut_off, fault::edge_pause,
                         fault::router_pause, fault::edge_vanish, fault::router_vanish, fault::dials_hang,
                         fault::path_one_way, fault::link_trickle, fault::process_slow})
-    if (hit_by(f)) return false;
+    if (hit_by(f) && (set_.scripted || w_.now < last_fault + 20s)) return false; // it is over by then
   return std::all_of(linked.begin(), linked.end(), [&](const auto& lane) {
     const linked_record& l = lane[shard];
     const bool ever = l.in_sync || !l.gaps.empty(); // an edge may have one lane only
@@ -252,22 +272,57 @@ bool history::all_linked_since(std::uint32_t shard, time_point from) const {
 void history::judge_nobody(const message_record& m, std::uint32_t number) {
   if (m.first_session != ~0u)
     return w_.broken("P1", "m%u: 'nobody', but s%u had received it", number, m.first_session);
-  const session_record* newest = nullptr;
-  for (std::uint32_t i : sessions_of[m.to])
-    if (sessions[i].attached != never && (!newest || sessions[i].attached > newest->attached))
-      newest = &sessions[i];
-  if (!newest || newest->connack >= m.published || newest->server_end != never || newest->client_end != never)
-    return;
-  for (std::uint32_t i : sessions_of[m.to]) // a younger one may have been the owner for a moment
-    if (sessions[i].opened > newest->opened) return;
   // A lane that has not heard who serves the slot holds a router up for as long as that warms up, and no
   // longer; then it may take a while until it hears.
   if (claimed_by_two[m.to] != never && w_.now >= claimed_by_two[m.to] + limits::warm_up - 250ms &&
       (served_since[m.to] == never || w_.now < served_since[m.to] + 15s))
     return;
-  if (reachable_throughout(*newest, m.published, m.answered))
-    w_.broken("P5", "m%u: 'nobody', but s%u of %s was live and linked all the time since %.6f", number,
-              static_cast<unsigned>(newest - sessions.data()), ids[m.to].c_str(), s_of(newest->connack));
+  for (const std::uint32_t i : sessions_of[m.to])
+    if (reachable(m, i))
+      return w_.broken("P5", "m%u: 'nobody', but s%u of %s was live and linked all the time since %.6f",
+                       number, i, ids[m.to].c_str(), s_of(sessions[i].connack));
+}
+
+// Was the session there when the message was published, and it, or others who took over from it before it
+// ended, until the answer?
+bool history::reachable(const message_record& m, std::uint32_t session) const {
+  time_point from = m.published;
+  for (;;) {
+    const session_record& s = sessions[session];
+    if (s.connack >= from) return false;
+    const time_point until = std::min(s.end(), m.answered);
+    if (!reachable_throughout(s, from, until)) return false;
+    std::uint32_t heir = ~0u;
+    for (const std::uint32_t i : sessions_of[m.to]) {
+      const session_record& x = sessions[i];
+      if (i == session || x.attached == never || x.opened <= s.opened) continue;
+      // It may have been the owner for a moment, without either having heard of it yet.
+      if (x.connack == never && x.server_end >= m.published - 5s) return false;
+      if (x.connack != never && x.end() >= m.published - 5s &&
+          (heir == ~0u || x.opened < sessions[heir].opened))
+        heir = i;
+    }
+    if (heir == ~0u) return until == m.answered;
+    if (s.end() == never || sessions[heir].connack >= s.end()) return false;
+    from = s.end(), session = heir;
+    if (from >= m.answered) return true;
+  }
+}
+
+// Did any shard lose a lane or start anew, or a lane come back to it, in that time? As the shard sees it.
+bool history::link_trouble(time_point from, time_point to) const {
+  if (any_fault && last_fault >= from - limits::silence_max - 500ms)
+    return true; // who is silent is given up then; the samples are 50 ms apart
+  for (const auto& router : restarts)
+    if (std::any_of(router.begin(), router.end(), [&](time_point t) { return t >= from && t <= to; }))
+      return true;
+  return std::any_of(linked.begin(), linked.end(), [&](const auto& lane) {
+    return std::any_of(lane.begin(), lane.end(), [&](const linked_record& l) {
+      return (!l.in_sync && l.since <= to) || std::any_of(l.gaps.begin(), l.gaps.end(), [&](const auto& g) {
+               return g.from <= to && g.to >= from;
+             });
+    });
+  });
 }
 
 void history::server_end(std::uint32_t session, close_reason why) {
@@ -305,8 +360,9 @@ void history::server_end(std::uint32_t session, close_reason why) {
   default: w_.broken("MQTT", "the server closed s%u: %s", session, text_of(why).data());
   }
   // Behind a length that a flipped bit has made longer, everything waits for a while.
-  if (why == close_reason::not_registered && !flipped && shard_of[s.id] != nobody &&
-      served_since[s.id] <= w_.now - 4s && all_linked_since(shard_of[s.id], w_.now - 4s))
+  if (why == close_reason::not_registered && (!flipped || w_.now >= last_fault + 20s) &&
+      shard_of[s.id] != nobody && served_since[s.id] <= w_.now - 4s &&
+      all_linked_since(shard_of[s.id], w_.now - 4s))
     w_.broken("P5", "s%u of %s was not registered, though all lanes were linked to its shard", session,
               ids[s.id].c_str());
   if (!any_fault && (why == close_reason::keep_alive_timeout || why == close_reason::not_registered ||
@@ -378,12 +434,11 @@ void history::judge_success(const message_record& m, std::uint32_t number) {
     return; // it may have expired in the queue there
   for (std::uint32_t i : sessions_of[m.to]) {
     const session_record& s = sessions[i];
-    if (s.attached > m.answered || s.attached == never) continue;
+    if (s.attached > m.answered || s.attached == never || s.server_end < m.published) continue;
     if (s.heard_all && settled_when_told(s)) continue; // it was given all that was promised to it
-    const time_point end = std::min(s.client_end, s.server_end);
-    if (end != never && std::max(s.client_end == never ? end : s.client_end,
-                                 s.server_end == never ? end : s.server_end) >= m.published)
-      return;
+    const auto later = s.newest.find(std::uint64_t{m.sender} << 1 | m.qos);
+    if (later != s.newest.end() && later->second > m.flow) continue; // and so it was given all before that
+    if (s.end() != never) return;
   }
   w_.broken(
       "P1",

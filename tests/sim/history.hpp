@@ -34,7 +34,10 @@ struct message_record {
 struct session_record {
   std::uint32_t id = 0, edge = 0, lane = 0, edge_life = 0;
   bool v5 = true;
-  time_point held_up_until{};  // so long its socket was not read, at times
+  struct hold {
+    time_point from, to;
+  };
+  std::vector<hold> holds;     // when its socket was not read, as far as was looked
   time_point opened{};         // CONNECT sent
   time_point attached = never; // the server has read it
   time_point connack = never;  // the client has read CONNACK
@@ -44,6 +47,18 @@ struct session_record {
   close_reason why = close_reason::none; // the server's
   std::unordered_map<std::uint64_t, std::uint32_t> newest; // (sender, QoS) -> highest flow count received
   bool live() const noexcept { return connack != never && client_end == never && server_end == never; }
+  time_point end() const noexcept { return std::min(client_end, server_end); }
+  void held_up(time_point now) {
+    constexpr duration looked_again = 250ms;
+    if (holds.empty() || now - holds.back().to > looked_again) holds.push_back({now - looked_again, now});
+    holds.back().to = now;
+  }
+  // When the server reads what is sent at t.
+  time_point read_at(time_point t) const noexcept {
+    for (const hold& h : holds)
+      if (h.from <= t && t <= h.to) t = h.to;
+    return t;
+  }
 };
 
 // Whether a lane has been in sync with a shard, as the shard sees it.
@@ -103,6 +118,10 @@ private:
   void judge_second_receipt(const message_record& m, std::uint32_t number, std::uint32_t session);
   bool first_ended(const message_record& m) const; // the session that first received it
   bool restarted_since(const message_record& m) const;
+  std::size_t wait_for(std::uint32_t id) const;
+  bool another_took_part(const message_record& m) const;
+  bool link_trouble(time_point from, time_point to) const;
+  bool reachable(const message_record& m, std::uint32_t session) const;
   void judge_nobody(const message_record& m, std::uint32_t number);
   void judge_takeover(std::uint32_t session);
   void judge_success(const message_record& m, std::uint32_t number);

@@ -96,12 +96,14 @@ inline constexpr unsigned newest_generation = 5;
   X(edge, plant.drain_forgets_recipients)                                                                    \
   X(edge, plant.drain_forgets_senders)                                                                       \
   X(edge, plant.window_off_by_one)                                                                           \
+  X(edge, plant.pending_bytes_ignored)                                                                       \
   X(shard, plant.arrival_wins_while_warming)                                                                 \
   X(shard, plant.answer_when_forwarded)                                                                      \
   X(shard, plant.old_link_ends_new)                                                                          \
   X(shard, plant.rehash_drops)                                                                               \
   X(shard, plant.drop_not_counted)                                                                           \
   X(shard, plant.deposed_is_owner)                                                                           \
+  X(shard, plant.contested_ignored)                                                                          \
   X(shell, plant.partly_written_forgotten)                                                                   \
   X(lane, plant.no_reregistration)                                                                           \
   X(lane, plant.dial_gives_up)                                                                               \
