@@ -39,6 +39,38 @@ TEST_CASE("P1: success needs a receiver, or a session that ended") {
   }
 }
 
+TEST_CASE("P1: a session that ended later, and received what came after it, does not explain a loss") {
+  told_run r;
+  r.publish(20 * s, 0, 1, 0);
+  r.answer(20 * s + 1, 0, 0);
+  SECTION("it received what came after it") {
+    r.exchange(1, 21 * s);
+    r.end(22 * s, 1, ending::disconnect);
+    CHECK(r.judged().counts.contains("P1"));
+  }
+  SECTION("it received what came before") {
+    r.end(22 * s, 1, ending::disconnect);
+    CHECK_FALSE(r.judged().counts.contains("P1"));
+  }
+}
+
+TEST_CASE("P6: 'queue full' needs many that wait, where queues are not small") {
+  good_run r;
+  r.publish(20 * s, 0, 1, 12);
+  r.answer(20 * s + 1, 0, 12, 0x97);
+  CHECK(r.breaks("P6"));
+  SECTION("they are small") {
+    r.facts.small_queues = true;
+    CHECK(r.good());
+  }
+  SECTION("many wait") {
+    r.fault_at(fault::clients_stall, 1, 18 * s, 25 * s);
+    for (std::uint32_t n = 20; n < 80; ++n) r.publish(19 * s, 0, 1, n);
+    for (std::uint32_t n = 20; n < 80; ++n) r.receive(25 * s, 1, 0, n), r.answer(25 * s + 1, 0, n);
+    CHECK(r.good());
+  }
+}
+
 TEST_CASE("P1: 'nobody' and 'queue full' mean that nobody receives it") {
   for (const unsigned code : {0x10u, 0x97u}) {
     good_run r;
@@ -54,6 +86,8 @@ TEST_CASE("P1: 'unknown' needs a fault that explains it") {
   r.publish(20 * s, 0, 1, 12);
   r.answer(20 * s + 1, 0, 12, 0x83, words::unknown);
   CHECK(r.breaks("P1"));
+  r.fault_at(fault::clients_stall, 0, 12 * s, 13 * s);
+  CHECK(r.breaks("P1")); // it stops no message between servers
   r.fault_at(fault::edge_kill, 0, 12 * s, 13 * s);
   CHECK(r.good());
 }
@@ -151,6 +185,28 @@ TEST_CASE("P2: a second session receives a message only if the first ended and t
   }
 }
 
+TEST_CASE(
+    "P2: a second session receives a message, and the first ends only later, or the sender had its answer") {
+  told_run r;
+  r.fault_at(fault::router_kill, -1, 3 * s + 1, 4 * s);
+  r.publish(2 * s, 0, 1, 0);
+  r.receive(3 * s, 1, 0, 0);
+  r.connect(5 * s, 2, 1, 1);
+  r.receive(6 * s, 2, 0, 0);
+  SECTION("the first ends later") {
+    r.answer(7 * s, 0, 0);
+    r.end(30 * s, 1, ending::disconnect);
+  }
+  SECTION("the sender leaves with its answer") {
+    r.facts.faults.clear(), r.facts.faults_wanted = 0;
+    r.end(4 * s, 1, ending::disconnect);
+    r.answer(5 * s + 10, 0, 0);
+    r.end(5 * s + 20, 0, ending::disconnect);
+    r.connect(10 * s, 3, 0, 0);
+  }
+  CHECK(r.judged().counts.contains("P2"));
+}
+
 TEST_CASE("P3: the messages of a flow come in their order") {
   good_run r;
   r.publish(20 * s, 0, 1, 12);
@@ -209,10 +265,32 @@ TEST_CASE("P5: 'nobody' is false when the recipient was there all the time") {
     r.fault_at(fault::link_reset, 1, 19 * s, 19 * s);
     CHECK(r.breaks("P5"));
   }
+  SECTION("and another one that is long over") {
+    r.fault_at(fault::link_reset, 1, 14 * s, 14 * s);
+    r.fault_at(fault::link_reset, 1, 19 * s, 19 * s);
+    CHECK(r.breaks("P5"));
+  }
+  SECTION("not two in a row") {
+    r.fault_at(fault::link_reset, 1, 17 * s, 17 * s);
+    r.fault_at(fault::link_reset, 1, 19 * s, 19 * s);
+    CHECK(r.good());
+  }
   SECTION("not a long one") {
     r.fault_at(fault::edge_pause, 1, 15 * s, 19 * s);
     CHECK(r.good());
   }
+}
+
+TEST_CASE("P5: 'nobody' is false, though the recipient's client ends the session soon after it") {
+  told_run r;
+  r.publish(20 * s, 0, 1, 0);
+  r.answer(20 * s + 1, 0, 0, 0x10);
+  r.end(21 * s, 1, ending::disconnect);
+  r.connect(22 * s, 2, 1, 1);
+  r.publish(61 * s, 0, 1, 1, flag_qos1 | flag_last);
+  r.receive(61 * s + 1, 2, 0, 1, flag_qos1 | flag_last);
+  r.answer(61 * s + 2, 0, 1);
+  CHECK(r.breaks("P5"));
 }
 
 TEST_CASE("P5: at rest everyone reaches everyone") {

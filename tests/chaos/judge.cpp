@@ -37,19 +37,25 @@ std::int64_t let_go(const run_view& v, const session_view& s) {
 bool fault_near(const run_view& v, std::int64_t from, std::int64_t to) {
   return any_fault(v.facts, from, to, echo, [](const fault_fact&) { return true; });
 }
+// One of links or processes: what only clients have to do with loses no message between servers.
+bool servers_fault_near(const run_view& v, std::int64_t from, std::int64_t to) {
+  return any_fault(v.facts, from, to, echo,
+                   [](const fault_fact& x) { return scope_of(x.kind) != scope::clients; });
+}
 
-// A session of the recipient that it can have been given to has ended.
-bool recipient_ended(const run_view& v, const message_view& m) {
+// A session of the recipient that it can have been given to has ended, and has not received what came after.
+bool recipient_ended(const run_view& v, std::uint32_t sender, std::uint32_t n, const message_view& m) {
   return std::any_of(v.sessions_of[m.to].begin(), v.sessions_of[m.to].end(), [&](std::uint32_t i) {
     const session_view& r = v.sessions[i];
-    return r.opened <= m.answered && r.end != never && let_go(v, r) >= m.at;
+    return r.opened <= m.answered && r.end != never && let_go(v, r) >= m.at &&
+           !v.received_later(i, sender, n);
   });
 }
 
 void judge_taken(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                  findings& wrong) {
   if (m.receipts || m.deadline != never) return; // it may have expired in the recipient's queue
-  if (!recipient_ended(v, m))
+  if (!recipient_ended(v, s, n, m))
     wrong.add("P1", "told that it was taken, received by nobody, and no session of the recipient ended: " +
                         v.name(s, n));
 }
@@ -119,14 +125,14 @@ void judge_no_receipt(const run_view& v, std::uint32_t s, std::uint32_t n, const
   bool good = !receipt_was_lost(v, m);
   if (m.text == words::session_ended) good = had_ended(v, m);
   else if (m.text == words::not_in_time) good &= m.answered - m.at >= v.facts.receipt_timeout - second / 100;
-  else if (m.text == words::owner_lost) good = fault_near(v, m.at, m.answered);
+  else if (m.text == words::owner_lost) good = servers_fault_near(v, m.at, m.answered);
   else good = false;
   if (!good) wrong.add("receipts", "no receipt, for a reason that there is not: " + v.name(s, n));
 }
 
 void judge_unknown(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                    findings& wrong) {
-  const bool cause = fault_near(v, m.at, m.answered);
+  const bool cause = servers_fault_near(v, m.at, m.answered);
   if (m.text == words::unknown || m.text == words::none) {
     if (!cause) wrong.add("P1", "told 'outcome unknown' and no fault explains it: " + v.name(s, n));
     return;
@@ -178,19 +184,32 @@ void judge_nobody(const run_view& v, std::uint32_t s, std::uint32_t n, const mes
     only = &r;
   }
   if (!only || only->connack > m.at) return;
-  // Their client may notice the end late, the server never late enough to be wrong by more than this.
-  if (only->end != never && only->end < m.answered + 10 * second) return;
+  // A client may notice late that the server has ended it; if it ended itself, the server heard it later
+  // still.
+  const bool own = only->how == ending::disconnect || only->how == ending::abort;
+  if (only->end != never && only->end < m.answered + (own ? 0 : 10 * second)) return;
   const auto breaks = [&](const fault_fact& x) {
     if (x.kind == fault::client_deaf) return closed_unread(x, *only, m.answered);
     return (touches_edge(x, only->edge) || x.edge < 0) && scope_of(x.kind) != scope::clients && !bridged(x);
   };
   if (any_fault(v.facts, m.at, m.answered, echo, breaks)) return;
-  // Two short faults in a row can add up to more than linger.
-  unsigned near = 0;
+  // Short faults in a row can add up to more than linger.
+  std::vector<const fault_fact*> near;
   for (const fault_fact& x : v.facts.faults)
-    near += x.hits && (touches_edge(x, only->edge) || x.edge < 0) && x.begin <= m.answered &&
-            x.end + echo >= m.at;
-  if (near < 2) wrong.add("P5", "told 'nobody', but the recipient was there all the time: " + v.name(s, n));
+    if (x.hits && (touches_edge(x, only->edge) || x.edge < 0) && scope_of(x.kind) != scope::clients &&
+        x.begin <= m.answered && x.end + echo >= m.at)
+      near.push_back(&x);
+  std::sort(near.begin(), near.end(), [](const auto* a, const auto* b) { return a->begin < b->begin; });
+  for (std::size_t i = 1; i < near.size(); ++i)
+    if (near[i]->begin - near[i - 1]->end < 3 * second) return;
+  wrong.add("P5", "told 'nobody', but the recipient was there all the time: " + v.name(s, n));
+}
+
+void judge_full(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m, findings& wrong) {
+  if (m.receipts) return wrong.add("P1", "told 'queue full', but received: " + v.name(s, n));
+  constexpr std::size_t many = 50; // where queues are not small they are of 1,000 messages, or of 1 MiB
+  if (!m.last && !v.facts.small_queues && v.facts.scenario.empty() && v.waited(m.to, m.answered) < many)
+    wrong.add("P6", "told 'queue full', and none was: " + v.name(s, n));
 }
 
 void judge_answer(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
@@ -202,9 +221,7 @@ void judge_answer(const run_view& v, std::uint32_t s, std::uint32_t n, const mes
   switch (m.code) {
   case 0: return judge_success(v, s, n, m, wrong);
   case none: return judge_nobody(v, s, n, m, wrong);
-  case full:
-    if (m.receipts) wrong.add("P1", "told 'queue full', but received: " + v.name(s, n));
-    return;
+  case full: return judge_full(v, s, n, m, wrong);
   case unspecified: return judge_unknown(v, s, n, m, wrong);
   default: wrong.add("P1", "told reason " + std::to_string(m.code) + ": " + v.name(s, n));
   }
@@ -244,17 +261,24 @@ void judge_silence(const run_view& v, std::uint32_t s, std::uint32_t n, const me
     wrong.add("P1", "no answer at rest: " + v.name(s, n));
 }
 
-// P2: one session never twice. A second session only if the first has ended and the router started anew in
-// between, or if the sender's own session ended.
+// P2: one session never twice. A second session only if the first had ended and the router started anew in
+// between, or if the sender's own session ended before it had its answer.
 void judge_repeats(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                    findings& wrong) {
   if (m.receipts < 2) return;
   if (m.first.session == m.second.session)
     return wrong.add("P2", "received twice by one session: " + v.name(s, n));
   if (!m.qos1) return wrong.add("P2", "QoS 0, received by two sessions: " + v.name(s, n));
-  if (v.sessions[s].end < m.second.at) return;
-  const bool ended = v.sessions[m.first.session].end != never;
-  const bool restarted = any_fault(v.facts, m.at, m.second.at, 0, is_router_restart);
+  if (m.answered == never && v.sessions[s].end < m.second.at) return;
+  // A client may notice its end late, and read late what came to it.
+  const session_view& first = v.sessions[m.first.session];
+  const auto hides_it = [&](const fault_fact& x) {
+    return x.edge == first.edge && (scope_of(x.kind) == scope::clients || scope_of(x.kind) == scope::edge);
+  };
+  const bool late = any_fault(v.facts, m.at, m.second.at, echo, hides_it);
+  const bool ended = first.end <= m.second.at + (late ? echo : 2 * second);
+  const bool restarted = any_fault(v.facts, late ? m.at : std::max(m.at, m.first.at - 2 * second),
+                                   m.second.at, 0, is_router_restart);
   if (!ended || !restarted || m.receipts > 2)
     wrong.add("P2", "received by " + std::to_string(m.receipts) + " sessions, the first " +
                         (ended ? "ended" : "not ended") + ", the router " + (restarted ? "" : "not ") +
@@ -302,7 +326,8 @@ bool has_rival(const run_view& v, std::uint32_t number) {
   const session_view& s = v.sessions[number];
   // A claim's age is corrected by half of a link's round trip: where links stall or processes stop, by too
   // much.
-  const std::int64_t doubt = v.facts.faults.empty() ? second / 4 : 3 * second;
+  const bool broken = any_fault(v.facts, 0, s.end, never / 2, [](const fault_fact&) { return true; });
+  const std::int64_t doubt = broken ? 3 * second : second / 4;
   return std::any_of(v.sessions_of[s.client].begin(), v.sessions_of[s.client].end(), [&](std::uint32_t i) {
     const session_view& o = v.sessions[i];
     const std::int64_t attached = std::min(o.connack, o.end); // at the latest

@@ -102,6 +102,19 @@ void run_view::receive(const record& r, findings& wrong) {
     return wrong.add("history", name(r.session) + " received after its end");
   receipt& place = m.receipts++ == 0 ? m.first : m.second;
   if (m.receipts <= 2) place = {r.at, r.session};
+  if (!m.qos1) return;
+  std::uint32_t& newest = newest_[std::uint64_t{r.session} << 32 | r.other];
+  newest = std::max(newest, r.count);
+}
+
+std::size_t run_view::waited(std::uint32_t client, std::int64_t at) const {
+  constexpr std::int64_t acknowledged_late = 2'000'000; // by clients that take their time
+  std::size_t n = 0;
+  for (const session_view& s : sessions)
+    for (const message_view& m : s.messages)
+      n += m.to == client && m.qos1 && m.published && m.at <= at &&
+           (m.receipts == 0 || m.first.at + acknowledged_late >= at);
+  return n;
 }
 
 } // namespace beeline::chaos

@@ -8,6 +8,7 @@
 
 #include <limits>
 #include <span>
+#include <unordered_map>
 
 namespace beeline::chaos {
 
@@ -66,6 +67,14 @@ public:
   std::uint64_t publishes = 0, publishes_qos1 = 0, answers = 0, receipts = 0, with_receipt = 0,
                 with_deadline = 0;
 
+  // Did `to` receive a later QoS 1 message of that sender's session than its n-th?
+  bool received_later(std::uint32_t to, std::uint32_t sender, std::uint32_t n) const {
+    const auto at = newest_.find(std::uint64_t{to} << 32 | sender);
+    return at != newest_.end() && at->second > n;
+  }
+  // QoS 1 messages that waited for a client at that time, or that it had not acknowledged for long, at most.
+  std::size_t waited(std::uint32_t client, std::int64_t at) const;
+
   std::string name(std::uint32_t session, std::uint32_t count) const; // of a message
   std::string name(std::uint32_t session) const;
 
@@ -74,6 +83,8 @@ private:
   session_view* session_of(std::uint32_t number);
   void receive(const record& r, findings& wrong);
   void acknowledge(const record& r, findings& wrong);
+
+  std::unordered_map<std::uint64_t, std::uint32_t> newest_; // recipient's session, sender's -> count
 };
 
 } // namespace beeline::chaos
