@@ -220,8 +220,8 @@ void lane::on_drained(conn& c, time_point now) {
 
 // A client's socket is read while what it has sent fits: below its window, the lane's memory and the
 // link that its last message went to; and while it takes what it is told. Above, its own TCP connection
-// slows it down, nobody else: who has no message under way did not fill the memory, and it may be the one
-// whose PUBACKs others wait for.
+// slows it down, nobody else: who has no QoS 1 message under way did not fill the memory, and it may be the
+// one whose PUBACKs others wait for. (QoS 0 waits at its link alone, which has marks of its own.)
 void lane::update_reading(session& s) {
   if (s.st != session::state::live) return;
   // MQTT 5 clients know the window in messages and are cut off when they pass it (on_publish).
@@ -289,7 +289,7 @@ void lane::check_memory() {
       last_time_ < memory_short_until_ || receiving > (receiving_full_ ? half / 2 : half);
   // What is held goes on its way only when its clients are read: it may begin a pause, and not prolong one.
   const bool sending_full = sending_full_ ? sent > half / 2 : sending > half;
-  const bool sending_over = sending_full && (sending_over_ ? sent > half : sending > half + half / 2);
+  const bool sending_over = sending_full && sending > (sending_over_ ? half : half + half / 2);
   const bool changed =
       receiving_full != receiving_full_ || sending_full != sending_full_ || sending_over != sending_over_;
   receiving_full_ = receiving_full;

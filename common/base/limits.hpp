@@ -33,7 +33,7 @@ inline constexpr std::size_t link_output_bytes_max = 8 * MiB;  // data queued fo
 inline constexpr std::size_t link_output_bytes_high = 4 * MiB; // a lane stops reading publishers here ...
 inline constexpr std::size_t link_output_bytes_low = 1 * MiB;  // ... and resumes here
 inline constexpr std::size_t urgent_bytes_max =
-    2 * link_output_bytes_max;                            // answers that the peer does not take
+    2 * link_output_bytes_max;                            // answers that a lane does not take
 inline constexpr std::size_t sync_output_max = 256 * KiB; // registrations queued at once for one link
 inline constexpr std::size_t outputs_bytes_max = 1 * GiB; // all outputs and windows of one shard or lane
 inline constexpr std::size_t incomplete_share = 4; // of that memory, for packets that are not whole: a 4th

@@ -87,7 +87,7 @@ constexpr std::string_view text_of(close_reason r) { return close_reason_texts[s
   X(bad_body, "body CRC wrong")                                                                              \
   X(sender_gone, "the sender's session ended before the message could be sent")                              \
   X(recipient_gone, "accepted, and the recipient's session ended before it took it")                         \
-  X(gave_up, "resent too often")                                                                             \
+  X(gave_up, "resent too often, or no link for too long")                                                    \
   X(memory_limit, "a memory limit was reached")
 
 enum class drop_reason : std::uint8_t {

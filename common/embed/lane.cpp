@@ -45,6 +45,7 @@ endpoint_config config_of(const lane_options& o) {
   if (o.receipt_timeout <= o.receipt_timeout.zero())
     throw std::invalid_argument("lane_options.receipt_timeout: above 0");
   e.receipt_timeout = o.receipt_timeout;
+  if (o.receipts_max == 0) throw std::invalid_argument("lane_options.receipts_max: above 0");
   e.receipts_max = o.receipts_max;
   for (const std::string& r : o.routers) e.routers.push_back(parse_router(r));
   e.make_nonce = [] { return net::random_bytes<sizeof(wire::nonce)>(); };

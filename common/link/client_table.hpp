@@ -20,6 +20,7 @@ struct client {
   std::uint16_t told = 0xffff;
   bool used = false;
   bool registered = false; // that shard has confirmed it since the link came up
+  bool said = false;       // it has since it was last told of it: `since` is its word
   bool live = false;       // some shard has, at any time
 };
 

@@ -116,6 +116,7 @@ template <class Host> void endpoint<Host>::put_registration(std::uint16_t k, std
   touch(k); // what may find no memory comes first
   r.put(l.registers.next(l.urgent()));
   c.told = k;
+  c.said = false;
   counters.registrations.add();
 }
 
@@ -214,8 +215,7 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
     for (std::uint16_t k = 0; k < links_.size(); ++k)
       if (links_[k].st == state::syncing) sync(k, now);
   for (std::size_t i = 0; i < touched_.size(); ++i) {
-    const std::uint16_t k = touched_[i];
-    shard_link& l = links_[k];
+    shard_link& l = links_[touched_[i]];
     l.touched = false;
     if (!l.c) continue;
     l.registers.flush(l.urgent());
@@ -224,7 +224,6 @@ template <class Host> void endpoint<Host>::end_turn(time_point now) {
     l.answers.flush(l.urgent());
     l.receipts.flush(l.urgent());
     dirty_.mark(*l.c);
-    if (l.urgent().size() > limits::urgent_bytes_max) lose(k, close_reason::out_of_memory, now);
   }
   touched_.clear();
   note_links();
@@ -325,11 +324,10 @@ bool endpoint<Host>::on_registered(std::uint16_t k, const_bytes payload, time_po
   return wire::for_each_record<wire::registered_client>(payload, [&](const wire::registered_client& r) {
     client* c = clients_.find(r.client);
     if (!c || c->told != k) return;
-    if (c->link != k) { // while its slot is in doubt it waits on, and may come back to this shard
-      if (c->link == slot_table::no_link) c->since = r.since;
-      return;
-    }
+    if (c->link != k && c->link != slot_table::no_link) return;
     c->since = r.since;
+    c->said = true;
+    if (c->link != k) return; // while its slot is in doubt it waits on, and may come back to this shard
     c->registered = c->live = true;
     host_.on_registered(r.client, now);
   });

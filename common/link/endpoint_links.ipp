@@ -100,7 +100,7 @@ void endpoint<Host>::lose(std::uint16_t k, close_reason why, time_point now, boo
     client& x = clients_.at(i);
     if (x.told != k) continue;
     // Whether it is believed to have been the owner was not heard: in doubt it is new.
-    if (!x.registered && l.in_service) x.since = 0;
+    if (!x.said && l.in_service) x.since = 0;
     x.registered = false;
     x.told = slot_table::no_link;
   }
@@ -319,7 +319,6 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   for (known_member& m : l.members) remember(l, std::move(m));
   if (l.list == wire::member::whole && now - l.list_as_of > limits::list_age_max)
     l.list = wire::member::stale; // that life may have gone on without us
-  l.list_as_of = l.up_at;         // the new one
   wire::batch_writer seen(wire::frame_type::members_seen);
   for (const known_member& m : l.remembered)
     wire::member{m.index, l.list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
@@ -409,6 +408,7 @@ template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_
   links_[k].in_service = true;
   links_[k].remembered.clear();
   links_[k].list = wire::member::whole;
+  links_[k].list_as_of = std::max(links_[k].list_as_of, links_[k].up_at); // the list came over this link
   outgoing.on_in_service(k, last_turn_);
   drain_outcomes(last_turn_);
   return true;

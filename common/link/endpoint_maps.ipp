@@ -83,7 +83,7 @@ template <class Host> void endpoint<Host>::rebuild_slots(time_point now) {
     if (k == slot_table::no_link || (c.told == k && c.registered)) continue;
     c.registered = false;
     // The old shard's time means nothing to the new one; and what this one has said may be on its way.
-    if (c.told != k || links_[k].in_service) c.since = 0;
+    if (c.told != k || (links_[k].in_service && !c.said)) c.since = 0;
     if (links_[k].st == state::up || (links_[k].st == state::syncing && i < links_[k].sync_cursor))
       put_registration(k, i);
   }

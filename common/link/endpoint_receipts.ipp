@@ -90,7 +90,7 @@ void endpoint<Host>::on_receipt(std::uint16_t k, const wire::receipt_record& r, 
   outgoing.on_answer(k, accepted, now, r.what);
 }
 
-// Of what was accepted over another link, that link's shard will tell, if it is up or about to be.
+// Of what was accepted over another link that link's shard will tell, if it knows the owner.
 template <class Host>
 void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now) {
   if (awaited_.size() == 0) return;
@@ -101,9 +101,10 @@ void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_inde
       owners.push_back(incoming.origin(record));
   std::sort(owners.begin(), owners.end());
   const auto ends = [&](const receipts_awaited::entry& e) {
+    if (!std::binary_search(owners.begin(), owners.end(), e.owner)) return false;
     const shard_link& by = links_[e.link];
-    if (e.link != k && (by.st == state::up || by.st == state::syncing)) return false;
-    return std::binary_search(owners.begin(), owners.end(), e.owner);
+    const bool linked = by.st == state::up || by.st == state::syncing;
+    return e.link == k || !linked || (!by.announced.empty() && !by.index_of.contains(e.owner));
   };
   receipts_awaited::entry e;
   for (std::uint32_t at = awaited_.first(); awaited_.take_next(at, e, ends);)

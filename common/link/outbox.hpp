@@ -58,9 +58,10 @@ struct outbox_counters {
 
 // Planted bugs: switches of the simulator that show its oracles can see (docs/simulator.md).
 struct outbox_plants {
-  bool later_as_nobody = false, unknown_as_nobody = false, again_as_nobody = false, number_restarts = false,
-       wrong_order = false, not_stopped = false, floor_early = false, ignore_path_lost = false,
-       link_down_forgets = false, timer_not_rearmed = false, deadline_ignored = false;
+  bool later_as_nobody = false, busy_as_unknown = false, unknown_as_nobody = false, again_as_nobody = false,
+       number_restarts = false, wrong_order = false, not_stopped = false, floor_early = false,
+       ignore_path_lost = false, link_down_forgets = false, timer_not_rearmed = false,
+       deadline_ignored = false;
 };
 
 class outbox {

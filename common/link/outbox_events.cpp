@@ -30,6 +30,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
   if (own_link != link && !is_final(what)) return counters.late_answers.add();
   if (plant.later_as_nobody && (what == answer::later_warm_up || what == answer::later_lane))
     what = answer::nobody;
+  if (plant.busy_as_unknown && what == answer::busy) what = answer::unknown;
   if (is_final(what)) {
     if (what == answer::accepted) w.tries = 0;
     finish(i, what, what, now, link, a, early);

@@ -184,10 +184,10 @@ void judge_nobody(const run_view& v, std::uint32_t s, std::uint32_t n, const mes
     only = &r;
   }
   if (!only || only->connack > m.at) return;
-  // A client may notice late that the server has ended it; if it ended itself, the server heard it later
-  // still.
+  // A client may notice late that the server has ended it. If it ended itself, its end is noted a moment
+  // after its last word was sent.
   const bool own = only->how == ending::disconnect || only->how == ending::abort;
-  if (only->end != never && only->end < m.answered + (own ? 0 : 10 * second)) return;
+  if (only->end != never && only->end < m.answered + (own ? second / 5 : 10 * second)) return;
   const auto breaks = [&](const fault_fact& x) {
     if (x.kind == fault::client_deaf) return closed_unread(x, *only, m.answered);
     return (touches_edge(x, only->edge) || x.edge < 0) && scope_of(x.kind) != scope::clients && !bridged(x);
@@ -208,7 +208,7 @@ void judge_nobody(const run_view& v, std::uint32_t s, std::uint32_t n, const mes
 void judge_full(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m, findings& wrong) {
   if (m.receipts) return wrong.add("P1", "told 'queue full', but received: " + v.name(s, n));
   constexpr std::size_t many = 50; // where queues are not small they are of 1,000 messages, or of 1 MiB
-  if (!m.last && !v.facts.small_queues && v.facts.scenario.empty() && v.waited(m.to, m.answered) < many)
+  if (!m.last && !v.facts.small_queues && v.facts.scenario.empty() && v.waited(m.to, m.at, m.answered) < many)
     wrong.add("P6", "told 'queue full', and none was: " + v.name(s, n));
 }
 
@@ -276,7 +276,7 @@ void judge_repeats(const run_view& v, std::uint32_t s, std::uint32_t n, const me
     return x.edge == first.edge && (scope_of(x.kind) == scope::clients || scope_of(x.kind) == scope::edge);
   };
   const bool late = any_fault(v.facts, m.at, m.second.at, echo, hides_it);
-  const bool ended = first.end <= m.second.at + (late ? echo : 2 * second);
+  const bool ended = first.end <= m.second.at + (late ? echo : v.facts.sanitized ? 8 * second : 2 * second);
   const bool restarted = any_fault(v.facts, late ? m.at : std::max(m.at, m.first.at - 2 * second),
                                    m.second.at, 0, is_router_restart);
   if (!ended || !restarted || m.receipts > 2)

@@ -54,6 +54,8 @@ TEST_CASE("embed_lane: wrong options are refused in words") {
   for (const char* bad : {"host:", "host:0", "host:65536", "host:1x"})
     CHECK(says(router(bad), "the port must be a number from 1 to 65535"));
   CHECK(complaint([](options o, handlers) { o.routers = {"[::1]:7400"}; }) == "none");
+  CHECK(says(complaint([](options o, handlers) { o.receipts_max = 0; }), "receipts_max"));
+  CHECK(says(complaint([](options o, handlers) { o.receipt_timeout = {}; }), "receipt_timeout"));
   CHECK(says(complaint([](options, handlers h) { h.on_message = nullptr; }), "on_message"));
 }
 

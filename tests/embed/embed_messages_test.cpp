@@ -111,6 +111,48 @@ TEST_CASE("embed: every answer of the contract comes as a receipt") {
   CHECK(s.receipts[static_cast<std::size_t>(outcome::refused)] == 2);
 }
 
+TEST_CASE("embed: who asks the recipient is told what that made of it") {
+  world w;
+  const auto p1 = w.game.joins("p1");
+  w.game.joins("p2");
+  const auto c1 = w.mqtt("C1");
+  const auto asks = [&](std::string_view to) {
+    link::message m;
+    m.to = to, m.payload = link::bytes_of("?"), m.ask_recipient = true;
+    std::optional<link::receipt> r;
+    w.game.lane->async_send(p1, m, [&](error_code e, link::receipt told) {
+      CHECK_FALSE(e);
+      r = told;
+    });
+    if (to == "C1") {
+      mqtt::publish_packet p;
+      REQUIRE(w.game.meanwhile([&] {
+        return test::decode_publish(c1->next(), protocol_version::v5, p) == reason::success;
+      }));
+      std::string ack;
+      append_puback(ack, p.packet_id);
+      c1->send(ack);
+    }
+    REQUIRE(w.game.until([&] { return r.has_value(); }));
+    return *r;
+  };
+  for (const char* to : {"p2", "C1"}) {
+    const link::receipt r = asks(to);
+    CHECK(r.accepted());
+    CHECK(r.by_recipient == link::recipient::acknowledged);
+  }
+  const link::receipt absent = asks("nobody-there");
+  CHECK(absent.what == outcome::nobody);
+  CHECK(absent.by_recipient == link::recipient::not_asked);
+  const auto s = w.game.lane->statistics();
+  CHECK(s.by_recipient[static_cast<std::size_t>(link::recipient::acknowledged)] == 2);
+  CHECK(s.receipts[static_cast<std::size_t>(outcome::accepted)] == 2);
+  REQUIRE(w.game.until([&] {
+    const auto now = w.game.lane->statistics();
+    return now.receipts_awaited == 0 && now.receipts_owed == 0;
+  }));
+}
+
 TEST_CASE("embed: properties and deadlines travel both ways") {
   world w;
   const auto p1 = w.game.joins("p1");

@@ -318,6 +318,7 @@ bool history::link_trouble(time_point from, time_point to) const {
       return true;
   return std::any_of(linked.begin(), linked.end(), [&](const auto& lane) {
     return std::any_of(lane.begin(), lane.end(), [&](const linked_record& l) {
+      if (!l.in_sync && l.gaps.empty()) return false; // an edge may have one lane only
       return (!l.in_sync && l.since <= to) || std::any_of(l.gaps.begin(), l.gaps.end(), [&](const auto& g) {
                return g.from <= to && g.to >= from;
              });

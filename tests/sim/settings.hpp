@@ -75,6 +75,7 @@ inline constexpr unsigned newest_generation = 5;
   X(lane, incoming.plant.no_dedup)                                                                           \
   X(lane, incoming.plant.again_accepted)                                                                     \
   X(lane, outgoing.plant.later_as_nobody)                                                                    \
+  X(lane, outgoing.plant.busy_as_unknown)                                                                    \
   X(lane, outgoing.plant.unknown_as_nobody)                                                                  \
   X(lane, outgoing.plant.again_as_nobody)                                                                    \
   X(lane, outgoing.plant.number_restarts)                                                                    \

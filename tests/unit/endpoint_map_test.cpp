@@ -243,6 +243,22 @@ TEST_CASE(
   CHECK(t.a.hears() == lines{"unregister 0.1"});
 }
 
+TEST_CASE(
+    "endpoint_map: a client that comes back to its shard out of doubt is what that shard has said of it") {
+  slots_move t;
+  const bool said = GENERATE(false, true);
+  t.bench.lane.find(t.client)->since = 77;
+  t.a.closes();
+  t.bench.wait(1s);
+  t.a.welcomes(); // it registers again, since 77; the answer is on its way
+  announce(t.b, t.b_after);
+  t.a.hears();
+  if (said) t.a.says(make_batch<wire::registered_client>(frame_type::registered, {{t.client, 123}}));
+  CHECK_FALSE(t.bench.lane.find(t.client)->registered);
+  announce(t.b, t.b_before);
+  CHECK(t.a.hears() == lines{"register 0.1 " + t.moving + (said ? " since 123" : "")});
+}
+
 TEST_CASE("endpoint_map: a client whose router is lost while its slot is in doubt is new to the next one") {
   slots_move t;
   announce(t.b, t.b_after);

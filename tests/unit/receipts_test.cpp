@@ -215,6 +215,23 @@ TEST_CASE("receipts: a lane that is lost to one shard still gives those of what 
     bench.told();
     s0.says(make_event(frame_type::gone, 5));
   }
+  SECTION("that shard is there again, and does not know the lane any more") {
+    s1.closes();
+    bench.wait(1s);
+    s1.welcomes();
+    bench.told();
+    s0.says(make_event(frame_type::gone, 5));
+  }
+  SECTION("that shard is there again, and knows it, too") {
+    s1.closes();
+    bench.wait(1s);
+    s1.welcomes();
+    s1.says_members({{9, 1, x, 0, "edge-2"}});
+    bench.told();
+    s0.says(make_event(frame_type::gone, 5));
+    CHECK(bench.told().empty());
+    s1.says(make_event(frame_type::gone, 9));
+  }
   CHECK(bench.told() == lines{"receipt 7 " + std::to_string(told(link::receipt_told::owner_lost))});
 }
 
