@@ -1,5 +1,6 @@
 // A cluster whose programs are replaced one by one by those of another version of the link protocol: the
 // version before this one, this one, and the next (tests/versions; F11).
+#include "common/base/limits.hpp"
 #include "common/wire/frame.hpp"
 #include "tests/support/cli.hpp"
 #include "tests/support/cluster.hpp"
@@ -7,6 +8,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cstdio>
 #include <memory>
 #include <thread>
 
@@ -61,10 +63,16 @@ struct upgraded_cluster {
   bool exchange(std::size_t k, int n, std::chrono::milliseconds gap = 0ms) {
     for (int i = 0; i < n; ++i, std::this_thread::sleep_for(gap)) {
       const std::string payload = std::to_string(++sent);
-      if (clients[k]->publish("@/" + id(1 - k), payload) != 0) return false;
-      if (receive(1 - k).payload != payload) return false;
+      const unsigned told = clients[k]->publish("@/" + id(1 - k), payload);
+      if (told != 0) return fails(payload, "was answered " + std::to_string(told) + " " + clients[k]->said());
+      const std::string got = receive(1 - k).payload;
+      if (got != payload) return fails(payload, "came as '" + got + "'");
     }
     return true;
+  }
+  static bool fails(const std::string& payload, const std::string& how) {
+    std::fprintf(stderr, "message %s %s\n", payload.c_str(), how.c_str());
+    return false;
   }
   struct received {
     std::string payload;
@@ -110,6 +118,9 @@ TEST_CASE("rolling upgrade: edges and routers of versions N-1, N and N+1 serve t
   CHECK(c.exchange(0, 20));
   for (const unsigned version : {3u, 4u}) {
     INFO("to version " << version);
+    // Edges know the shards' time to a heartbeat: of a message that is lost on its way within one from its
+    // recipient's login it is not known whether an earlier owner had it (0x83).
+    std::this_thread::sleep_for(2 * limits::heartbeat_interval);
     // The router first: messages that are under way meanwhile are held by the edges, and sent again.
     bool held = false;
     const int before = c.sent;

@@ -77,8 +77,10 @@ unsigned raw_mqtt::publish(std::string_view topic, std::string_view payload) {
     const mqtt::packet p = next();
     mqtt::ack_packet a;
     if (p.type() == packet_type::reserved) throw std::runtime_error("the server closed instead of a PUBACK");
-    if (p.type() == packet_type::puback && test::decode_ack(p, v_, a) == reason::success)
+    if (p.type() == packet_type::puback && test::decode_ack(p, v_, a) == reason::success) {
+      said_ = std::string(a.reason_string);
       return static_cast<unsigned>(a.code);
+    }
   }
 }
 

@@ -17,11 +17,12 @@ public:
   void send(std::string_view bytes);
   mqtt::packet next(); // the next packet; a view until the next call. type reserved: the server closed
   unsigned publish(std::string_view topic, std::string_view payload); // QoS 1: the reason of its PUBACK
+  const std::string& said() const noexcept { return said_; }          // and in words
 
 private:
   net::unique_fd fd_;
   protocol_version v_;
-  std::string in_;
+  std::string in_, said_;
   std::size_t taken_ = 0;
 };
 

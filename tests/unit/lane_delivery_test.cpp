@@ -270,6 +270,21 @@ TEST_CASE("delivery: what expires waits where it still can, not in the output of
   REQUIRE(c2.nothing());
 }
 
+TEST_CASE("delivery: the recipient is told the seconds that are left to the nearest one, and never 0",
+          "[lane]") {
+  lane_world w;
+  auto& c1 = w.connect("C1");
+  auto& c2 = w.connect("C2", {.edge = 1});
+  const auto told = [&](const char* deadline_ms) {
+    c1.publish("@/C2", {}, 1, property_list().user("deadline-ms", deadline_ms).bytes());
+    REQUIRE(c1.next_puback().reason == 0);
+    return c2.next_publish().expiry;
+  };
+  REQUIRE(told("60200") == 60u); // of servers whose clocks differ by as much, too
+  REQUIRE(told("60700") == 61u);
+  REQUIRE(told("200") == 1u);
+}
+
 TEST_CASE("delivery: a message expiry above 24 days comes as it was sent, no queue lasts it out", "[lane]") {
   lane_world w;
   auto& c1 = w.connect("C1");
