@@ -129,6 +129,7 @@ template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_byt
     l.index_of.insert_or_assign(m.lane, m.index);
     joined.push_back(m.lane);
   });
+  if (joined.empty()) return ok;
   std::sort(joined.begin(), joined.end());
   owed_.for_each_said([&](const receipts_owed::entry& e) { // the origin's link was lost, or ours
     if (plant.receipt_lost_with_link || !std::binary_search(joined.begin(), joined.end(), e.origin)) return;

@@ -126,9 +126,8 @@ TEST_CASE("embed: who asks the recipient is told what that made of it") {
     });
     if (to == "C1") {
       mqtt::publish_packet p;
-      REQUIRE(w.game.meanwhile([&] {
-        return test::decode_publish(c1->next(), protocol_version::v5, p) == reason::success;
-      }));
+      REQUIRE(w.game.meanwhile(
+          [&] { return test::decode_publish(c1->next(), protocol_version::v5, p) == reason::success; }));
       std::string ack;
       append_puback(ack, p.packet_id);
       c1->send(ack);

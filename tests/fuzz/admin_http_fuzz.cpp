@@ -1,5 +1,5 @@
-// CAT-10: the admin server as it is, in its own thread, over connections of loopback: any bytes, pipelined requests,
-// bodies, what is cut off.
+// CAT-10: the admin server as it is, in its own thread, over connections of loopback: any bytes, pipelined
+// requests, bodies, what is cut off.
 //
 // What must hold: the server answers in HTTP or closes, with a status that has a reason here; what handlers
 // get is within the limits; nothing that one connection brings is in the way of the next.

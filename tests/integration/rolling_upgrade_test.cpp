@@ -1,6 +1,5 @@
 // A cluster whose programs are replaced one by one by those of another version of the link protocol: the
 // version before this one, this one, and the next (tests/versions; F11).
-#include "common/base/limits.hpp"
 #include "common/wire/frame.hpp"
 #include "tests/support/cli.hpp"
 #include "tests/support/cluster.hpp"
@@ -55,6 +54,16 @@ struct upgraded_cluster {
     start_edge(k, version);
     REQUIRE(edges[k]->mqtt() != 0);
     login(k);
+  }
+  // Until each link of each edge has heard one, by their number: links say them equally often.
+  void hears_heartbeats() {
+    for (const auto& e : edges) {
+      const auto heard = [&] {
+        return e->json("/stats")["totals"]["latency"]["link_round_trip"]["count"].get<std::uint64_t>();
+      };
+      const std::uint64_t links = e->json("/stats")["totals"]["links"].get<std::uint64_t>(), before = heard();
+      REQUIRE(eventually([&] { return heard() >= before + 2 * links; }));
+    }
   }
   static std::string id(std::size_t k) { return "c" + std::to_string(k); }
 
@@ -120,7 +129,7 @@ TEST_CASE("rolling upgrade: edges and routers of versions N-1, N and N+1 serve t
     INFO("to version " << version);
     // Edges know the shards' time to a heartbeat: of a message that is lost on its way within one from its
     // recipient's login it is not known whether an earlier owner had it (0x83).
-    std::this_thread::sleep_for(2 * limits::heartbeat_interval);
+    c.hears_heartbeats();
     // The router first: messages that are under way meanwhile are held by the edges, and sent again.
     bool held = false;
     const int before = c.sent;
