@@ -68,6 +68,8 @@ constexpr ops::stat<link::endpoint_counters> link_rows[] = {
     {"link_queue_bytes_high_water", "Most bytes that waited for one link, since the start",
      &link::endpoint_counters::queue_high_water, greatest},
     {"paths_lost", "Notices of shards that an owner's link was lost", &link::endpoint_counters::paths_lost},
+    {"lanes_unremembered", "Lanes of routers that are not in service, forgotten for want of room",
+     &link::endpoint_counters::lanes_unremembered},
     {"registrations", "Registrations of clients sent", &link::endpoint_counters::registrations},
     {"takeovers", "Sessions that lost their id to another lane", &link::endpoint_counters::takeovers},
     {"registrations_refused", "Registrations that a shard at a limit refused",

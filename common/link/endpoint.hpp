@@ -86,6 +86,7 @@ struct endpoint_counters {
   counter registrations, takeovers; // takeovers: sessions of ours that lost their id
   counter refused;                  // registrations that a shard at a limit refused
   counter paths_lost;               // notices that an owner's link was lost
+  counter lanes_unremembered;       // above limits::members_max: a router's next life does not wait for them
   counter queue_high_water;         // of the link that had the most unsent
   counter frames_in, frames_out_qos0;
   counter bytes_out_qos0;             // payload bytes of QoS 0 messages sent to shards

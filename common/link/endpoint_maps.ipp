@@ -141,7 +141,10 @@ template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_byt
 // The newest: a router that is never in service may be told of ever more lives.
 template <class Host> void endpoint<Host>::remember(shard_link& l, known_member m) {
   std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
-  if (l.remembered.size() >= limits::members_max) l.remembered.erase(l.remembered.begin());
+  if (l.remembered.size() >= limits::members_max) {
+    l.remembered.erase(l.remembered.begin());
+    counters.lanes_unremembered.add();
+  }
   l.remembered.push_back(std::move(m));
 }
 
