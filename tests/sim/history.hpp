@@ -14,6 +14,10 @@
 
 namespace beeline::sim {
 
+inline double s_of(time_point t) { // for people
+  return t == never ? -1.0 : static_cast<double>(t.time_since_epoch().count()) / 1e6;
+}
+
 struct message_record {
   std::uint32_t sender = 0; // session
   std::uint32_t to = 0;     // id
