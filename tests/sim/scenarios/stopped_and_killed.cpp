@@ -77,6 +77,30 @@ TEST_CASE("F2: an edge that is stopped closes its stale links too") {
   s.finish();
 }
 
+TEST_CASE("P1: a message that is lost within a heartbeat of its recipient's login is unknown, a later one is "
+          "sent again") {
+  const auto outcome = [](duration after_login) {
+    scenario s(two_edges());
+    s.start();
+    s.online(0, 0);
+    s.run(1500ms);
+    s.online(1, 1);
+    s.run(after_login);
+    s.publish(0, 1);
+    s.run(s.set.client.delay + s.set.link.delay / 2);
+    REQUIRE(s.c.shard(0).counters.messages_in[1].get() == 0); // on its way to the router
+    s.c.note_fault("a kill");
+    s.c.kill_for(s.c.router_process(0), false, 100ms);
+    REQUIRE(s.run_until([&] { return s.answered() == 1; }, 10s));
+    REQUIRE_KEPT(s);
+    const std::string seen = s.outcomes();
+    s.finish();
+    return seen;
+  };
+  REQUIRE(outcome(10ms) == "1 unknown");
+  REQUIRE(outcome(limits::heartbeat_interval + 10ms) == "1 success");
+}
+
 TEST_CASE("CAT-54: router, owner and origin are killed at each step between a publish and its PUBACK") {
   enum stage { received, forwarded, delivered, acked, stages };
   constexpr const char* names[stages] = {"received", "forwarded", "delivered", "acked"};
