@@ -279,19 +279,23 @@ TEST_CASE("endpoint_link: what it says of a shard that had been silent before it
   CHECK(links_anew() == std::vector<int>{wire::member::whole});
 }
 
+namespace {
+// A shard's next life lets the lane in; what is it told of the list of the last one?
+int says_of_list(linked& t) {
+  t.shard.welcomes();
+  for (heard_frame& f : t.shard.frames) {
+    wire::member m;
+    if (f.type() == frame_type::members_seen &&
+        wire::for_each_record<wire::member>(f.payload(), [&](auto& x) { m.joined = x.joined; }))
+      return m.joined;
+  }
+  return -1;
+}
+} // namespace
+
 TEST_CASE(
     "endpoint_link: a list is as old as the heartbeat behind it, and too old for who comes much later") {
   linked t;
-  const auto says_of_list = [&] {
-    t.shard.welcomes();
-    for (heard_frame& f : t.shard.frames) {
-      wire::member m;
-      if (f.type() == frame_type::members_seen &&
-          wire::for_each_record<wire::member>(f.payload(), [&](auto& x) { m.joined = x.joined; }))
-        return static_cast<int>(m.joined);
-    }
-    return -1;
-  };
   t.shard.beats = false;
   wire::heartbeat h, got;
   t.bench.wait(600ms);
@@ -306,7 +310,7 @@ TEST_CASE(
     t.shard.closes();
     t.shard.frames.clear();
     t.bench.wait(1s);
-    CHECK(says_of_list() == wire::member::stale);
+    CHECK(says_of_list(t) == wire::member::stale);
   }
   SECTION("the next life is soon there, or late") {
     const bool late = GENERATE(false, true);
@@ -316,6 +320,23 @@ TEST_CASE(
     t.bench.wait(late ? limits::list_age_max + 100ms : 500ms);
     t.shard.listens = true;
     t.bench.wait(1s);
-    CHECK(says_of_list() == (late ? wire::member::stale : wire::member::whole));
+    CHECK(says_of_list(t) == (late ? wire::member::stale : wire::member::whole));
   }
+}
+
+TEST_CASE("endpoint_link: the list of a shard that warmed up is whole from its in-service on, without a "
+          "heartbeat") {
+  const bool in_service = GENERATE(false, true);
+  linked t;
+  t.shard.beats = false, t.shard.warming = true;
+  const auto lost = [&] {
+    t.shard.closes();
+    t.shard.frames.clear();
+    t.bench.wait(1s);
+  };
+  lost();
+  t.shard.welcomes();
+  if (in_service) t.shard.says(make(wire::in_service{.shard_time = to_us(t.bench.now)}));
+  lost();
+  CHECK(says_of_list(t) == (in_service ? wire::member::whole : wire::member::of_warm_up));
 }
