@@ -41,16 +41,18 @@ void play(lane_world& w, player& p, std::size_t edge, fuzz::input& in, unsigned 
   }
 }
 
-void nothing_is_left(lane_world& w, std::size_t edge) {
-  const edge::lane& lane = w.lane(edge);
-  MUST_HOLD(lane.counters.connections.get() == 0);
-  MUST_HOLD(lane.counters.sessions.get() == 0);
-  MUST_HOLD(lane.counters.prelogin_bytes.get() == 0);
-  MUST_HOLD(lane.counters.pending.get() == 0);
-  MUST_HOLD(lane.counters.pending_bytes.get() == 0);
-  MUST_HOLD(lane.endpoint().ready());
-  MUST_HOLD(lane.endpoint().clients() == 0);
-  MUST_HOLD(lane.endpoint().outgoing.idle());
+// Of one that has no client any more.
+bool nothing_is_left(edge::lane& lane) {
+  const auto& c = lane.counters;
+  return c.connections.get() == 0 && c.sessions.get() == 0 && c.prelogin_bytes.get() == 0 &&
+         c.pending.get() == 0 && c.pending_bytes.get() == 0 && lane.endpoint().ready() &&
+         lane.endpoint().clients() == 0 && lane.endpoint().outgoing.idle();
+}
+
+bool knows_nobody(router::shard& shard) {
+  std::size_t entries = 0;
+  shard.for_each_entry([&](id_hash, std::string_view, std::uint16_t, handle, bool) { ++entries; });
+  return entries == 0;
 }
 
 } // namespace
@@ -75,7 +77,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                       c.link_output_max = 6'000;
                       if (setup & 8) c.hash_bits = 1;
                       if (setup & 16) c.warm_up = 1s;
-                    }});
+                    },
+                .start = 300ms});
   const auto version = [](unsigned old) { return old ? protocol_version::v311 : protocol_version::v5; };
   fuzz::ledger ledger;
   player players[2] = {{w, ledger, w.open(version(setup & 32), 0), "A", "B"},
@@ -94,20 +97,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t l = 0; l < (setup & 1 ? 2u : 1u); ++l) w.stall_link(k, false, l);
     players[k].c.resume();
   }
-  for (int i = 0; i < 30; ++i) { // whoever lives is told what became of all that it published
+  // Whoever lives is told what became of all that it published.
+  const auto told = [](const player& p) { return !p.sound() || p.all_answered(); };
+  const auto all_told = [&] {
     for (player& p : players) p.listen(true);
-    w.advance(500ms);
-  }
+    return std::all_of(std::begin(players), std::end(players), told);
+  };
+  MUST_HOLD(w.advance_until(all_told, 15s));
+  w.advance(1s); // nothing comes twice
   for (player& p : players) {
     p.listen(true);
-    if (p.sound()) MUST_HOLD(p.all_answered());
     p.c.hang_up();
   }
-  w.advance(15s);
-  for (std::size_t k : {0, 1})
-    if (!(setup & 1)) nothing_is_left(w, k);
-  std::size_t entries = 0;
-  w.shard().for_each_entry([&](id_hash, std::string_view, std::uint16_t, handle, bool) { ++entries; });
-  MUST_HOLD(entries == 0);
+  const auto all_gone = [&] {
+    for (std::size_t k : {0, 1})
+      if (!(setup & 1) && !nothing_is_left(w.lane(k))) return false;
+    return knows_nobody(w.shard());
+  };
+  MUST_HOLD(w.advance_until(all_gone, 15s));
   return 0;
 }

@@ -123,7 +123,7 @@ lane_world::lane_world(world_options o) : options_(std::move(o)), random_(option
       lanes_.push_back(std::make_unique<lane_node>(*this, std::move(pool), std::move(core)));
     }
   if (options_.router) router_up();
-  advance(std::chrono::seconds(2));
+  advance(options_.start);
 }
 lane_world::~lane_world() = default;
 
@@ -249,6 +249,16 @@ void lane_world::advance(duration d) {
     if (router_) router_->turn();
     run();
   }
+}
+
+bool lane_world::advance_until(const std::function<bool()>& done, duration most) {
+  using namespace std::chrono_literals;
+  const time_point end = now_ + most;
+  while (!done()) {
+    if (now_ >= end) return false;
+    advance(std::min<duration>(500ms, end - now_));
+  }
+  return true;
 }
 
 pipe_end* lane_world::link_of(std::size_t edge, std::size_t lane) {

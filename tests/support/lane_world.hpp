@@ -36,6 +36,7 @@ struct world_options {
   std::function<void(edge::lane_config&)> lane = {};
   std::function<void(router::shard_config&)> shard = {};
   std::uint64_t seed = 1;
+  duration start = std::chrono::seconds(2); // that pass before anybody connects
   // Does the work for a client's bytes, as the shell's guard does. False: there was no memory; it is closed.
   std::function<bool(const std::function<void()>& work)> client_work = {};
 };
@@ -174,6 +175,7 @@ public:
 
   void run(); // until nothing moves
   void advance(duration d);
+  bool advance_until(const std::function<bool()>& done, duration most); // false: it did not come true in time
   void stand_still(duration d); // all processes at once, as if their machine had been stopped
   time_point now() const noexcept { return now_; }
 
