@@ -37,6 +37,7 @@
 #include "common/link/connect_request.hpp"
 #include "common/link/handshake.hpp"
 #include "common/link/inbox.hpp"
+#include "common/link/known_lanes.hpp"
 #include "common/link/link_stats.hpp"
 #include "common/link/outbox.hpp"
 #include "common/link/receipts.hpp"
@@ -166,12 +167,6 @@ public:
 private:
   using state = link_state;
   static constexpr std::uint32_t lane_left = none - 1;
-  struct known_member {
-    member_index index;
-    lane_id lane;
-    std::uint16_t lane_number;
-    std::string edge_name;
-  };
   struct shard_link {
     std::string host;
     std::uint16_t port = 0;
@@ -208,14 +203,15 @@ private:
       return i < origins.size() && origins[i] != lane_left ? origins[i] : none;
     }
     boost::unordered_flat_map<lane_id, member_index> index_of; // of lanes that are linked to the shard
-    std::vector<known_member> members; // as last told: reported to the shard's next life
+    std::vector<known_lane> members; // as last told: reported to the shard's next life
     // Told by earlier lives of the shard, the last of which did not come into service: a shard that
     // restarts twice in a row must wait in its second warm-up for those that it missed in its first.
-    std::vector<known_member> remembered;
+    known_lanes remembered;
     wire::member::list list = wire::member::of_warm_up; // what is remembered, and the members then
     time_point list_as_of{};                            // a whole one
     bool in_service = false;                            // its shard: one that warms up believes all
     router_map announced;                               // the slot map as it said it
+    bool listed = false;                                // the list behind that is here, whole
     wire::batch_writer registers{wire::frame_type::register_clients};
     wire::batch_writer unregisters{wire::frame_type::unregister};
     wire::batch_writer answers{wire::frame_type::answers};
@@ -263,7 +259,7 @@ private:
   void put_registration(std::uint16_t k, std::uint32_t index);
   void tell_gone(const client& c, handle h) noexcept;
   void forget_members(shard_link& l);
-  void remember(shard_link& l, known_member m);
+  void remember(shard_link& l, known_lane m);
   void name_stats(std::uint16_t k);
   void note_link(shard_link& l);
   void note_links();

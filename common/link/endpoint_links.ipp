@@ -316,11 +316,11 @@ bool endpoint<Host>::on_handshake(std::uint16_t k, const wire::frame& f, time_po
   l.shard_time = w.shard_time;
   outgoing.set_shard_time(k, l.shard_time);
   // What the shard's last life told us, for its warm-up; then forget it, a new list follows.
-  for (known_member& m : l.members) remember(l, std::move(m));
+  for (known_lane& m : l.members) remember(l, std::move(m));
   if (l.list == wire::member::whole && now - l.list_as_of > limits::list_age_max)
     l.list = wire::member::stale; // that life may have gone on without us
   wire::batch_writer seen(wire::frame_type::members_seen);
-  for (const known_member& m : l.remembered)
+  for (const known_lane& m : l.remembered)
     wire::member{m.index, l.list, m.lane, m.lane_number, m.edge_name}.put(seen.next(l.urgent()));
   seen.flush(l.urgent());
   l.in_service = !w.warming_up;
@@ -386,6 +386,7 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
         static_cast<std::int64_t>(l.terms.clock.known() ? l.terms.clock.to_peer(now) - h.sent_at : 0);
     l.list_as_of =
         now - std::clamp<duration>(std::chrono::microseconds(age), duration::zero(), limits::silence_max);
+    l.listed = true;
     if (l.in_service) {
       l.remembered.clear();
       l.list = wire::member::whole;

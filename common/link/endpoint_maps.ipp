@@ -110,9 +110,10 @@ template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_byt
       return;
     }
     if (m.index >= l.origins.size()) l.origins.resize(m.index + 1u, none);
-    std::erase_if(l.members, [&](const known_member& x) { return x.index == m.index; });
+    if (l.origins[m.index] != none) // else it is new: a long list is not looked through for each that joins
+      std::erase_if(l.members, [&](const known_lane& x) { return x.index == m.index; });
     if (!m.joined) {
-      std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
+      l.remembered.forget(m.lane);
       if (const std::uint32_t r = l.record_of(m.index); r != none) l.left.push_back({now, m.index, r});
       if (const auto it = l.index_of.find(m.lane); it != l.index_of.end() && it->second == m.index)
         l.index_of.erase(it);
@@ -139,13 +140,8 @@ template <class Host> bool endpoint<Host>::on_members(std::uint16_t k, const_byt
 }
 
 // The newest: a router that is never in service may be told of ever more lives.
-template <class Host> void endpoint<Host>::remember(shard_link& l, known_member m) {
-  std::erase_if(l.remembered, [&](const known_member& x) { return x.lane == m.lane; });
-  if (l.remembered.size() >= limits::members_max) {
-    l.remembered.erase(l.remembered.begin());
-    counters.lanes_unremembered.add();
-  }
-  l.remembered.push_back(std::move(m));
+template <class Host> void endpoint<Host>::remember(shard_link& l, known_lane m) {
+  if (!l.remembered.remember(std::move(m), limits::members_max)) counters.lanes_unremembered.add();
 }
 
 template <class Host> void endpoint<Host>::release_origin(shard_link&, std::uint32_t record) {
@@ -171,6 +167,7 @@ template <class Host> void endpoint<Host>::forget_members(shard_link& l) {
   l.members.clear();
   l.index_of.clear();
   l.announced.clear();
+  l.listed = false;
 }
 
 template <class Host> bool endpoint<Host>::on_floors(shard_link& l, const_bytes payload) {

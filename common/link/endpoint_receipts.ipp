@@ -104,7 +104,7 @@ void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_inde
     if (!std::binary_search(owners.begin(), owners.end(), e.owner)) return false;
     const shard_link& by = links_[e.link];
     const bool linked = by.st == state::up || by.st == state::syncing;
-    return e.link == k || !linked || (!by.announced.empty() && !by.index_of.contains(e.owner));
+    return e.link == k || !linked || (by.listed && !by.index_of.contains(e.owner));
   };
   receipts_awaited::entry e;
   for (std::uint32_t at = awaited_.first(); awaited_.take_next(at, e, ends);)

@@ -219,8 +219,19 @@ TEST_CASE("receipts: a lane that is lost to one shard still gives those of what 
     s1.closes();
     bench.wait(1s);
     s1.welcomes();
+    bench.wait(1s);
     bench.told();
     s0.says(make_event(frame_type::gone, 5));
+  }
+  SECTION("that shard is there again, and its list is on its way") {
+    s1.closes();
+    bench.wait(1s);
+    s1.welcomes(); // this lane alone; behind it comes the other
+    bench.told();
+    s0.says(make_event(frame_type::gone, 5));
+    CHECK(bench.told().empty());
+    s1.says_members({{9, 1, x, 0, "edge-2"}});
+    s1.says(make_event(frame_type::gone, 9));
   }
   SECTION("that shard is there again, and knows it, too") {
     s1.closes();
