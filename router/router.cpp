@@ -28,6 +28,14 @@ link::router_map make_map(const router_config& c, const std::vector<net::bound_s
   return map;
 }
 
+// The steady clock begins anew with the machine, and is another one on another machine; the wall clock mostly
+// goes on. So shard time begins with that, to be behind the time of the shard's last life, wherever that was.
+std::uint64_t wall_clock_ahead() {
+  const auto us = [](auto t) { return std::chrono::duration_cast<duration>(t.time_since_epoch()).count(); };
+  return static_cast<std::uint64_t>(std::max<duration::rep>(0, us(std::chrono::system_clock::now()) -
+                                                                   us(std::chrono::steady_clock::now())));
+}
+
 shard_config make_shard_config(const router_config& c, const link::cluster_secret& secret,
                                const link::router_map& map, std::uint32_t k) {
   shard_config s;
@@ -38,6 +46,7 @@ shard_config make_shard_config(const router_config& c, const link::cluster_secre
   s.last_slot = map[k].last;
   s.map = map;
   s.life = net::random_number();
+  s.time_ahead = wall_clock_ahead();
   s.make_nonce = [] { return net::random_bytes<sizeof(wire::nonce)>(); };
   s.link_output_max = c.link_output_max;
   s.outputs_max = c.outputs_max;

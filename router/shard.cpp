@@ -9,6 +9,7 @@ shard::shard(shard_config config, chunk_pool& pool, time_point now)
     : config_(std::move(config)), pool_(pool), hasher_{config_.secret.id_key(), config_.hash_bits},
       table_(config_.first_slot, config_.last_slot), notices_(pool), started_(now), last_turn_(now),
       next_check_(now), next_floors_(now), next_notices_(now), last_progress_(now) {
+  lift_ = config_.time_ahead;
   config_.clients_max = std::min(config_.clients_max,
                                  presence_table::slot_entries_max *
                                      (config_.last_slot - config_.first_slot + 1)); // of few slots

@@ -46,7 +46,8 @@ struct shard_config {
   std::uint32_t first_slot = 0, last_slot = slot_count - 1; // of this shard
   link::router_map map;                                     // of the whole router, shards in order
   unsigned hash_bits = 64;
-  std::uint64_t life = 1; // random, for each start
+  std::uint64_t life = 1;       // random, for each start
+  std::uint64_t time_ahead = 0; // us: where shard time begins, beyond the steady clock (decision 17)
   std::function<wire::nonce()> make_nonce;
   std::size_t link_output_max = limits::link_output_bytes_max;
   std::size_t outputs_max = limits::outputs_bytes_max;

@@ -100,6 +100,13 @@ constexpr scenario all[] = {
      {60, 5000, 60},
      wall_clock_plan,
      wall_clock},
+    {"f15_router_restart", // F15, F1, CAT-57
+     "the router is killed and started again on a machine whose wall clock is an hour behind",
+     false,
+     {3, 1000, 30},
+     {20, 5000, 60},
+     wall_clock_plan,
+     restart_in_the_past},
     {"f16_frames", // F16, CAT-59
      "links carry flipped bits, cut frames, a repeated proof, a repeated message",
      false,

@@ -52,6 +52,7 @@ void stopped_edge(run& r);
 void black_hole(run& r);
 run_plan wall_clock_plan(const run_options& o);
 void wall_clock(run& r);
+void restart_in_the_past(run& r);
 void damaged_frames(run& r);
 run_plan soak_plan(const run_options& o);
 void soak_before(run& r);

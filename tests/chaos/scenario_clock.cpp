@@ -72,6 +72,24 @@ void wall_clock(run& r) {
   r.figure("safety resends", in_all_parts(r, "/totals/safety_resends", 0), "", 0, 0);
 }
 
+// Shard time begins with the router's wall clock. Once that is behind what lanes have heard, they say so.
+void restart_in_the_past(run& r) {
+  const double step = r.options().seconds / 3;
+  const auto lifts = [&] { return r.servers().number(-1, "/totals/clock_lifts"); };
+  for (const int hours : {0, -1}) {
+    r.load_for(step);
+    set_clock(r, hours * hour_ns);
+    const std::size_t f = r.faults().begin_now({fault::router_kill, -1, -1, 0, 0});
+    r.faults().end_now(f);
+    const std::string when = hours ? "an hour behind" : "in time";
+    r.time_until(
+        "started " + when + ", everybody is ready after", [&] { return r.servers().ready(); }, 10'000);
+    r.figure("shard times moved by a router " + when, lifts(), "", hours ? r.plan().shards : 0,
+             hours ? -1 : 0);
+  }
+  r.load_for(step);
+}
+
 void damaged_frames(run& r) {
   constexpr fault kinds[] = {fault::link_flip, fault::link_lose_bytes, fault::link_replay_proof,
                              fault::link_replay};

@@ -339,6 +339,21 @@ TEST_CASE("shard_presence: a lane that saw a later shard time lifts the clock, a
   CHECK(t.bench.shard.counters.clock_lifts.get() == 1);
 }
 
+TEST_CASE("shard_presence: shard time begins where the router says, and a lane that saw an earlier one lifts "
+          "nothing") {
+  router::shard_config c = with_bits(64);
+  c.time_ahead = 7'200'000'000;
+  two_joined_lanes t(c);
+  t.e1.registers(h1, "ann");
+  t.e1.hears();
+  t.e2.drops();
+  t.e2.last_shard_time = to_us(t.bench.now) + 3'600'000'000;
+  t.e2.connects();
+  CHECK(t.e2.welcome.shard_time == to_us(t.bench.now) + 7'200'000'000);
+  CHECK(std::ranges::count(t.e1.hears(), "in-service incomplete") == 0);
+  CHECK(t.bench.shard.counters.clock_lifts.get() == 0);
+}
+
 TEST_CASE("shard_presence: ten thousand takeovers with crossed timing leave exactly one owner each (CAT-48, "
           "CAT-49, F9)") {
   for (unsigned bits : {64u, 8u}) {
