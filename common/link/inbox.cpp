@@ -79,7 +79,7 @@ inbox::verdict inbox::judge(std::uint32_t i, const wire::message_view& m, bool h
     counters.not_here.add();
     return verdict::answer_not_here;
   }
-  if (m.again() && !plant.again_accepted && m.first_sent() <= since) {
+  if (m.again() && !plant.again_accepted && (m.first_sent() <= since || plant.again_unknown)) {
     counters.unknown.add();
     return verdict::answer_unknown;
   }

@@ -33,7 +33,8 @@ struct inbox_counters {
 
 // Planted bugs for the simulator.
 struct inbox_plants {
-  bool prev_not_checked = false, duplicate_not_answered = false, no_dedup = false, again_accepted = false;
+  bool prev_not_checked = false, duplicate_not_answered = false, no_dedup = false, again_accepted = false,
+       again_unknown = false;
 };
 
 class inbox {

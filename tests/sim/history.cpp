@@ -93,9 +93,7 @@ void history::answered(std::uint32_t number, int code, std::string_view text) {
   if (kind == 9)
     return w_.broken("P1", "m%u got the reason 0x%02x, which has no reason here", number,
                      static_cast<unsigned>(code));
-  if (kind == 3 && !link_trouble(m.published - 1s, w_.now))
-    return w_.broken("P1", "m%u: 'unknown', and no link was lost and no router started since %.6f", number,
-                     s_of(m.published));
+  if (kind == 3) judge_unknown(m, number);
   const bool no_link = text.find("no link") != text.npos; // a link that was down used up the lane's numbers
   if (kind == 4 && no_link && !any_fault) return w_.broken("P1", "m%u: 'no link' without any fault", number);
   if (kind == 4 && !no_link && !set_.tiny_links && !set_.little_memory())
@@ -173,16 +171,19 @@ void history::server_end(std::uint32_t session, close_reason why) {
     w_.broken("P1", "the server closed s%u without any fault: %s", session, text_of(why).data());
 }
 
-void history::in_sync(std::uint32_t lane, std::uint32_t shard, bool yes) {
+void history::in_sync(std::uint32_t lane, std::uint32_t shard, member_index link) {
   linked_record& l = linked[lane][shard];
-  if (l.in_sync == yes) return;
+  const bool yes = link != no_member, was = l.in_sync, same = link == l.link;
+  const time_point seen = std::exchange(l.seen, w_.now);
+  if (yes) l.link = link;
+  if (was == yes && (!yes || same)) return;
   l.in_sync = yes;
   w_.say("lane e%u.%u is %sin sync at shard %u", lane / 2, lane % 2, yes ? "" : "no longer ", shard);
   if (!yes) {
     l.since = w_.now;
     return;
   }
-  l.gaps.push_back({l.since, w_.now, l.restart});
+  l.gaps.push_back({was ? seen : l.since, w_.now, l.restart}); // `was`: lost and back since it was looked at
   l.restart = never;
 }
 

@@ -73,6 +73,8 @@ struct linked_record {
   };
   std::vector<gap> gaps;
   bool in_sync = false;
+  member_index link = no_member;       // that is or was in sync last
+  time_point seen{};                   // when that was looked at last
   time_point since{}, restart = never; // of the gap that is open
 };
 
@@ -108,8 +110,8 @@ public:
   void received(std::uint32_t session, std::uint32_t message, std::uint8_t qos, std::string_view from);
   void server_end(std::uint32_t session, close_reason why);
   void heard_to_the_end(std::uint32_t session) { sessions[session].heard_all = true; }
-  void judge_told_to_go(std::uint32_t session, std::uint32_t message); // which has no answer
-  void in_sync(std::uint32_t lane, std::uint32_t shard, bool yes);
+  void judge_told_to_go(std::uint32_t session, std::uint32_t message);      // which has no answer
+  void in_sync(std::uint32_t lane, std::uint32_t shard, member_index link); // no_member: it is not
   void syncing(std::uint32_t lane, std::uint32_t shard);
   void shard_started(std::uint32_t shard);
   void judge_at_rest();
@@ -125,6 +127,8 @@ private:
   std::size_t wait_for(std::uint32_t id) const;
   bool another_took_part(const message_record& m) const;
   bool link_trouble(time_point from, time_point to) const;
+  void judge_unknown(const message_record& m, std::uint32_t number);
+  bool stayed_alone(const message_record& m, std::uint32_t session) const;
   bool reachable(const message_record& m, std::uint32_t session) const;
   void judge_nobody(const message_record& m, std::uint32_t number);
   void judge_takeover(std::uint32_t session);

@@ -182,6 +182,38 @@ bool history::reachable(const message_record& m, std::uint32_t session) const {
   }
 }
 
+// Some link must have been lost. And not where one session was the owner, and known to be, since before the
+// origin had last heard a time: such an owner knows the numbers of all that it has taken.
+void history::judge_unknown(const message_record& m, std::uint32_t number) {
+  if (!link_trouble(m.published - 1s, w_.now))
+    return w_.broken("P1", "m%u: 'unknown', and no link was lost and no router started since %.6f", number,
+                     s_of(m.published));
+  if (m.deadline != duration::max()) return; // expired, and it may have been taken
+  if (set_.small_windows()) return;          // given up while a link is down, and it may have been taken
+  for (const std::uint32_t i : sessions_of[m.to])
+    if (stayed_alone(m, i))
+      return w_.broken("P1",
+                       "m%u: 'unknown', but s%u was the only owner since %.6f and its link was never lost",
+                       number, i, s_of(sessions[i].connack));
+}
+
+// A silent link is up for a while, so what its lane heard last may be as old.
+bool history::stayed_alone(const message_record& m, std::uint32_t session) const {
+  const session_record& s = sessions[session];
+  const time_point since = s.attached;
+  if (!s.live() || s.connack + limits::silence_max + 1s > m.published || shard_of[s.id] == nobody)
+    return false;
+  const linked_record& l = linked[s.edge * 2 + s.lane][shard_of[s.id]];
+  if (!l.in_sync || (!l.gaps.empty() && l.gaps.back().to > since)) return false;
+  if (served_since[s.id] == never || served_since[s.id] > since) return false;
+  for (const auto& router : restarts)
+    if (std::any_of(router.begin(), router.end(), [&](time_point t) { return t > since; })) return false;
+  return std::none_of(sessions_of[s.id].begin(), sessions_of[s.id].end(), [&](std::uint32_t k) {
+    const session_record& x = sessions[k];
+    return k != session && std::max(x.server_end, x.client_end) > since;
+  });
+}
+
 // Did any shard lose a lane or start anew, or a lane come back to it, in that time? As the shard sees it.
 bool history::link_trouble(time_point from, time_point to) const {
   if (any_fault && last_fault >= from - limits::silence_max - 500ms)

@@ -74,6 +74,7 @@ inline constexpr unsigned newest_generation = 5;
   X(lane, incoming.plant.duplicate_not_answered)                                                             \
   X(lane, incoming.plant.no_dedup)                                                                           \
   X(lane, incoming.plant.again_accepted)                                                                     \
+  X(lane, incoming.plant.again_unknown)                                                                      \
   X(lane, outgoing.plant.later_as_nobody)                                                                    \
   X(lane, outgoing.plant.busy_as_unknown)                                                                    \
   X(lane, outgoing.plant.unknown_as_nobody)                                                                  \
@@ -154,6 +155,7 @@ struct settings {
   bool little_memory() const noexcept {
     return memory_max < limits::outputs_bytes_max || outputs_max < limits::outputs_bytes_max;
   }
+  bool small_windows() const noexcept { return tiny_links || window_messages < 1 << 17 || little_memory(); }
   // What a recipient that is there may be refused.
   bool queues_may_fill() const noexcept {
     return pending_max <= 60 || pending_bytes_max < limits::pending_bytes_max || little_memory();
