@@ -63,6 +63,13 @@ TEST_CASE("P6: 'queue full' needs many that wait, where queues are not small") {
     r.facts.small_queues = true;
     CHECK(r.good());
   }
+  SECTION("many were received, and soon acknowledged") {
+    for (std::uint32_t n = 20; n < 80; ++n) r.publish(19 * s, 0, 1, n);
+    for (std::uint32_t n = 20; n < 80; ++n) r.receive(19 * s + 1, 1, 0, n), r.answer(19 * s + 2, 0, n);
+    CHECK(r.breaks("P6"));
+    r.fault_at(fault::clients_stall, 1, 18 * s, 25 * s);
+    CHECK(r.good());
+  }
   SECTION("many wait") {
     r.fault_at(fault::clients_stall, 1, 18 * s, 25 * s);
     for (std::uint32_t n = 20; n < 80; ++n) r.publish(19 * s, 0, 1, n);

@@ -72,7 +72,7 @@ public:
     const auto at = newest_.find(std::uint64_t{to} << 32 | sender);
     return at != newest_.end() && at->second > n;
   }
-  // QoS 1 messages that may have waited for a client, or for its acknowledgement, in that time.
+  // QoS 1 messages that may have waited for a client in that time.
   std::size_t waited(std::uint32_t client, std::int64_t from, std::int64_t to) const;
 
   std::string name(std::uint32_t session, std::uint32_t count) const; // of a message
