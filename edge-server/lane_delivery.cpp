@@ -102,8 +102,8 @@ void lane::write_publish(session& s, const wire::message_view& m, std::uint8_t q
   const_bytes properties;
   mqtt::publish_message p = publish_of(m, properties);
   p.qos = qos;
-  // To the nearest second: servers compare their clocks to half a round trip, and the recipient may not be
-  // told more than the sender said [MQTT-3.3.2-6].
+  // What is left of it [MQTT-3.3.2-6], to the nearest second: servers compare their clocks to half a round
+  // trip, and who rounds up tells the recipient more than the sender said.
   if (expires != never)
     p.message_expiry = static_cast<std::uint32_t>(
         std::max<std::int64_t>(1, std::chrono::round<std::chrono::seconds>(expires - now).count()));

@@ -61,10 +61,13 @@ bool nothing_is_left(lane_world& w, unsigned lanes) {
     const auto& c = lane.counters;
     if (c.connections.get() || c.sessions.get() || c.prelogin_bytes.get() || c.held_bytes.get() ||
         c.incomplete_bytes.get() || c.pending.get() || c.pending_bytes.get() || lane.pool().bytes_in_use() ||
-        c.waiting_bytes.get() || lane.endpoint().clients() || !lane.endpoint().outgoing.idle())
+        c.waiting_bytes.get() || lane.endpoint().clients() || !lane.endpoint().outgoing.idle() ||
+        !lane.endpoint().ready())
       return false;
   }
-  return true;
+  std::size_t entries = 0;
+  w.shard().for_each_entry([&](id_hash, std::string_view, std::uint16_t, handle, bool) { ++entries; });
+  return entries == 0;
 }
 
 std::string some_topic(fuzz::input& in) {
@@ -193,5 +196,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!w.has_router()) w.router_up();
   for (unsigned l = 0; l < lanes; ++l) w.stall_link(0, false, l);
   MUST_HOLD(w.advance_until([&] { return nothing_is_left(w, lanes); }, 15s));
+  w.advance(limits::silence_max + 1s); // and it stays so
+  MUST_HOLD(nothing_is_left(w, lanes));
   return 0;
 }

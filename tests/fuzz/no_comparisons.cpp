@@ -1,6 +1,6 @@
-// For fuzz targets that are programs for a whole world: their inputs are steps, and what the cores compare
-// (clocks, gauges, slots) is hardly ever a byte of them. libFuzzer's tracing of comparisons, by which it
-// finds magic numbers, takes 40 % of such a run; the linker puts these in its place (--wrap,
+// For fuzz targets that are programs for a whole world in MQTT: their inputs are steps, and what the cores
+// compare (clocks, gauges, slots) is hardly ever a byte of them. libFuzzer's tracing of comparisons, by which
+// it finds magic numbers, takes 40 % of such a run; the linker puts these in its place (--wrap,
 // tests/CMakeLists.txt).
 #include <cstdint>
 

@@ -60,7 +60,8 @@ bool knows_nobody(router::shard& shard) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::input in(data, size);
   const unsigned setup = in.byte();
-  lane_world w({.lanes = setup & 1 ? 2u : 1u,
+  const unsigned lanes = setup & 1 ? 2 : 1; // of each edge
+  lane_world w({.lanes = lanes,
                 .lane =
                     [setup](edge::lane_config& c) {
                       c.inflight_max = 4, c.inflight_bytes_max = 4'000;
@@ -94,7 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   if (!w.has_router()) w.router_up();
   for (std::size_t k : {0, 1}) {
-    for (std::size_t l = 0; l < (setup & 1 ? 2u : 1u); ++l) w.stall_link(k, false, l);
+    for (std::size_t l = 0; l < lanes; ++l) w.stall_link(k, false, l);
     players[k].c.resume();
   }
   // Whoever lives is told what became of all that it published.
@@ -111,9 +112,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto all_gone = [&] {
     for (std::size_t k : {0, 1})
-      if (!(setup & 1) && !nothing_is_left(w.lane(k))) return false;
+      for (std::size_t l = 0; l < lanes; ++l)
+        if (!nothing_is_left(w.lane(k, l))) return false;
     return knows_nobody(w.shard());
   };
   MUST_HOLD(w.advance_until(all_gone, 15s));
+  w.advance(limits::silence_max + 1s); // and it stays so
+  MUST_HOLD(all_gone());
   return 0;
 }
