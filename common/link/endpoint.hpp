@@ -249,6 +249,8 @@ private:
   void await_receipt(const outbox::outcome& o, time_point now);
   void tell_receipt(const receipts_awaited::entry& e, receipt_told what, time_point now);
   void on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now);
+  void on_listed(std::uint16_t k, time_point now);
+  template <class Ends> void tell_owners_lost(Ends&& ends, time_point now);
   void check_receipts(time_point now);
   bool on_registered(std::uint16_t k, const_bytes payload, time_point now);
   bool on_kicks(std::uint16_t k, const_bytes payload, time_point now);

@@ -386,7 +386,7 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
         static_cast<std::int64_t>(l.terms.clock.known() ? l.terms.clock.to_peer(now) - h.sent_at : 0);
     l.list_as_of =
         now - std::clamp<duration>(std::chrono::microseconds(age), duration::zero(), limits::silence_max);
-    l.listed = true;
+    if (!std::exchange(l.listed, true)) on_listed(k, now);
     if (l.in_service) {
       l.remembered.clear();
       l.list = wire::member::whole;

@@ -100,12 +100,29 @@ void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_inde
     if (const std::uint32_t record = l.record_of(i); record != none)
       owners.push_back(incoming.origin(record));
   std::sort(owners.begin(), owners.end());
-  const auto ends = [&](const receipts_awaited::entry& e) {
+  const auto ends = [&](receipts_awaited::entry& e) {
     if (!std::binary_search(owners.begin(), owners.end(), e.owner)) return false;
     const shard_link& by = links_[e.link];
     const bool linked = by.st == state::up || by.st == state::syncing;
-    return e.link == k || !linked || (by.listed && !by.index_of.contains(e.owner));
+    if (e.link == k || !linked) return true;
+    e.owner_gone = !by.listed;
+    return by.listed && !by.index_of.contains(e.owner);
   };
+  tell_owners_lost(ends, now);
+}
+
+// The link's list of lanes is here: who is gone as others said, and is not in it, is.
+template <class Host> void endpoint<Host>::on_listed(std::uint16_t k, time_point now) {
+  const shard_link& l = links_[k];
+  const auto ends = [&](receipts_awaited::entry& e) {
+    return e.link == k && std::exchange(e.owner_gone, false) && !l.index_of.contains(e.owner);
+  };
+  tell_owners_lost(ends, now);
+}
+
+template <class Host>
+template <class Ends>
+void endpoint<Host>::tell_owners_lost(Ends&& ends, time_point now) {
   receipts_awaited::entry e;
   for (std::uint32_t at = awaited_.first(); awaited_.take_next(at, e, ends);)
     tell_receipt(e, receipt_told::owner_lost, now);

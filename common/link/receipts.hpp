@@ -44,12 +44,13 @@ public:
     time_point until{};
     std::uint32_t number = 0; // low 32 bits, as links name it
     std::uint32_t prev = none, next = none;
-    std::uint16_t link = 0; // over which it was accepted
+    std::uint16_t link = 0;  // over which it was accepted
+    bool owner_gone = false; // says another link's shard; this one's list of lanes is not here yet
   };
   bool add(const entry& e) noexcept;           // false: there is no memory for it
   bool take(std::uint32_t number, entry& out); // false: nobody waits for it
   bool take_late(time_point now, entry& out);  // the oldest, if its time is over
-  // The next one for which pred(entry) holds; start with at = first().
+  // The next one for which pred(entry) holds, which may change the marks of others; start with at = first().
   template <class P> bool take_next(std::uint32_t& at, entry& out, P&& pred) {
     while (at != none && !pred(entries_[at])) at = entries_[at].next;
     if (at == none) return false;

@@ -223,6 +223,16 @@ TEST_CASE("receipts: a lane that is lost to one shard still gives those of what 
     bench.told();
     s0.says(make_event(frame_type::gone, 5));
   }
+  SECTION("that shard is there again, and its list, without the lane, is on its way") {
+    s1.closes();
+    bench.wait(1s);
+    s1.beats = false;
+    s1.welcomes();
+    bench.told();
+    s0.says(make_event(frame_type::gone, 5));
+    CHECK(bench.told().empty());
+    s1.beats_once();
+  }
   SECTION("that shard is there again, and its list is on its way") {
     s1.closes();
     bench.wait(1s);
