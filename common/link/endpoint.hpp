@@ -211,7 +211,7 @@ private:
     time_point list_as_of{};                            // a whole one
     bool in_service = false;                            // its shard: one that warms up believes all
     router_map announced;                               // the slot map as it said it
-    bool listed = false;                                // the list behind that is here, whole
+    bool members_whole = false; // `members` of this life are here, and it waits for no others
     wire::batch_writer registers{wire::frame_type::register_clients};
     wire::batch_writer unregisters{wire::frame_type::unregister};
     wire::batch_writer answers{wire::frame_type::answers};
@@ -249,7 +249,7 @@ private:
   void await_receipt(const outbox::outcome& o, time_point now);
   void tell_receipt(const receipts_awaited::entry& e, receipt_told what, time_point now);
   void on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now);
-  void on_listed(std::uint16_t k, time_point now);
+  void on_members_whole(std::uint16_t k, time_point now);
   template <class Ends> void tell_owners_lost(Ends&& ends, time_point now);
   void check_receipts(time_point now);
   bool on_registered(std::uint16_t k, const_bytes payload, time_point now);

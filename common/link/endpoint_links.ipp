@@ -386,10 +386,10 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
         static_cast<std::int64_t>(l.terms.clock.known() ? l.terms.clock.to_peer(now) - h.sent_at : 0);
     l.list_as_of =
         now - std::clamp<duration>(std::chrono::microseconds(age), duration::zero(), limits::silence_max);
-    if (!std::exchange(l.listed, true)) on_listed(k, now);
     if (l.in_service) {
       l.remembered.clear();
       l.list = wire::member::whole;
+      on_members_whole(k, now);
     }
   }
   std::uint64_t slowest = 0;
@@ -398,7 +398,8 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
   return true;
 }
 
-template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_bytes payload, time_point) {
+template <class Host>
+bool endpoint<Host>::on_in_service(std::uint16_t k, const_bytes payload, time_point now) {
   wire::in_service s;
   if (!s.get(payload)) return false;
   for (std::uint32_t i = 0; i < clients_.capacity(); ++i) {
@@ -410,6 +411,7 @@ template <class Host> bool endpoint<Host>::on_in_service(std::uint16_t k, const_
   links_[k].remembered.clear();
   links_[k].list = wire::member::whole;
   links_[k].list_as_of = std::max(links_[k].list_as_of, links_[k].up_at); // the list came over this link
+  on_members_whole(k, now);
   outgoing.on_in_service(k, last_turn_);
   drain_outcomes(last_turn_);
   return true;

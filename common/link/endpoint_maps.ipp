@@ -167,7 +167,7 @@ template <class Host> void endpoint<Host>::forget_members(shard_link& l) {
   l.members.clear();
   l.index_of.clear();
   l.announced.clear();
-  l.listed = false;
+  l.members_whole = false;
 }
 
 template <class Host> bool endpoint<Host>::on_floors(shard_link& l, const_bytes payload) {

@@ -90,7 +90,7 @@ void endpoint<Host>::on_receipt(std::uint16_t k, const wire::receipt_record& r, 
   outgoing.on_answer(k, accepted, now, r.what);
 }
 
-// Of what was accepted over another link that link's shard will tell, if it knows the owner.
+// Of what was accepted over another link that link's shard tells, if it knows the owner, or may know it yet.
 template <class Host>
 void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_index> lanes, time_point now) {
   if (awaited_.size() == 0) return;
@@ -105,17 +105,19 @@ void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_inde
     const shard_link& by = links_[e.link];
     const bool linked = by.st == state::up || by.st == state::syncing;
     if (e.link == k || !linked) return true;
-    e.owner_gone = !by.listed;
-    return by.listed && !by.index_of.contains(e.owner);
+    e.owner_gone = true;
+    return by.members_whole && !by.index_of.contains(e.owner);
   };
   tell_owners_lost(ends, now);
 }
 
-// The link's list of lanes is here: who is gone as others said, and is not in it, is.
-template <class Host> void endpoint<Host>::on_listed(std::uint16_t k, time_point now) {
-  const shard_link& l = links_[k];
+// The lanes that a shard knows are told, in a new life or over a new link. Who is gone, as another shard has
+// said, and is not among them, is.
+template <class Host> void endpoint<Host>::on_members_whole(std::uint16_t k, time_point now) {
+  shard_link& l = links_[k];
+  if (std::exchange(l.members_whole, true)) return;
   const auto ends = [&](receipts_awaited::entry& e) {
-    return e.link == k && std::exchange(e.owner_gone, false) && !l.index_of.contains(e.owner);
+    return e.link == k && e.owner_gone && !l.index_of.contains(e.owner);
   };
   tell_owners_lost(ends, now);
 }

@@ -19,6 +19,11 @@ struct known_lane {
 
 class known_lanes {
 public:
+  known_lanes() = default;
+  known_lanes(known_lanes&&) = default;
+  known_lanes(const known_lanes&) = delete; // the places are of one list
+  known_lanes& operator=(const known_lanes&) = delete;
+
   // False: another one was forgotten for it. Throws std::bad_alloc, and nothing has changed.
   bool remember(known_lane l, std::size_t most) {
     if (const auto it = at_.find(l.lane); it != at_.end()) {
@@ -26,9 +31,10 @@ public:
       all_.splice(all_.end(), all_, it->second);
       return true;
     }
-    at_.reserve(at_.size() + 1);
-    all_.push_back(std::move(l));
-    at_.emplace(all_.back().lane, std::prev(all_.end()));
+    std::list<known_lane> one;
+    one.push_back(std::move(l));
+    at_.emplace(one.front().lane, one.begin());
+    all_.splice(all_.end(), one);
     if (all_.size() <= most) return true;
     forget(all_.front().lane);
     return false;
@@ -40,6 +46,7 @@ public:
     at_.erase(it);
   }
   void clear() {
+    if (all_.empty()) return;
     all_.clear();
     at_.clear();
   }

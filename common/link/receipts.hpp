@@ -45,7 +45,7 @@ public:
     std::uint32_t number = 0; // low 32 bits, as links name it
     std::uint32_t prev = none, next = none;
     std::uint16_t link = 0;  // over which it was accepted
-    bool owner_gone = false; // says another link's shard; this one's list of lanes is not here yet
+    bool owner_gone = false; // says another link's shard
   };
   bool add(const entry& e) noexcept;           // false: there is no memory for it
   bool take(std::uint32_t number, entry& out); // false: nobody waits for it

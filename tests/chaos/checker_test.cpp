@@ -70,6 +70,10 @@ TEST_CASE("P6: 'queue full' needs many that wait, where queues are not small") {
     r.fault_at(fault::clients_stall, 1, 18 * s, 25 * s);
     CHECK(r.good());
   }
+  SECTION("many were not there before, and had their answer") {
+    for (std::uint32_t n = 20; n < 80; ++n) r.publish(19 * s, 0, 1, n), r.answer(19 * s + 2, 0, n, 0x10);
+    CHECK(r.judged().counts.contains("P6"));
+  }
   SECTION("many wait") {
     r.fault_at(fault::clients_stall, 1, 18 * s, 25 * s);
     for (std::uint32_t n = 20; n < 80; ++n) r.publish(19 * s, 0, 1, n);

@@ -209,12 +209,11 @@ void judge_full(const run_view& v, std::uint32_t s, std::uint32_t n, const messa
   if (m.receipts) return wrong.add("P1", "told 'queue full', but received: " + v.name(s, n));
   constexpr std::size_t many = 50; // where queues are not small they are of 1,000 messages, or of 1 MiB
   if (m.last || v.facts.small_queues || !v.facts.scenario.empty()) return;
-  // What was received waited on until it was acknowledged: some clients take 80 ms, and a fault may hold it
-  // up.
+  // What was received waited until it was acknowledged: some clients take 80 ms, and a fault may add to that.
+  const auto& sessions = v.sessions_of[m.to];
   const auto holds_up = [&](const fault_fact& x) {
-    return x.edge < 0 || std::any_of(v.sessions.begin(), v.sessions.end(), [&](const session_view& r) {
-             return r.client == m.to && touches_edge(x, r.edge);
-           });
+    return x.edge < 0 || std::any_of(sessions.begin(), sessions.end(),
+                                     [&](std::uint32_t r) { return touches_edge(x, v.sessions[r].edge); });
   };
   constexpr std::int64_t late = 2 * second;
   const bool held_up = any_fault(v.facts, m.at - late, m.answered, second, holds_up);

@@ -1,5 +1,5 @@
-// F15 (CAT-57): the wall clock of all servers jumps. Nothing may come of it. F16 (CAT-59): what links carry
-// is damaged, cut, repeated.
+// F15 (CAT-57): the wall clock of all servers jumps. Nothing may come of it, until a router starts anew. F16
+// (CAT-59): what links carry is damaged, cut, repeated.
 #include "tests/chaos/scenario.hpp"
 
 #include <cstring>

@@ -110,8 +110,11 @@ void run_view::receive(const record& r, findings& wrong) {
 std::size_t run_view::waited(std::uint32_t client, std::int64_t from, std::int64_t to) const {
   std::size_t n = 0;
   for (const session_view& s : sessions)
-    for (const message_view& m : s.messages)
-      n += m.to == client && m.qos1 && m.published && m.at <= to && (m.receipts == 0 || m.first.at >= from);
+    for (const message_view& m : s.messages) {
+      if (m.to != client || !m.qos1 || !m.published || m.at > to) continue;
+      const bool taken = m.code == 0 || m.text == words::unknown; // it may be; and the run is over
+      n += m.receipts ? m.first.at >= from : taken || m.answered >= from;
+    }
   return n;
 }
 

@@ -33,7 +33,7 @@ public:
   // All that it says to these bytes, in two parts, and nothing behind them.
   std::string hear(std::string_view bytes, std::size_t first_part) {
     const net::unique_fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval patience{300, 0}; // libFuzzer's own is shorter, unless the machine is known to be too busy
+    const timeval patience{300, 0}; // scripts/fuzz has less with each input (-timeout)
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     sockaddr_in to{};
     to.sin_family = AF_INET;

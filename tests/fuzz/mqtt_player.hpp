@@ -164,6 +164,8 @@ public:
   // Lives, has its CONNACK, and said nothing wrong.
   bool sound() const { return !c.closed() && greeted_ && own_words_; }
   bool all_answered() const { return unanswered_.empty(); }
+  // Said nothing wrong, and neither was let in nor closed yet.
+  bool awaits_connack() const { return !c.closed() && said_connect_ && own_words_ && !greeted_; }
   const std::string& id() const { return id_; }
 
   test::mqtt_client& c;

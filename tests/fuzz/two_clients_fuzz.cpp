@@ -98,14 +98,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t l = 0; l < lanes; ++l) w.stall_link(k, false, l);
     players[k].c.resume();
   }
-  // Whoever lives is told what became of all that it published.
-  const auto told = [](const player& p) { return !p.sound() || p.all_answered(); };
+  // Whoever lives is told what became of all that it published, over the links that are there again.
+  const auto told = [](const player& p) { return !p.awaits_connack() && (!p.sound() || p.all_answered()); };
   const auto all_told = [&] {
     for (player& p : players) p.listen(true);
+    for (std::size_t k : {0, 1})
+      for (std::size_t l = 0; l < lanes; ++l)
+        if (!w.lane(k, l).endpoint().ready()) return false;
     return std::all_of(std::begin(players), std::end(players), told);
   };
   MUST_HOLD(w.advance_until(all_told, 15s));
   w.advance(1s); // nothing comes twice
+  MUST_HOLD(all_told());
   for (player& p : players) {
     p.listen(true);
     p.c.hang_up();

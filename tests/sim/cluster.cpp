@@ -132,13 +132,13 @@ void cluster::set_hooks(lane_place& l) {
 void cluster::sample(shard_place& s) {
   s.sampled = w_.now;
   const auto k = static_cast<std::uint32_t>(s.router * set_.shards + s.number);
-  std::vector<member_index> yes(set_.edges * 2, no_member);
+  std::vector<member_index> link_in_sync(set_.edges * 2, no_member);
   for (const auto& l : s.n->core()->lanes().lanes) {
     const auto lane = static_cast<std::uint32_t>(l.edge[1] - '0') * 2 + l.lane;
-    if (l.state == "in sync") yes[lane] = l.link;
+    if (l.state == "in sync") link_in_sync[lane] = l.link;
     else if (l.state == "syncing") h_.syncing(lane, k);
   }
-  for (std::uint32_t i = 0; i < yes.size(); ++i) h_.in_sync(i, k, yes[i]);
+  for (std::uint32_t i = 0; i < link_in_sync.size(); ++i) h_.in_sync(i, k, link_in_sync[i]);
 }
 
 // --- processes ---------------------------------------------------------------------------------------

@@ -210,7 +210,10 @@ bool history::stayed_alone(const message_record& m, std::uint32_t session) const
     if (std::any_of(router.begin(), router.end(), [&](time_point t) { return t > since; })) return false;
   return std::none_of(sessions_of[s.id].begin(), sessions_of[s.id].end(), [&](std::uint32_t k) {
     const session_record& x = sessions[k];
-    return k != session && std::max(x.server_end, x.client_end) > since;
+    if (k == session) return false;
+    if (x.client_end == never) return true; // it may yet be one
+    // One that no server has heard of is none, once its CONNECT cannot be under way any more.
+    return (x.attached == never ? x.client_end + 5s : std::max(x.server_end, x.client_end)) > since;
   });
 }
 

@@ -1,3 +1,4 @@
+#include "common/base/limits.hpp"
 #include "common/link/known_lanes.hpp"
 
 #include <catch2/catch.hpp>
@@ -43,9 +44,9 @@ TEST_CASE("known_lanes: above the limit the one that was told longest ago is for
   CHECK(ids(all) == std::vector<std::uint64_t>{4, 1, 5});
 }
 
-TEST_CASE("known_lanes: as many as a shard may have are no work") {
+TEST_CASE("known_lanes: as many as a shard may have, three times over") {
   known_lanes all;
-  constexpr std::uint64_t most = 65'000;
+  constexpr std::uint64_t most = limits::members_max;
   std::size_t forgotten = 0;
   for (std::uint64_t id = 0; id < 3 * most; ++id) forgotten += !all.remember(lane(id), most);
   CHECK(forgotten == 2 * most);

@@ -100,13 +100,13 @@ void small_world::judge() {
 }
 
 void small_world::sample() {
-  member_index yes[2] = {no_member, no_member};
+  member_index link_in_sync[2] = {no_member, no_member};
   for (const auto& l : shard_.core->lanes().lanes) {
     const auto e = static_cast<std::uint32_t>(l.edge[1] - '0');
-    if (l.state == "in sync") yes[e] = l.link;
+    if (l.state == "in sync") link_in_sync[e] = l.link;
     else if (l.state == "syncing") h_.syncing(e * 2, 0);
   }
-  for (std::uint32_t e : {0u, 1u}) h_.in_sync(e * 2, 0, yes[e]);
+  for (std::uint32_t e : {0u, 1u}) h_.in_sync(e * 2, 0, link_in_sync[e]);
 }
 
 } // namespace beeline::search
