@@ -29,7 +29,8 @@ link::router_map make_map(const router_config& c, const std::vector<net::bound_s
 }
 
 // The steady clock begins anew with the machine, and is another one on another machine; the wall clock mostly
-// goes on. So shard time begins with that, to be behind the time of the shard's last life, wherever that was.
+// goes on. So shard time begins with that: it is then later than what the shard's last life has said,
+// wherever that was.
 std::uint64_t wall_clock_ahead() {
   const auto us = [](auto t) { return std::chrono::duration_cast<duration>(t.time_since_epoch()).count(); };
   return static_cast<std::uint64_t>(std::max<duration::rep>(0, us(std::chrono::system_clock::now()) -

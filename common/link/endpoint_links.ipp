@@ -386,11 +386,7 @@ bool endpoint<Host>::on_heartbeat(std::uint16_t k, const_bytes payload, time_poi
         static_cast<std::int64_t>(l.terms.clock.known() ? l.terms.clock.to_peer(now) - h.sent_at : 0);
     l.list_as_of =
         now - std::clamp<duration>(std::chrono::microseconds(age), duration::zero(), limits::silence_max);
-    if (l.in_service) {
-      l.remembered.clear();
-      l.list = wire::member::whole;
-      on_members_whole(k, now);
-    }
+    if (l.in_service) on_members_whole(k, now);
   }
   std::uint64_t slowest = 0;
   for (const shard_link& x : links_) slowest = std::max(slowest, x.round_trip_us);
@@ -408,8 +404,6 @@ bool endpoint<Host>::on_in_service(std::uint16_t k, const_bytes payload, time_po
     if (c.since == wire::since_warm_up || !s.complete) c.since = s.shard_time;
   }
   links_[k].in_service = true;
-  links_[k].remembered.clear();
-  links_[k].list = wire::member::whole;
   links_[k].list_as_of = std::max(links_[k].list_as_of, links_[k].up_at); // the list came over this link
   on_members_whole(k, now);
   outgoing.on_in_service(k, last_turn_);

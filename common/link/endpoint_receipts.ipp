@@ -111,10 +111,12 @@ void endpoint<Host>::on_owners_gone(std::uint16_t k, std::span<const member_inde
   tell_owners_lost(ends, now);
 }
 
-// The lanes that a shard knows are told, in a new life or over a new link. Who is gone, as another shard has
-// said, and is not among them, is.
+// The lanes that a shard in service knows are told, in a new life or over a new link. Earlier ones are not
+// waited for any more; and who is gone, as another shard has said, and is not among them, is.
 template <class Host> void endpoint<Host>::on_members_whole(std::uint16_t k, time_point now) {
   shard_link& l = links_[k];
+  l.remembered.clear();
+  l.list = wire::member::whole;
   if (std::exchange(l.members_whole, true)) return;
   const auto ends = [&](receipts_awaited::entry& e) {
     return e.link == k && e.owner_gone && !l.index_of.contains(e.owner);

@@ -1,6 +1,6 @@
 // The lanes that a shard's earlier lives knew of, as one lane was told: it says them to the next life, which
 // waits for them. In the order in which they were told; above `most` the one that was told longest ago is
-// forgotten. Each call takes constant time. Owner: the endpoint, in its thread.
+// forgotten. One more or less takes constant time on average. Owner: the endpoint, in its thread.
 #pragma once
 #include "common/base/ids.hpp"
 

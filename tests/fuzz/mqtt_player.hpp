@@ -223,4 +223,19 @@ private:
   bool own_words_ = true; // only what is known here was said: its Receive Maximum is ours
 };
 
+// At rest, when all clients have left: every byte has been given back, and the links are there.
+inline bool nothing_is_left(edge::lane& lane) {
+  const auto& c = lane.counters;
+  return !c.connections.get() && !c.sessions.get() && !c.prelogin_bytes.get() && !c.held_bytes.get() &&
+         !c.incomplete_bytes.get() && !c.pending.get() && !c.pending_bytes.get() && !c.waiting_bytes.get() &&
+         !lane.pool().bytes_in_use() && !lane.endpoint().clients() && lane.endpoint().outgoing.idle() &&
+         lane.endpoint().ready();
+}
+
+inline bool knows_nobody(router::shard& shard) {
+  bool nobody = true;
+  shard.for_each_entry([&](id_hash, std::string_view, std::uint16_t, handle, bool) { nobody = false; });
+  return nobody;
+}
+
 } // namespace beeline::fuzz

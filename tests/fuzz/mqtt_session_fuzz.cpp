@@ -56,18 +56,9 @@ void check_books(lane_world& w, unsigned lanes) {
 }
 
 bool nothing_is_left(lane_world& w, unsigned lanes) {
-  for (unsigned l = 0; l < lanes; ++l) {
-    edge::lane& lane = w.lane(0, l);
-    const auto& c = lane.counters;
-    if (c.connections.get() || c.sessions.get() || c.prelogin_bytes.get() || c.held_bytes.get() ||
-        c.incomplete_bytes.get() || c.pending.get() || c.pending_bytes.get() || lane.pool().bytes_in_use() ||
-        c.waiting_bytes.get() || lane.endpoint().clients() || !lane.endpoint().outgoing.idle() ||
-        !lane.endpoint().ready())
-      return false;
-  }
-  std::size_t entries = 0;
-  w.shard().for_each_entry([&](id_hash, std::string_view, std::uint16_t, handle, bool) { ++entries; });
-  return entries == 0;
+  for (unsigned l = 0; l < lanes; ++l)
+    if (!fuzz::nothing_is_left(w.lane(0, l))) return false;
+  return fuzz::knows_nobody(w.shard());
 }
 
 std::string some_topic(fuzz::input& in) {

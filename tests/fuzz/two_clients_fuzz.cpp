@@ -41,20 +41,6 @@ void play(lane_world& w, player& p, std::size_t edge, fuzz::input& in, unsigned 
   }
 }
 
-// Of one that has no client any more.
-bool nothing_is_left(edge::lane& lane) {
-  const auto& c = lane.counters;
-  return c.connections.get() == 0 && c.sessions.get() == 0 && c.prelogin_bytes.get() == 0 &&
-         c.pending.get() == 0 && c.pending_bytes.get() == 0 && lane.endpoint().ready() &&
-         lane.endpoint().clients() == 0 && lane.endpoint().outgoing.idle();
-}
-
-bool knows_nobody(router::shard& shard) {
-  std::size_t entries = 0;
-  shard.for_each_entry([&](id_hash, std::string_view, std::uint16_t, handle, bool) { ++entries; });
-  return entries == 0;
-}
-
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -117,8 +103,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto all_gone = [&] {
     for (std::size_t k : {0, 1})
       for (std::size_t l = 0; l < lanes; ++l)
-        if (!nothing_is_left(w.lane(k, l))) return false;
-    return knows_nobody(w.shard());
+        if (!fuzz::nothing_is_left(w.lane(k, l))) return false;
+    return fuzz::knows_nobody(w.shard());
   };
   MUST_HOLD(w.advance_until(all_gone, 15s));
   w.advance(limits::silence_max + 1s); // and it stays so

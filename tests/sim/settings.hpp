@@ -155,12 +155,15 @@ struct settings {
   bool little_memory() const noexcept {
     return memory_max < limits::outputs_bytes_max || outputs_max < limits::outputs_bytes_max;
   }
-  bool small_windows() const noexcept { return tiny_links || window_messages < 1 << 17 || little_memory(); }
+  bool small_windows() const noexcept {
+    return tiny_links || window_messages < usual_window || little_memory();
+  }
   // What a recipient that is there may be refused.
   bool queues_may_fill() const noexcept {
     return pending_max <= 60 || pending_bytes_max < limits::pending_bytes_max || little_memory();
   }
-  std::uint64_t window_messages = 1 << 17;
+  static constexpr std::uint64_t usual_window = 1 << 17;
+  std::uint64_t window_messages = usual_window;
   unsigned v311_percent = 15, qos0_percent = 25;
   unsigned receipt_percent = 0, deadline_percent = 0; // of the QoS 1 publishes, of all publishes
   duration receipt_timeout = 5s;
