@@ -107,7 +107,16 @@ void router::stop() {
   for (shard_thread* t : threads_) t->join();
 }
 
+void router::ask_to_drain() {
+  control_.post([this] {
+    if (draining_.exchange(true, std::memory_order_relaxed)) return;
+    ops::log_info("asked to end: links are told to go");
+    end_at_ = net::steady_now() + limits::pulse_interval;
+  });
+}
+
 void router::beat() {
+  if (end_at_ <= net::steady_now()) end_at_ = never, control_.ask_to_end();
   for (auto& place : shards_) place->pulse.beat(*place->thread);
 }
 

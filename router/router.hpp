@@ -11,6 +11,8 @@
 #include "router/config.hpp"
 #include "router/shard.hpp"
 
+#include <atomic>
+
 namespace beeline::router {
 
 using shard_thread = net::core_thread<shard>;
@@ -33,6 +35,9 @@ public:
   void start(); // listens
   void stop();  // says good-bye to the lanes, waits for the threads
   void beat();  // from the control loop, every limits::pulse_interval
+  // Any thread: it ends with the next beat but one, as after SIGTERM; who asked for it has an answer by then.
+  void ask_to_drain();
+  bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
 
   const router_config& config() const noexcept { return config_; }
   const std::vector<std::unique_ptr<shard_place>>& shards() const noexcept { return shards_; }
@@ -49,6 +54,8 @@ private:
   std::vector<net::bound_socket> sockets_; // until start()
   std::vector<std::unique_ptr<shard_place>> shards_;
   std::vector<shard_thread*> threads_; // the same, for gather()
+  std::atomic<bool> draining_{false};
+  time_point end_at_ = never; // control loop only
 };
 
 } // namespace beeline::router

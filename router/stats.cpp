@@ -116,6 +116,7 @@ void tell_part(json_text& out, const ops::stats_part& part) {
 } // namespace
 
 std::string why_not_ready(const router& r) {
+  if (r.draining()) return "it is to end";
   for (std::size_t k = 0; k < r.shards().size(); ++k) {
     if (r.shards()[k]->pulse.stalled()) return "shard " + std::to_string(k) + " does not answer";
     if (r.shards()[k]->core->counters.warming_up.get())

@@ -6,7 +6,8 @@
 //   head -> 10.0.0.1:7400 shard 0 -> 10.0.0.1:7401 shard 1 -> (retired) ...
 //
 // Bounded by the addresses that routers announce, limits::link_addresses_max at most; a lane that has met
-// more counts what it does there together, in the last one. Owner: the lane's thread; others read.
+// more counts what it does there together, in a last entry that is called so. Owner: the lane's thread;
+// others read.
 #pragma once
 #include "common/base/counters.hpp"
 #include "common/base/limits.hpp"
@@ -55,12 +56,15 @@ public:
   link_stats& entry(const std::string& address, std::uint16_t shard) {
     std::atomic<link_stats*>* at = &head_;
     link_stats* s = nullptr;
-    for (std::size_t n = 0; (s = at->load(std::memory_order_relaxed)); at = &s->next_)
+    std::size_t n = 0;
+    for (; (s = at->load(std::memory_order_relaxed)); at = &s->next_)
       if (++n == limits::link_addresses_max || (s->shard == shard && s->address == address)) {
         s->retired.set(0);
         return *s;
       }
-    auto fresh = std::make_unique<link_stats>(address, shard);
+    const bool last = n + 1 == limits::link_addresses_max;
+    auto fresh =
+        last ? std::make_unique<link_stats>("all others", 0) : std::make_unique<link_stats>(address, shard);
     at->store(fresh.get(), std::memory_order_release);
     return *fresh.release();
   }

@@ -1,4 +1,5 @@
-// Edges that are to end, under load: clients go elsewhere, and nothing is lost or comes twice (F11).
+// Edges that are to end, under load: clients go elsewhere, and nothing is lost or comes twice (F11). Routers
+// that are to end: edges hold what they have.
 #include "common/base/limits.hpp"
 #include "tests/support/cluster.hpp"
 #include "tests/support/raw_mqtt.hpp"
@@ -118,4 +119,29 @@ TEST_CASE("drain: senders lose nothing, and their recipient gets nothing twice, 
   REQUIRE(sender.publish("@/c", "here") == 0);
   CHECK(take(*c, 1));
   CHECK(got == expected + "here ");
+}
+
+TEST_CASE("drain: POST /drain at a router tells its edges, which keep their clients and what these send") {
+  const arguments where{"--listen", loopback(free_ports(1)), "--admin", "127.0.0.1:0"}, one{"--shards", "1"};
+  auto r = std::make_unique<router_process>(one, where);
+  edge_process e("e1", {r->address()}, {"--lanes", "1"});
+  REQUIRE(e.mqtt() != 0);
+  raw_mqtt sender(e.mqtt(), "s"), c(e.mqtt(), "c");
+  CHECK(nlohmann::json::parse(r->get("/drain").body)["draining"] == false);
+  for (int k = 0; k < 3; ++k) { // asked again, it ends no sooner
+    const http_answer told = http_get(r->admin(), "/drain", "POST");
+    CHECK(told.status == 200);
+    CHECK(nlohmann::json::parse(told.body)["draining"] == true);
+  }
+  CHECK(r->os().wait() == 0);
+  CHECK(eventually([&] { return e.json("/stats")["totals"]["link_closes"]["link_went_away"] == 1; }));
+  publish_options o;
+  o.topic = "@/c", o.payload = "held", o.qos = 1, o.packet_id = 1;
+  sender.send(encode_publish(o));
+  CHECK(eventually([&] { return e.json("/stats")["totals"]["unanswered_messages"] == 1; }));
+  r = std::make_unique<router_process>(one, where);
+  mqtt::publish_packet m;
+  REQUIRE(test::decode_publish(c.next(), protocol_version::v5, m) == reason::success);
+  CHECK(as_text(m.payload) == "held");
+  CHECK(sender.next().type() == packet_type::puback);
 }

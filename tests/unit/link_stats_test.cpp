@@ -33,11 +33,17 @@ TEST_CASE("link statistics: an address has one entry, also when it comes back; r
   CHECK(listed(b).front() == "h:1 0");
 }
 
-TEST_CASE("link statistics: the list is bounded, what is beyond counts in its last entry") {
+TEST_CASE("link statistics: the list is bounded, what is beyond counts together in its last entry") {
   link_board b;
-  for (std::size_t k = 0; k < limits::link_addresses_max + 10; ++k) b.entry("h:" + std::to_string(k), 0);
-  CHECK(listed(b).size() == limits::link_addresses_max);
-  CHECK(listed(b).back() == "h:" + std::to_string(limits::link_addresses_max - 1) + " 0");
+  const auto address = [](std::size_t k) { return "h:" + std::to_string(k); };
+  for (std::size_t k = 0; k < limits::link_addresses_max + 10; ++k) b.entry(address(k), 0);
+  const lines all = listed(b);
+  REQUIRE(all.size() == limits::link_addresses_max);
+  CHECK(all[all.size() - 2] == address(limits::link_addresses_max - 2) + " 0");
+  CHECK(all.back() == "all others 0");
+  link_stats& others = b.entry(address(limits::link_addresses_max - 1), 0);
+  CHECK(&b.entry("h:new", 3) == &others);
+  CHECK(b.entry(address(7), 0).address == address(7)); // who has an entry keeps it
 }
 
 TEST_CASE("link statistics: a reader walks the list while it grows") {
