@@ -20,6 +20,7 @@ import figures
 from cluster import Cluster, Failure, check, eventually, get
 
 SPARE = 500         # descriptors of an edge that are no clients, and ends of connections that wait to be closed
+CHURN_LEAST = 0.8   # of those that were to leave
 GROWTH_MAX = 1 << 20  # bytes, of the last third of the churn beyond the middle third
 IDLE = {"router": ("queue_bytes", "socket_rest_bytes"),
         "edge": ("queue_bytes", "waiting_bytes", "pending_bytes", "unanswered_bytes", "prelogin_bytes",
@@ -170,7 +171,8 @@ class Run:
         eventually(lambda: online(servers) == wanted, "the router knows all clients again", 30)
         told = [c.tell() for c in crowds]
         self.figure("connections lost or refused", sum(t["lost"] + t["refused"] for t in told), "", None, 0)
-        self.figure("clients that left and came back", sum(t["left"] for t in told), "", 1)
+        due = wanted * self.o.churn / 100 * self.o.seconds / 60
+        self.figure("clients that left and came back", sum(t["left"] for t in told), "", CHURN_LEAST * due)
         self.figure("messages of slow clients", sum(t["published"] for t in told), "", 1)
         for t in told:
             if t["why"]:

@@ -127,7 +127,7 @@ std::optional<std::string> why_void(const run_view& v) {
   constexpr double answered_least = 0.6, of_all_least = 0.25;
   const run_facts& f = v.facts;
   if (!f.scenario.empty()) return {}; // it says itself what it needs
-  if (f.faults.size() < f.faults_wanted) return "a fault was not begun";
+  if (f.faults.size() < f.faults_wanted) return "a fault was not begun, or found no place";
   for (const fault_fact& x : f.faults)
     if (x.hits == 0) return std::string(name_of(x.kind)) + " did not happen";
   // Bins of 100 ms in which no fault is, nor was shortly before.

@@ -22,6 +22,19 @@ constexpr rule rules[] = {
     {"f15_wall_clock", judge_nothing_happened},
 };
 
+// What a script shows, it shows under load: most of the messages that were to be sent were sent, outages
+// included. The short forms share the processors with other tests, and a sanitizer takes most of what they
+// have.
+void judge_load(scene& s) {
+  const run_facts& f = s.v.facts;
+  const double seconds = static_cast<double>(f.load_end - f.load_begin) / 1e6;
+  if (f.scenario.empty() || f.rate <= 0 || seconds <= 0) return;
+  const double share = f.full ? 0.7 : f.sanitized ? 0 : 0.25;
+  std::uint64_t sent = 0;
+  s.each_message([&](const session_view&, std::uint32_t, const message_view&, std::uint32_t) { ++sent; });
+  s.add("load: messages sent", static_cast<double>(sent) / seconds, "/s", share * f.rate);
+}
+
 std::string text_of(const figure& f) {
   char value[64], bound[64];
   std::snprintf(value, sizeof value, "%.6g %s", f.value, f.unit.c_str());
@@ -34,6 +47,7 @@ std::string text_of(const figure& f) {
 
 std::vector<figure> judge_scenario(const run_view& v, findings& wrong) {
   scene s{v, wrong, v.facts.figures};
+  judge_load(s);
   for (const rule& r : rules)
     if (r.scenario == v.facts.scenario) r.judge(s);
   // A script that breaks one thing has to hit it; of the many of a soak some find nothing to break, and a run

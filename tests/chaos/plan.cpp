@@ -93,6 +93,7 @@ void draw_faults(draft& d) {
   const unsigned n = o.faults >= 0 ? static_cast<unsigned>(o.faults)
                                    : 4 + static_cast<unsigned>(d.random.below(o.seconds < 12 ? 2 : 4));
   std::vector<fault> kinds = kinds_of(o, d.plan.client_proxy);
+  d.plan.faults_drawn = kinds.empty() ? 0 : n;
   for (unsigned i = 0; i < n && !kinds.empty(); ++i) {
     for (int tries = 0; tries < 50; ++tries) {
       planned_fault f;

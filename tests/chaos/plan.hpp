@@ -39,6 +39,7 @@ struct run_plan {
   std::vector<std::string> environment; // of all servers: NAME=VALUE
   std::vector<client_plan> clients;
   std::vector<planned_fault> faults; // by begin
+  unsigned faults_drawn = 0;         // of these; more than there are when some found no place
 };
 
 run_plan draw(const run_options& o);

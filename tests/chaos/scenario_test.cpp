@@ -9,6 +9,7 @@ struct told_scenario : good_run {
   explicit told_scenario(std::string name) {
     facts.scenario = std::move(name);
     facts.groups = {0, 0, 0};
+    facts.rate = 0.1;
   }
   // What its rules find.
   std::uint64_t broken() {
@@ -132,6 +133,19 @@ TEST_CASE("F13: the others notice little, the senders are told, all goes on") {
   r.receive(25 * s + 3, 2, 3, 1);
   r.answer(25 * s + 5, 3, 1);
   SECTION("kept") { CHECK(r.broken() == 0); }
+  SECTION("under less than the load of its full size") {
+    const double sent = r.figure_of("load: messages sent");
+    r.facts.rate = sent / 0.71;
+    CHECK(r.broken() == 0);
+    r.facts.rate = sent / 0.69;
+    CHECK(r.broken() > 0);
+    r.facts.full = false;
+    CHECK(r.broken() == 0);
+    r.facts.rate = sent / 0.24;
+    CHECK(r.broken() > 0);
+    r.facts.sanitized = true;
+    CHECK(r.broken() == 0);
+  }
   SECTION("slower than twice the time before") {
     r.publish(20 * s + 5, 0, 1, 30);
     r.receive(21 * s, 1, 0, 30);

@@ -2,6 +2,7 @@
 
 #include "common/base/rng.hpp"
 #include "common/link/endpoint.ipp"
+#include "common/net/event_loop.hpp"
 #include "common/net/random.hpp"
 
 #include <algorithm>
@@ -133,19 +134,25 @@ std::vector<std::vector<sent_flow>> crowd::plan_flows(unsigned victim, unsigned 
 
 void crowd::begin_load(unsigned victim, unsigned left_out) {
   auto flows = plan_flows(victim, left_out);
-  const auto senders = static_cast<double>(
-      std::count_if(flows.begin(), flows.end(), [](const auto& of_lane) { return !of_lane.empty(); }));
+  senders_.clear();
+  for (std::size_t k = 0; k < lanes_.size(); ++k)
+    if (!flows[k].empty()) senders_.push_back(k);
+  load_begun_ = net::steady_now();
   for (std::size_t k = 0; k < lanes_.size(); ++k)
     if (!flows[k].empty())
       lanes_[k]
           .runs
           ->ask([&](sim_lane& l, time_point now) {
-            l.begin_load(std::move(flows[k]), options_.rate / senders, now);
+            l.begin_load(std::move(flows[k]), options_.rate / static_cast<double>(senders_.size()), now);
           })
           .get();
 }
 
 void crowd::end_load() {
+  const auto living =
+      std::count_if(senders_.begin(), senders_.end(), [&](std::size_t k) { return !lanes_[k].dead; });
+  messages_due_ = options_.rate * std::chrono::duration<double>(net::steady_now() - load_begun_).count() *
+                  static_cast<double>(living) / static_cast<double>(senders_.size());
   ask_all([](sim_lane& l, time_point) { l.end_load(); });
 }
 

@@ -32,6 +32,7 @@ public:
   // `victim`: the edge that is going to be killed under load; `left_out`: one that takes no part.
   void begin_load(unsigned victim = nobody, unsigned left_out = nobody);
   void end_load();
+  double messages_due() const noexcept { return messages_due_; } // of the load: by those that live at its end
   bool all_answered() const { return sum(&lane_figures::waiting) == 0; }
   // One message to each of `count` numbers, evenly spread over all that ever were, and to some that never
   // were.
@@ -68,6 +69,9 @@ private:
   unsigned edge_of(unsigned lane) const noexcept { return lane / options_.lanes; }
 
   const run_options& options_;
+  time_point load_begun_{};
+  std::vector<std::size_t> senders_; // lanes with a part of the load
+  double messages_due_ = 0;
   std::vector<place> lanes_;
   std::vector<received_flow> received_;
   std::uint32_t clients_ = 0, numbers_ = 0; // that should be there; that were given out
