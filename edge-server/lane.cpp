@@ -280,6 +280,7 @@ void lane::tend_queue(session& s, time_point now) try {
 // what they are sent: that drains only if they are read, whose PUBACKs make room, so that there its senders
 // are refused.
 void lane::check_memory() {
+  if (plant.memory_max_ignored) return;
   const std::size_t half = config_.memory_max / 2;
   const std::size_t used = memory_of_outputs() + counters.held_bytes.get();
   const std::size_t sent = endpoint_.outgoing.counters.bytes.get() + endpoint_.output_bytes();

@@ -68,7 +68,7 @@ struct lane_counters {
 };
 
 struct lane_plants { // planted bugs, for the simulator
-  bool window_off_by_one = false, pending_bytes_ignored = false;
+  bool window_off_by_one = false, pending_bytes_ignored = false, memory_max_ignored = false;
   bool drain_forgets_recipients = false, drain_forgets_senders = false;
 };
 
@@ -82,6 +82,7 @@ public:
   void end_turn(time_point now);
   void on_up(conn& c, time_point now);
   std::size_t on_bytes(conn& c, mutable_bytes in, time_point now);
+  std::size_t memory_of_outputs() const noexcept { return pool_.bytes_in_use() + blocks_.bytes_in_use(); }
   void on_drained(conn& c, time_point now);
   void on_down(conn& c, close_reason why, time_point now);
   void on_time(time_point now);
@@ -223,7 +224,6 @@ private:
     return receiving_full_ ? std::min(config_.client_output_max, limits::client_output_scarce)
                            : config_.client_output_max;
   }
-  std::size_t memory_of_outputs() const noexcept { return pool_.bytes_in_use() + blocks_.bytes_in_use(); }
   void count_drop(drop_reason r) { counters.drops[static_cast<std::size_t>(r)].add(); }
   void drop(const wire::message_view& m, drop_reason r, time_point now) {
     count_drop(r);

@@ -48,7 +48,8 @@ answer lane::deliver_to(session& s, const wire::message_view& m, std::uint32_t r
     return answer::refused;
   }
   const time_point expires = m.ttl_ms() ? now + std::chrono::milliseconds(m.ttl_ms()) : never;
-  if (memory_of_outputs() > config_.memory_max) { // not even for who has nothing in its output
+  if (memory_of_outputs() > config_.memory_max &&
+      !plant.memory_max_ignored) { // not even for who has nothing in its output
     drop(m, drop_reason::memory_limit, now);
     return answer::full;
   }

@@ -85,7 +85,8 @@ struct shard_plants {
   bool path_lost_not_sent = false, claims_by_arrival = false, forward_while_warming = false,
        lower_epoch_unregisters = false, collision_overwrites = false, takeover_keeps_old = false,
        arrival_wins_while_warming = false, answer_when_forwarded = false, old_link_ends_new = false,
-       rehash_drops = false, drop_not_counted = false, deposed_is_owner = false, contested_ignored = false;
+       rehash_drops = false, drop_not_counted = false, deposed_is_owner = false, contested_ignored = false,
+       outputs_max_ignored = false;
 };
 
 class shard {

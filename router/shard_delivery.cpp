@@ -46,7 +46,7 @@ void shard::on_message(peer& p, wire::message_view m, time_point now) {
   if (to.link == contested_mark) return answer_message(p, m, answer::busy, drop_reason::owner_lingering);
   peer* owner = members_[to.link].p;
   if (!owner) return answer_message(p, m, answer::later_lane, drop_reason::owner_lingering, to.link);
-  if (memory_is_short() || pool_.bytes_in_use() > config_.outputs_max)
+  if (memory_is_short() || (pool_.bytes_in_use() > config_.outputs_max && !plant.outputs_max_ignored))
     return answer_message(p, m, answer::busy, drop_reason::memory_limit);
   if (!has_room(*owner, m.size())) return answer_message(p, m, answer::busy, drop_reason::link_full);
   if (plant.answer_when_forwarded && m.qos1()) answer_message(p, m, answer::accepted, drop_reason::nobody);

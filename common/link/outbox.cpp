@@ -150,12 +150,15 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now, 
                     const wire::answer_record& a, std::optional<wire::receipt> early) {
   const item& t = items_[i];
   const flow& w = flows_[t.flow];
+  const bool gave_up = what == answer::refused && cause != answer::refused;
+  if (gave_up) counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
   if (t.flags & wire::flag_again && !plant.again_as_nobody &&
       (what == answer::nobody || what == answer::expired || what == answer::refused))
     what = answer::unknown; // an earlier copy may have been taken
   if (plant.unknown_as_nobody && what == answer::unknown) what = answer::nobody;
+  const std::string_view reason = gave_up ? name_of(drop_reason::gave_up) : name_of(what);
   if (w.gone) {
-    if (what != answer::accepted) return end_unheard(i, what, now);
+    if (what != answer::accepted) return end_unheard(i, reason, now);
     return remove(i);
   }
   outcomes.push_back({w.sender, t.token, what, cause, t.size, static_cast<std::uint32_t>(t.number), link,
@@ -164,17 +167,15 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now, 
   publish_to_answer.record_us(took_us);
   counters.answered.add();
   if (took_us > to_us(limits::answer_goal)) counters.answered_late.add();
-  const bool gave_up = what == answer::refused && cause != answer::refused;
-  if (what != answer::accepted)
-    remember(t, drop_kind::refusal, gave_up ? name_of(drop_reason::gave_up) : name_of(what), now);
+  if (what != answer::accepted) remember(t, drop_kind::refusal, reason, now);
   remove(i);
 }
 
 // It was in flight when its sender's session ended: nobody is told that it was not taken, or may not have
 // been.
-void outbox::end_unheard(std::uint32_t i, answer what, time_point now) {
+void outbox::end_unheard(std::uint32_t i, std::string_view reason, time_point now) {
   counters.outcomes_unheard.add();
-  remember(items_[i], drop_kind::drop, name_of(what), now);
+  remember(items_[i], drop_kind::drop, reason, now);
   remove(i);
 }
 
@@ -204,7 +205,8 @@ void outbox::to_pending(std::uint32_t i) {
 // --- sending --------------------------------------------------------------------------------------
 
 bool outbox::has_room(const link_state& l, const item& m) const noexcept {
-  if (l.bytes != 0 && l.bytes + m.size > settings_.link_window_bytes) return false;
+  if (l.bytes != 0 && l.bytes + m.size > settings_.link_window_bytes && !plant.link_window_ignored)
+    return false;
   return m.number != 0 || !numbers_used_up();
 }
 
@@ -330,7 +332,6 @@ void outbox::unpin(time_point now) {
     const std::uint32_t i = ring_[floor_ & (ring_.size() - 1)];
     const flow& w = flows_[items_[i].flow];
     if (items_[i].st != state::pending || (w.link != slot_table::no_link && links_[w.link].c)) break;
-    counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
     const std::uint32_t f = items_[i].flow;
     finish(i, answer::refused, answer::later_lane, now);
     if (flows_[f].head == none) free_flow(f);

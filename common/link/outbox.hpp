@@ -61,7 +61,7 @@ struct outbox_plants {
   bool later_as_nobody = false, busy_as_unknown = false, unknown_as_nobody = false, again_as_nobody = false,
        number_restarts = false, wrong_order = false, not_stopped = false, floor_early = false,
        ignore_path_lost = false, link_down_forgets = false, timer_not_rearmed = false,
-       deadline_ignored = false;
+       deadline_ignored = false, link_window_ignored = false;
 };
 
 class outbox {
@@ -123,6 +123,8 @@ public:
   std::uint64_t floor() const noexcept { return floor_; }
   std::size_t messages() const noexcept { return items_.used(); }
   bool idle() const noexcept { return items_.used() == 0; }
+  std::size_t bytes_in_flight(std::uint16_t link) const noexcept { return links_[link].bytes; }
+  std::size_t links() const noexcept { return links_.size(); }
 
   std::vector<outcome> outcomes;
   outbox_counters counters;
@@ -219,7 +221,7 @@ private:
   void finish(std::uint32_t i, answer what, answer cause, time_point now,
               std::uint16_t link = slot_table::no_link, const wire::answer_record& a = {},
               std::optional<wire::receipt> early = {});
-  void end_unheard(std::uint32_t i, answer what, time_point now);
+  void end_unheard(std::uint32_t i, std::string_view reason, time_point now);
   void remember(const item& m, drop_kind kind, std::string_view reason, time_point now);
   void remove(std::uint32_t i);
   void stop(std::uint32_t f);

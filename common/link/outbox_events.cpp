@@ -50,10 +50,7 @@ void outbox::on_answer(std::uint16_t link, const wire::answer_record& a, time_po
       if (!w.stopped)
         w.tries = static_cast<std::uint8_t>(std::min(w.tries + (what == answer::retry ? 1 : 2), 32));
       if (what != answer::busy) t.flags |= wire::flag_resent;
-      if (++t.tries > limits::resends_max) {
-        counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
-        finish(i, answer::refused, what, now);
-      }
+      if (++t.tries > limits::resends_max) finish(i, answer::refused, what, now);
     }
     stop(f);
   }
@@ -129,7 +126,7 @@ void outbox::resend_all(std::uint16_t link, time_point now) {
     if (t.st != state::in_flight || w.link != link || !(t.flags & wire::flag_again)) continue;
     std::uint16_t prev = 0;
     if (w.gone) { // nobody to tell: it counts as unanswered only until the path is lost
-      end_unheard(i, answer::unknown, now);
+      end_unheard(i, name_of(answer::unknown), now);
       restart_if_ready(f, now);
     } else if (prev_of(t, prev)) {
       write_copy(i, prev, now);
@@ -163,7 +160,7 @@ void outbox::flow_link_lost(std::uint32_t f, time_point now) {
     next = t.next;
     if (t.st == state::in_flight) {
       if (w.gone) {
-        end_unheard(i, answer::unknown, now);
+        end_unheard(i, name_of(answer::unknown), now);
         continue;
       }
       if (plant.link_down_forgets) {
@@ -299,10 +296,8 @@ void outbox::give_up_late(time_point now) {
       item& t = items_[i];
       next = t.next;
       if (t.st != state::pending) continue;
-      if (down && now - t.sent_at >= limits::link_down_max) {
-        counters.drops[static_cast<std::size_t>(drop_reason::gave_up)].add();
+      if (down && now - t.sent_at >= limits::link_down_max)
         finish(i, answer::refused, answer::later_lane, now);
-      }
     }
     if (w.head == none) free_flow(f);
   });

@@ -161,26 +161,51 @@ void cluster::note_held_up() {
   }
 }
 
+// Limits are tested before a packet or frame is added, and one that is alone may be of any size.
 void cluster::judge_bounds() {
+  const std::size_t frame = set_.payload_max + 1'000;
   for (auto& s : shards_) {
     if (!s->n->alive()) continue;
+    std::size_t data = 0; // answers are beside it, as many as lanes wait for
     s->n->for_each_stream([&](conn& c, socket_end&) {
+      data += c.link->data.size();
       if (c.link->data.size() > set_.link_output_max)
         w_.broken("P6", "shard %u of r%u has %zu bytes queued for a link, the limit is %zu", s->number,
                   s->router, c.link->data.size(), set_.link_output_max);
     });
+    if (data > set_.outputs_max + frame)
+      w_.broken("P6", "shard %u of r%u has %zu bytes of outputs, the limit is %zu", s->number, s->router,
+                data, set_.outputs_max);
     if (const auto n = s->n->core()->counters.contested.get(); n > set_.contested_max)
       w_.broken("P6", "shard %u of r%u has %llu ids claimed twice", s->number, s->router,
                 static_cast<unsigned long long>(n));
   }
-  constexpr std::size_t last_packet = 64 * 1024; // the limit is tested before a packet is added
   for (auto& l : lanes_) {
     if (!l->n->alive()) continue;
+    // Behind what it does not take a client may have answers to what it has sent.
+    const std::size_t answers = std::min<std::size_t>(std::size_t{set_.inflight_max} * 128, 64 * 1024);
+    std::size_t clients = 0, waits = l->n->core()->counters.pending_bytes.get();
     l->n->for_each_stream([&](conn& c, socket_end&) {
-      if (!c.link && c.out.size() > set_.client_output_max + last_packet)
+      if (c.link) return;
+      ++clients;
+      waits += c.out.size();
+      if (c.out.size() > set_.client_output_max + frame + answers)
         w_.broken("P6", "e%u.%u has %zu bytes queued for a client, the limit is %zu", l->edge, l->number,
                   c.out.size(), set_.client_output_max);
     });
+    if (waits > set_.memory_max + frame + clients * answers)
+      w_.broken("P6", "e%u.%u has %zu bytes for its clients, the limit is %zu", l->edge, l->number, waits,
+                set_.memory_max);
+    // Who is to send no more was read once more in the turn that found it out.
+    if (const std::size_t n = l->n->core()->memory_of_outputs();
+        n > set_.memory_max + clients * (limits::read_bytes_max + answers))
+      w_.broken("P6", "e%u.%u has %zu bytes of outputs and messages, the limit is %zu", l->edge, l->number, n,
+                set_.memory_max);
+    const link::outbox& out = l->n->core()->endpoint().outgoing;
+    for (std::uint16_t k = 0; k < out.links(); ++k)
+      if (const std::size_t n = out.bytes_in_flight(k); n > std::max(set_.link_window_bytes, frame))
+        w_.broken("P6", "e%u.%u has %zu bytes in flight on a link, the limit is %zu", l->edge, l->number, n,
+                  set_.link_window_bytes);
     const link::receipt_counters& receipts = l->n->core()->endpoint().receipt_counts;
     if (receipts.awaited.get() > set_.receipts_max || receipts.owed.get() > set_.receipts_max)
       w_.broken("P6", "e%u.%u waits for, or owes, more receipts than it may", l->edge, l->number);

@@ -87,6 +87,7 @@ inline constexpr unsigned newest_generation = 5;
   X(lane, outgoing.plant.link_down_forgets)                                                                  \
   X(lane, outgoing.plant.timer_not_rearmed)                                                                  \
   X(lane, outgoing.plant.deadline_ignored)                                                                   \
+  X(lane, outgoing.plant.link_window_ignored)                                                                \
   X(lane, plant.heartbeat_only_when_idle)                                                                    \
   X(lane, plant.sync_misses_new)                                                                             \
   X(lane, plant.limit_without_answer)                                                                        \
@@ -99,6 +100,7 @@ inline constexpr unsigned newest_generation = 5;
   X(edge, plant.drain_forgets_senders)                                                                       \
   X(edge, plant.window_off_by_one)                                                                           \
   X(edge, plant.pending_bytes_ignored)                                                                       \
+  X(edge, plant.memory_max_ignored)                                                                          \
   X(shard, plant.arrival_wins_while_warming)                                                                 \
   X(shard, plant.answer_when_forwarded)                                                                      \
   X(shard, plant.old_link_ends_new)                                                                          \
@@ -106,6 +108,7 @@ inline constexpr unsigned newest_generation = 5;
   X(shard, plant.drop_not_counted)                                                                           \
   X(shard, plant.deposed_is_owner)                                                                           \
   X(shard, plant.contested_ignored)                                                                          \
+  X(shard, plant.outputs_max_ignored)                                                                        \
   X(shell, plant.partly_written_forgotten)                                                                   \
   X(lane, plant.no_reregistration)                                                                           \
   X(lane, plant.dial_gives_up)                                                                               \
