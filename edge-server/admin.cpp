@@ -188,12 +188,7 @@ std::vector<ops::http_route> admin_routes(edge_server& e, const edge_stats& s, o
       {"/healthz", [&e](const request&, http_responder respond) { respond(health(e)); }},
       {"/readyz",
        [&e](const request&, http_responder respond) { respond(ops::ready_page(why_not_ready(e))); }},
-      {"/drain",
-       [&e](const request& q, http_responder respond) {
-         if (q.method == "POST") e.ask_to_drain();
-         respond(ops::json_page({{"draining", q.method == "POST" || e.draining()}}));
-       },
-       {"GET", "HEAD", "POST"}},
+      ops::drain_route([&e] { e.ask_to_drain(); }, [&e] { return e.draining(); }),
       {"/drops", [&](const request& q, http_responder respond) { drops(e, pages, q, respond); }},
       {"/clients", [&](const request& q, http_responder respond) { clients(e, pages, q, respond); }},
       {"/explain/{id}",

@@ -82,7 +82,6 @@ public:
   void end_turn(time_point now);
   void on_up(conn& c, time_point now);
   std::size_t on_bytes(conn& c, mutable_bytes in, time_point now);
-  std::size_t memory_of_outputs() const noexcept { return pool_.bytes_in_use() + blocks_.bytes_in_use(); }
   void on_drained(conn& c, time_point now);
   void on_down(conn& c, close_reason why, time_point now);
   void on_time(time_point now);
@@ -124,6 +123,8 @@ public:
     std::vector<session_info> sessions;
     std::uint32_t next = none; // where to go on; none: that was all
   };
+  // Of its clients and links, and of messages: what --max-memory bounds.
+  std::size_t memory_of_outputs() const noexcept { return pool_.bytes_in_use() + blocks_.bytes_in_use(); }
   // Sessions from index `from` on, at most `most`, looking at a bounded number of places.
   session_page sessions(std::uint32_t from, std::size_t most, time_point now);
   struct explanation {

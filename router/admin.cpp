@@ -135,12 +135,7 @@ std::vector<ops::http_route> admin_routes(router& r, const router_stats& s, ops:
       {"/healthz", [&r](const request&, http_responder respond) { respond(health(r)); }},
       {"/readyz",
        [&r](const request&, http_responder respond) { respond(ops::ready_page(why_not_ready(r))); }},
-      {"/drain",
-       [&r](const request& q, http_responder respond) {
-         if (q.method == "POST") r.ask_to_drain();
-         respond(ops::json_page({{"draining", q.method == "POST" || r.draining()}}));
-       },
-       {"GET", "HEAD", "POST"}},
+      ops::drain_route([&r] { r.ask_to_drain(); }, [&r] { return r.draining(); }),
       {"/edges", [&](const request& q, http_responder respond) { edges(r, s, pages, q, respond); }},
       {"/clients/{id}", [&](const request& q, http_responder respond) { client(r, pages, q.rest, respond); }},
       {"/drops", [&](const request& q, http_responder respond) { drops(r, pages, q, respond); }},

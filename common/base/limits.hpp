@@ -62,7 +62,8 @@ inline constexpr std::size_t link_window_bytes_max =
 inline constexpr std::size_t sender_turn_bytes =
     8 * KiB; // of a sender that waits for a link, before the next has its turn: some 50 small messages
 inline constexpr std::size_t link_addresses_max =
-    4'096; // of shards, that a lane counts apart; routers announce them, and its list of them only grows
+    4'096; // of shards: rows of a lane's statistics, the last one for all others; routers announce them, and
+           // the list only grows
 inline constexpr std::size_t receipts_max =
     262'144; // of one lane: messages whose senders wait for the recipient; and those its own clients owe
 inline constexpr std::size_t origins_remembered_max = 16'384; // lanes whose accepted identities a lane keeps

@@ -156,9 +156,9 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now, 
       (what == answer::nobody || what == answer::expired || what == answer::refused))
     what = answer::unknown; // an earlier copy may have been taken
   if (plant.unknown_as_nobody && what == answer::unknown) what = answer::nobody;
-  const std::string_view reason = gave_up ? name_of(drop_reason::gave_up) : name_of(what);
+  const auto reason = [&] { return gave_up ? name_of(drop_reason::gave_up) : name_of(what); };
   if (w.gone) {
-    if (what != answer::accepted) return end_unheard(i, reason, now);
+    if (what != answer::accepted) return end_unheard(i, reason(), now);
     return remove(i);
   }
   outcomes.push_back({w.sender, t.token, what, cause, t.size, static_cast<std::uint32_t>(t.number), link,
@@ -167,7 +167,7 @@ void outbox::finish(std::uint32_t i, answer what, answer cause, time_point now, 
   publish_to_answer.record_us(took_us);
   counters.answered.add();
   if (took_us > to_us(limits::answer_goal)) counters.answered_late.add();
-  if (what != answer::accepted) remember(t, drop_kind::refusal, reason, now);
+  if (what != answer::accepted) remember(t, drop_kind::refusal, reason(), now);
   remove(i);
 }
 

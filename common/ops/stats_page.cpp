@@ -338,4 +338,15 @@ http_response health_page(const std::vector<std::string>& stalled) {
   return json_page({{"healthy", false}, {"stalled", stalled}}, 503);
 }
 
+http_route drain_route(std::function<void()> ask, std::function<bool()> draining) {
+  return {
+      "/drain",
+      [ask = std::move(ask), draining = std::move(draining)](const http_request& q, http_responder respond) {
+        const bool post = q.method == "POST";
+        if (post) ask();
+        respond(json_page({{"draining", post || draining()}}));
+      },
+      {"GET", "HEAD", "POST"}};
+}
+
 } // namespace beeline::ops

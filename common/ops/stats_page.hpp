@@ -16,6 +16,7 @@
 #include "common/ops/json_text.hpp"
 #include "common/ops/metrics.hpp"
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
@@ -129,5 +130,8 @@ http_response metrics_response(metrics_page&& page);
 http_response ready_page(const std::string& why_not); // empty: 200, else 503 with the reason
 // 200, or 503 when one of the threads has not answered for a second.
 http_response health_page(const std::vector<std::string>& stalled);
+// /drain: GET says whether the program is to end, POST asks for it. Both functions are called in the admin
+// thread.
+http_route drain_route(std::function<void()> ask, std::function<bool()> draining);
 
 } // namespace beeline::ops

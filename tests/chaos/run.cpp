@@ -184,7 +184,7 @@ void run::describe() {
   facts_.rate = options_.rate;
   facts_.netns = nets_ != nullptr;
   facts_.sanitized = test::sanitized;
-  facts_.faults_wanted = std::max(plan_.faults_drawn, static_cast<unsigned>(plan_.faults.size()));
+  facts_.faults_wanted = plan_.faults_drawn;
   facts_.small_queues = plan_.small_queues;
   facts_.receipt_timeout = plan_.receipt_timeout;
   facts_.shards = plan_.shards;

@@ -182,23 +182,23 @@ void cluster::judge_bounds() {
   }
   for (auto& l : lanes_) {
     if (!l->n->alive()) continue;
-    // Behind what it does not take a client may have answers to what it has sent.
-    const std::size_t answers = std::min<std::size_t>(std::size_t{set_.inflight_max} * 128, 64 * 1024);
+    // Behind what it does not take a client may have one packet, and answers to what it has sent.
+    const std::size_t behind = std::min<std::size_t>(frame + std::size_t{set_.inflight_max} * 128, 64 * 1024);
     std::size_t clients = 0, waits = l->n->core()->counters.pending_bytes.get();
     l->n->for_each_stream([&](conn& c, socket_end&) {
       if (c.link) return;
       ++clients;
       waits += c.out.size();
-      if (c.out.size() > set_.client_output_max + frame + answers)
+      if (c.out.size() > set_.client_output_max + behind)
         w_.broken("P6", "e%u.%u has %zu bytes queued for a client, the limit is %zu", l->edge, l->number,
                   c.out.size(), set_.client_output_max);
     });
-    if (waits > set_.memory_max + frame + clients * answers)
+    if (waits > set_.memory_max + clients * behind)
       w_.broken("P6", "e%u.%u has %zu bytes for its clients, the limit is %zu", l->edge, l->number, waits,
                 set_.memory_max);
     // Who is to send no more was read once more in the turn that found it out.
     if (const std::size_t n = l->n->core()->memory_of_outputs();
-        n > set_.memory_max + clients * (limits::read_bytes_max + answers))
+        n > set_.memory_max + clients * (limits::read_bytes_max + behind))
       w_.broken("P6", "e%u.%u has %zu bytes of outputs and messages, the limit is %zu", l->edge, l->number, n,
                 set_.memory_max);
     const link::outbox& out = l->n->core()->endpoint().outgoing;

@@ -176,3 +176,19 @@ TEST_CASE("drops: what was given up says so, and not that a recipient refused it
   for (int k = 0; k < 62; ++k) w.advance(1s);
   CHECK(told(w) == lines{"refusal gave_up C1>C2 qos1"});
 }
+
+TEST_CASE("drops: what was given up with an earlier copy under way says so too, as its counter does",
+          "[lane]") {
+  lane_world w;
+  auto& c1 = w.connect("C1");
+  w.connect("C2");
+  w.stall_link(0, true);
+  c1.publish("@/C2", "x");
+  w.advance(100ms);
+  w.router_down();
+  for (int k = 0; k < 62; ++k) w.advance(1s);
+  CHECK(c1.next_puback().reason == 0x83); // unknown: the copy may have come
+  CHECK(told(w) == lines{"refusal gave_up C1>C2 qos1"});
+  const auto& drops = w.lane(0).endpoint().outgoing.counters.drops;
+  CHECK(drops[static_cast<std::size_t>(drop_reason::gave_up)].get() == 1);
+}
