@@ -57,16 +57,19 @@ TEST_CASE("drain: asked again it goes on as before, and waits for who has not se
 }
 
 TEST_CASE("drain: a client that does not settle is waited for, and a second signal waits no longer") {
-  two_edges t;
-  raw_mqtt sender(t.e2.mqtt(), "s"), c(t.e1.mqtt(), "c");
+  router_process r;
+  edge_process e1("e1", {r.address()}, {"--drain-patience", "60s", "--drain-time", "60s"});
+  edge_process e2("e2", {r.address()});
+  REQUIRE((e1.mqtt() && e2.mqtt() && r.becomes_ready()));
+  raw_mqtt sender(e2.mqtt(), "s"), c(e1.mqtt(), "c");
   CHECK(sender.publish("@/c", "never acknowledged") == 0);
-  t.e1.os().signal(SIGTERM);
-  CHECK(t.e1.is_not_ready_because("it is to end"));
-  const auto begin = std::chrono::steady_clock::now();
+  e1.os().signal(SIGTERM);
+  CHECK(e1.is_not_ready_because("it is to end"));
   std::this_thread::sleep_for(limits::signal_repeat_max);
-  t.e1.os().signal(SIGTERM);
-  CHECK(t.e1.os().wait() == 0);
-  CHECK(std::chrono::steady_clock::now() - begin < limits::drain_patience);
+  const auto second = std::chrono::steady_clock::now();
+  e1.os().signal(SIGTERM);
+  CHECK(e1.os().wait() == 0);
+  CHECK(std::chrono::steady_clock::now() - second < 20s); // its end itself, under a sanitizer too
   CHECK(last_words(c).first == 0x8b);
 }
 
