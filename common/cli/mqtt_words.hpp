@@ -5,9 +5,11 @@
 
 namespace beeline::cli {
 
-std::string code_text(int code);                  // "0x10"
-std::string_view outcome_name(int code) noexcept; // of a PUBACK: "accepted", "nobody", "full", ... for JSON
-std::string receipt_words(int code, int version); // "accepted: it is in the recipient's session"
+std::string code_text(int code); // "0x10"
+// Of a PUBACK with this reason string, for JSON: "accepted", "nobody", "full", "unknown", "taken", ...
+std::string_view outcome_name(int code, std::string_view reason) noexcept;
+// "accepted: it is in the recipient's session (0x00)", and the reason string
+std::string receipt_words(int code, int version, std::string_view reason);
 std::string connect_words(int code, int version); // "refused the client id (0x85)"
 // Of a peer that answers a CONNECT with these bytes, and with no CONNACK: "speaks HTTP, ...".
 std::string stranger_words(std::string_view first_bytes);

@@ -70,12 +70,12 @@ bool send_one(mqtt_client& client, const letter& l) {
   if (r.lost)
     throw ops::start_error("send: no receipt: " + r.reason + "; it may have arrived or not", ops::exit_fault);
   const bool told = l.qos == 1 && l.version == 5;
-  std::string words = l.qos == 0 ? "sent (QoS 0 has no receipt)" : receipt_words(r.code, l.version);
-  if (!r.reason.empty()) words += ": " + r.reason;
+  const std::string words =
+      l.qos == 0 ? "sent (QoS 0 has no receipt)" : receipt_words(r.code, l.version, r.reason);
   if (l.as_json) {
     json j{{"to", l.topic.substr(2)}, {"qos", l.qos}, {"bytes", l.payload.size()}, {"us", us}};
     j["code"] = told ? json(r.code) : json(nullptr);
-    j["outcome"] = told ? std::string(outcome_name(r.code)) : l.qos == 0 ? "sent" : "settled";
+    j["outcome"] = told ? std::string(outcome_name(r.code, r.reason)) : l.qos == 0 ? "sent" : "settled";
     if (!r.reason.empty()) j["reason"] = r.reason;
     print_json(j);
   } else {

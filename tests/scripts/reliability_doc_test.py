@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""docs/reliability.md names tests that there are, and has a row for each fault and each entry of the catalogue.
+"""docs/reliability.md names tests that there are, has a row for each fault and each entry of the catalogue, and each
+row of a table has as many cells as the others.
 
 usage: reliability_doc_test.py BUILD-FOLDER
 """
@@ -55,9 +56,19 @@ def rows(text):
     return found
 
 
+def uneven(text):
+    out, columns = [], 0
+    for number, line in enumerate(text.splitlines(), 1):
+        bars = re.sub(r"\\\||`[^`]*`", "", line).count("|") if line.startswith("|") else 0
+        if columns and bars not in (0, columns):
+            out.append(f"line {number} has {bars - 1} cells, the table has {columns - 1}")
+        columns = columns or bars if bars else 0
+    return out
+
+
 def problems(text, known):
     found = rows(text)
-    out = [f"it names the test {t}, which there is not" for t in sorted(set(TEST.findall(text)) - known)]
+    out = uneven(text) + [f"it names the test {t}, which there is not" for t in sorted(set(TEST.findall(text)) - known)]
     for name in [*FAULTS, *(f"CAT-{n}" for n in CATALOGUE)]:
         tests = TEST.findall(found.get(name, ""))
         if not tests:
@@ -69,7 +80,8 @@ def problems(text, known):
 
 def self_test(text, known):
     """What is broken on purpose is found."""
-    broken = [(text.replace("| CAT-12 ", "| CAT-12x "), "no row of CAT-12 "),
+    broken = [(text.replace("| soak | what grows |", "| soak |"), "cells, the table has 3"),
+              (text.replace("| CAT-12 ", "| CAT-12x "), "no row of CAT-12 "),
               (text.replace("`unit.", "`unit.no_such_"), "which there is not"),
               (re.sub(r"(\| F1 .*)", "| F1 | nothing |", text), "no row of F1 "),
               (re.sub(r"\| F7 \|(.*)`simulation\.\w+`", r"| F7 |\1`simulation.crowds`", text), "does not say F7"),

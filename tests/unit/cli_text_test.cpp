@@ -70,12 +70,26 @@ TEST_CASE("columns are as wide as their widest cell, characters and not bytes") 
 }
 
 TEST_CASE("receipts in words") {
-  CHECK(receipt_words(0x10, 5).starts_with("nobody there"));
-  CHECK(receipt_words(0xc0, 5) == "reason code 0xC0");
-  CHECK(receipt_words(0, 3).starts_with("settled"));
-  CHECK(outcome_name(0x97) == "full");
-  CHECK(outcome_name(0xc0) == "refused");
+  CHECK(receipt_words(0x10, 5, "").starts_with("nobody there"));
+  CHECK(receipt_words(0xc0, 5, "") == "reason code 0xC0");
+  CHECK(receipt_words(0xc0, 5, "why") == "reason code 0xC0: why");
+  CHECK(receipt_words(0, 3, "").starts_with("settled"));
+  CHECK(outcome_name(0x97, "") == "full");
+  CHECK(outcome_name(0xc0, "") == "refused");
   CHECK(connect_words(2, 3) == "refused the client id (0x02)");
+}
+
+TEST_CASE("0x83 is told apart by its words: what may have arrived is not called refused") {
+  const auto name = [](std::string_view reason) { return outcome_name(0x83, reason); };
+  CHECK(name("outcome unknown: a server was lost with the message in flight") == "unknown");
+  CHECK(name("the message expired on its way") == "expired");
+  CHECK(name("refused: the message is above a limit of its recipient") == "refused");
+  CHECK(name("given up: a queue on the way stayed full") == "gave_up");
+  CHECK(name("taken, but the recipient has not acknowledged it in time") == "taken");
+  CHECK(name("") == "unknown");
+  CHECK(receipt_words(0x83, 5, "given up: a queue on the way stayed full") ==
+        "given up: a queue on the way stayed full (0x83)");
+  CHECK(receipt_words(0x83, 5, "") == "outcome unknown (0x83)");
 }
 
 TEST_CASE("a router that is full or busy, in words, whenever a client is told") {
