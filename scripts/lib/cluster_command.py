@@ -11,6 +11,7 @@ import json
 import os
 import random
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -103,6 +104,10 @@ def short(path):
     """As somebody in the current folder would write it."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
+
+
+def default_folder(root):
+    return os.path.join(os.path.abspath(root), "build", "cluster")
 
 
 def last_line(path):
@@ -248,7 +253,8 @@ def the_role(roles, name):
 def up(options):
     folder = Folder(options, create=True)
     if any(map(is_ours, folder.roles().values())):
-        raise Failure(f"a cluster is up already in {short(options.dir)}; scripts/cluster down ends it")
+        where = "" if options.dir == default_folder(options.root) else f" --dir {shlex.quote(short(options.dir))}"
+        raise Failure(f"a cluster is up already in {short(options.dir)}; scripts/cluster down{where} ends it")
     roles, ports = plan(options)
     if taken := [p for p in ports if not is_free(p)]:
         raise Failure(f"port {taken[0]} is in use; give another --port-base, or 0 to look for free ports")
@@ -370,7 +376,7 @@ def parse():
     options = p.parse_args()
     if command == "up" and options.routers * options.shards > ADMIN_OFFSET:
         p.error(f"--routers times --shards is more than {ADMIN_OFFSET}")
-    options.dir = os.path.abspath(options.dir or os.path.join(options.root, "build", "cluster"))
+    options.dir = os.path.abspath(options.dir or default_folder(options.root))
     options.programs = os.path.abspath(options.programs)
     return options
 

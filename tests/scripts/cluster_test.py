@@ -53,7 +53,7 @@ class ClusterTest(unittest.TestCase):
         status = json.loads(self.holds("status", "--json"))
         self.assertEqual([s["stats"].get("slots") for s in status["servers"]], ["0-2047", "2048-4095", None, None])
         self.assertEqual(status["remarks"], [])
-        self.assertIn("is up already", self.fails(1, "up"))
+        self.assertRegex(self.fails(1, "up"), r"is up already in \S+; scripts/cluster down --dir \S+ ends it")
         admins = [r["admin"] for r in self.state().values()]
         self.assertEqual(self.holds("env"), f"export BEELINE_ADMIN={','.join(admins)}\n")
 
