@@ -31,12 +31,14 @@ constexpr row receipts[] = {
     {0x97, "full", "queue full: the recipient does not take its messages as fast as they come"},
 };
 // 0x83 is MQTT's code for what it has none for: an edge's reason string begins so (docs/mqtt.md, Receipts).
-constexpr row told_by_reason[] = {
-    {0x83, "unknown", "outcome unknown"},
-    {0x83, "expired", "the message expired"},
-    {0x83, "refused", "refused"},
-    {0x83, "gave_up", "given up"},
-    {0x83, "taken", "taken"},
+constexpr struct {
+  std::string_view begins, name;
+} told_by_reason[] = {
+    {"outcome unknown", "unknown"},
+    {"the message expired", "expired"},
+    {"refused", "refused"},
+    {"given up", "gave_up"},
+    {"taken", "taken"},
 };
 constexpr row connects[] = {
     {0x81, "", "found the CONNECT malformed"},
@@ -76,8 +78,8 @@ std::string code_text(int code) { return fmt::format("0x{:02X}", code); }
 
 std::string_view outcome_name(int code, std::string_view reason) noexcept {
   if (code == 0x83)
-    for (const row& r : told_by_reason)
-      if (reason.starts_with(r.words)) return r.name;
+    for (const auto& told : told_by_reason)
+      if (reason.starts_with(told.begins)) return told.name;
   const auto name = find(receipts, code, &row::name);
   return name.empty() ? "refused" : name;
 }

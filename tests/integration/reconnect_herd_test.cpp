@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdio>
+#include <functional>
 #include <sys/resource.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace beeline;
@@ -31,19 +33,15 @@ double seconds_since(std::chrono::steady_clock::time_point t) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
 }
 
-// A herd's own machines are not the servers': its thread takes what processor time these leave, so that what
-// is measured is how they treat it, not how one machine shares itself out. As long as it lives; processes
-// begun meanwhile inherit it.
-class beside {
-public:
-  beside() { nice(10); }
-  ~beside() { nice(0); }
-  beside(const beside&) = delete;
-  beside& operator=(const beside&) = delete;
-
-private:
-  static void nice(int n) { (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), n); }
-};
+// A herd's own machines are not the servers': it takes what processor time these leave, so that what is
+// measured is how they treat it, not how one machine shares itself out. In a thread of its own, for without
+// privileges there is no way back.
+void beside(const std::function<void()>& what_the_herd_does) {
+  std::thread([&] {
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);
+    what_the_herd_does();
+  }).join();
+}
 
 // Lets the traffic run until so many messages have been answered.
 probe::times calm(probe& p, herd& h, std::chrono::milliseconds how_long) {
@@ -65,17 +63,20 @@ TEST_CASE(
   probe others(t.e2.mqtt(), t.e2.mqtt());
   const probe::times before = calm(others, h, 3s);
 
-  const beside ours;
-  h.hang_up();
-  const auto begin = std::chrono::steady_clock::now();
   const std::size_t steps = 500; // within 5 s, evenly
   double in_after = 0;
-  for (std::size_t k = 0; k < steps; ++k) {
-    h.connect(clients / steps, login);
-    (void)h.until([&] { return seconds_since(begin) >= 5.0 * double(k + 1) / double(steps); });
-  }
-  REQUIRE(h.until([&] { return h.accepted() == 2 * clients; }));
-  in_after = seconds_since(begin);
+  bool all_in = false;
+  beside([&] {
+    h.hang_up();
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::size_t k = 0; k < steps; ++k) {
+      h.connect(clients / steps, login);
+      (void)h.until([&] { return seconds_since(begin) >= 5.0 * double(k + 1) / double(steps); });
+    }
+    all_in = h.until([&] { return h.accepted() == 2 * clients; });
+    in_after = seconds_since(begin);
+  });
+  REQUIRE(all_in);
   const probe::times during = others.take();
   std::printf("F12: %zu clients of one edge back within 5 s: all in after %.2f s\n", clients, in_after);
   say("others before", before);
@@ -96,11 +97,15 @@ TEST_CASE(
   probe same_edge(t.e1.mqtt(), t.e1.mqtt());
   herd h(t.e1.mqtt());
   const probe::times before = calm(same_edge, h, 2s);
-  const beside ours;
-  const auto begin = std::chrono::steady_clock::now();
-  h.connect(clients, login);
-  REQUIRE(h.until([&] { return h.accepted() == clients; }));
-  const double in_after = seconds_since(begin);
+  double in_after = 0;
+  bool all_in = false;
+  beside([&] {
+    const auto begin = std::chrono::steady_clock::now();
+    h.connect(clients, login);
+    all_in = h.until([&] { return h.accepted() == clients; });
+    in_after = seconds_since(begin);
+  });
+  REQUIRE(all_in);
   const probe::times during = same_edge.take();
   std::printf("CAT-63: %zu clients at once: all in after %.2f s\n", clients, in_after);
   say("same edge before", before);
@@ -128,8 +133,7 @@ TEST_CASE("CAT-66: more connections than descriptors: the edge does not spin, go
   leave_files(e.os().pid(), free); // below what it fitted --max-connections to
   herd first(e.mqtt()), second(e.mqtt());
   first.connect(free + 10, login);
-  // At least: one of the edge's own connections may have ended since its descriptors were counted.
-  REQUIRE(first.until([&] { return first.accepted() >= free; }));
+  REQUIRE(first.until([&] { return first.accepted() == free; }));
   second.connect(more, [](std::size_t k) { return login(1'000'000 + k); });
   REQUIRE(second.until([&] { return second.open() == more; })); // in the kernel
   const double cpu = cpu_seconds(e.os().pid());
@@ -140,11 +144,11 @@ TEST_CASE("CAT-66: more connections than descriptors: the edge does not spin, go
   std::printf("%zu connections without a descriptor: the edge uses %.1f %% of a processor\n", more,
               100 * share);
   CHECK(share < (fast_build ? 0.3 : 1.0));
-  CHECK(first.accepted() < free + 10);
+  CHECK(first.accepted() == free);
   CHECK(second.accepted() == 0);
   first.hang_up();
   CHECK(second.until([&] { return second.accepted() >= std::min(free / 2, more); }));
-  CHECK(second.accepted() <= free + 10);
+  CHECK(second.accepted() <= free);
   limit_files(e.os().pid(), SIZE_MAX);
   CHECK(second.until([&] { return second.accepted() == more; }));
   const auto totals = e.json("/stats")["totals"];

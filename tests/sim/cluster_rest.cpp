@@ -202,7 +202,7 @@ void cluster::judge_bounds() {
       w_.broken("P6", "e%u.%u has %zu bytes of outputs and messages, the limit is %zu", l->edge, l->number, n,
                 set_.memory_max);
     const link::outbox& out = l->n->core()->endpoint().outgoing;
-    for (std::uint16_t k = 0; k < out.links(); ++k)
+    for (std::uint16_t k = 0, links = static_cast<std::uint16_t>(out.links()); k < links; ++k)
       if (const std::size_t n = out.bytes_in_flight(k); n > std::max(set_.link_window_bytes, frame))
         w_.broken("P6", "e%u.%u has %zu bytes in flight on a link, the limit is %zu", l->edge, l->number, n,
                   set_.link_window_bytes);

@@ -1,6 +1,7 @@
 #include "tests/support/proc_stats.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -8,6 +9,7 @@
 #include <string>
 #include <sys/resource.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 namespace beeline::test {
@@ -20,6 +22,13 @@ std::pair<std::size_t, std::size_t> pages(pid_t pid) { // in all, resident
   std::size_t all = 0, resident = 0;
   f >> all >> resident;
   return {all, resident};
+}
+
+std::set<std::size_t> files_of(pid_t pid) {
+  std::set<std::size_t> used;
+  for (const auto& f : std::filesystem::directory_iterator(folder(pid) + "/fd"))
+    used.insert(std::stoul(f.path().filename().string()));
+  return used;
 }
 
 std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
@@ -64,9 +73,12 @@ void limit_files(pid_t pid, std::size_t most) {
   set_limit(pid, RLIMIT_NOFILE, most == SIZE_MAX ? RLIM_INFINITY : most);
 }
 void leave_files(pid_t pid, std::size_t more) {
-  std::set<std::size_t> used;
-  for (const auto& f : std::filesystem::directory_iterator(folder(pid) + "/fd"))
-    used.insert(std::stoul(f.path().filename().string()));
+  std::set<std::size_t> used, before;
+  do { // until none is there for a moment alone: a name that is looked up, a connection that is handed on
+    before = std::move(used);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    used = files_of(pid);
+  } while (used != before);
   std::size_t end = 0; // the limit is of numbers, and new files take the lowest
   for (;; ++end)
     if (!used.contains(end) && more-- == 0) break;
