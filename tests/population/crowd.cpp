@@ -114,6 +114,7 @@ std::vector<std::vector<sent_flow>> crowd::plan_flows(unsigned victim, unsigned 
   std::vector<std::uint32_t> part;
   for (std::uint32_t k = 0; k < lanes; ++k)
     if (edge_of(k) != left_out && !lanes_[k].dead) part.push_back(k);
+  if (part.size() < 2) throw std::logic_error("a flow needs two lanes that live");
   const std::uint32_t each = options_.flows / static_cast<std::uint32_t>(part.size());
   const std::uint32_t stride = clients_ / lanes / (2 * each + 2);
   std::vector<std::vector<sent_flow>> flows(lanes);

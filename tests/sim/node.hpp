@@ -88,10 +88,10 @@ public:
     for (auto& s : streams_) f(s->c, *s->end);
   }
 
-  void accept(socket_end& e) override { post({&e, {}, 0, job::accepted}); }
-  void dialled(std::uint32_t link, socket_end* e) override { post({e, {}, link, job::dialled}); }
+  void accept(socket_end& e) override { post({&e, {}, 0, job::incoming}); }
+  void dialled(std::uint32_t link, socket_end* e) override { post({e, {}, link, job::outgoing}); }
   void adopt_moved(socket_end& e, std::vector<std::byte> rest) override {
-    post({&e, std::move(rest), 0, job::accepted});
+    post({&e, std::move(rest), 0, job::incoming});
   }
   void on_event(std::uint32_t, std::uint64_t) override {
     if (!core_ || in.now < next_turn_) return; // planned and overtaken
@@ -114,7 +114,7 @@ private:
     bool ready = false, can_write = false;
   };
   struct job {
-    enum kind_t { accepted, dialled };
+    enum kind_t { incoming, outgoing };
     socket_end* e;
     std::vector<std::byte> rest;
     std::uint32_t link;
@@ -185,7 +185,7 @@ private:
     if (t != never) wake(in.now + (t - now));
   }
   void do_job(job& j, time_point now) {
-    if (j.what == job::dialled && !j.e) {
+    if (j.what == job::outgoing && !j.e) {
       if constexpr (requires { core_->on_connect_failed(0u, std::string_view(), now); })
         core_->on_connect_failed(j.link, "refused", now);
       return;
@@ -195,7 +195,7 @@ private:
         std::make_unique<stream>(link ? conn::kind_t::link : conn::kind_t::client, *pool_, *j.e));
     s.c.shell = &s;
     j.e->tag = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&s));
-    if (j.what == job::dialled) s.c.owner = j.link;
+    if (j.what == job::outgoing) s.c.owner = j.link;
     core_->on_up(s.c, now);
     s.rest = std::move(j.rest);
     if (!s.rest.empty() && wants(s)) present(s, now);

@@ -72,8 +72,9 @@ public:
                           const std::string& program = BEELINE_ROUTER_PROGRAM)
       : program_process(program, where + short_warm_up(more) + more) {
     if (!os().line_with("beeline-router ready")) throw std::runtime_error("no ready line: " + os().err());
-    const auto line = os().line_with("shard 0 listening at ").value();
-    port_ = port_at_end(line.substr(0, line.find(" for slots")));
+    const auto line = os().line_with("shard 0 listening at ");
+    if (!line) throw std::runtime_error("no line of shard 0: " + os().err());
+    port_ = port_at_end(line->substr(0, line->find(" for slots")));
   }
   std::uint16_t port() const noexcept { return port_; } // of shard 0
   std::string address() const { return loopback(port_); }
@@ -96,7 +97,7 @@ public:
   // The MQTT port, once it is open; 0 when it does not open.
   std::uint16_t mqtt() {
     if (mqtt_ == 0 && os().line_with("beeline-edge ready"))
-      mqtt_ = port_at_end(os().line_with("listening for MQTT at ").value());
+      if (const auto line = os().line_with("listening for MQTT at ")) mqtt_ = port_at_end(*line);
     return mqtt_;
   }
 
