@@ -79,8 +79,7 @@ void judge_deadline(const run_view& v, std::uint32_t s, std::uint32_t n, const m
     wrong.add("deadlines", "told that it had expired, too early: " + v.name(s, n));
 }
 
-// Where nothing is broken nothing comes long after its deadline. (Under a load that is not taken it may: the
-// time begins when the server reads a message, which waits in its sender's socket until then.)
+// Where nothing is broken nothing comes long after its deadline.
 void judge_late_receipt(const run_view& v, std::uint32_t s, std::uint32_t n, const message_view& m,
                         findings& wrong) {
   if (!m.receipts || m.deadline == never) return;
@@ -299,13 +298,12 @@ void judge_repeats(const run_view& v, std::uint32_t s, std::uint32_t n, const me
 } // namespace
 
 void judge_messages(const run_view& v, findings& wrong) {
-  const bool load_taken = !too_little_load(v);
   for (std::uint32_t s = 0; s < v.sessions.size(); ++s) {
     const auto& all = v.sessions[s].messages;
     for (std::uint32_t n = 0; n < all.size(); ++n) {
       const message_view& m = all[n];
       judge_repeats(v, s, n, m, wrong);
-      if (load_taken) judge_late_receipt(v, s, n, m, wrong);
+      judge_late_receipt(v, s, n, m, wrong);
       if (!m.qos1) continue;
       judge_silence(v, s, n, m, wrong);
       if (m.answered != never) judge_answer(v, s, n, m, wrong);

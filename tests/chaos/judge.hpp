@@ -25,9 +25,6 @@ void judge_rest(const run_view& v, findings& wrong);     // P4, P5, P6 at rest
 // bounds is wrong.
 std::vector<figure> judge_scenario(const run_view& v, findings& wrong);
 
-// Nothing: the load was taken, or a scenario judges that itself. Otherwise how little of it.
-std::optional<std::string> too_little_load(const run_view& v);
-
 // Nothing: the run counts. Otherwise why it says nothing: too little load, or a fault that did not happen.
 std::optional<std::string> why_void(const run_view& v);
 

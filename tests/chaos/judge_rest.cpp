@@ -122,11 +122,14 @@ void judge(const run_view& v, findings& wrong) {
   judge_rest(v, wrong);
 }
 
-std::optional<std::string> too_little_load(const run_view& v) {
+std::optional<std::string> why_void(const run_view& v) {
   constexpr std::int64_t calm_after = 3 * second;
   constexpr double answered_least = 0.6, of_all_least = 0.25;
   const run_facts& f = v.facts;
   if (!f.scenario.empty()) return {}; // it says itself what it needs
+  if (f.faults.size() < f.faults_wanted) return "a fault was not begun, or found no place";
+  for (const fault_fact& x : f.faults)
+    if (x.hits == 0) return std::string(name_of(x.kind)) + " did not happen";
   // Bins of 100 ms in which no fault is, nor was shortly before.
   constexpr std::int64_t bin = second / 10;
   const auto bins = static_cast<std::size_t>(std::max<std::int64_t>(0, (f.load_end - f.load_begin) / bin));
@@ -152,15 +155,6 @@ std::optional<std::string> too_little_load(const run_view& v) {
   const double least = of_all_least * f.rate * static_cast<double>(f.load_end - f.load_begin) / 1e6;
   if (static_cast<double>(all) < least) return "too little load: " + std::to_string(all) + " messages in all";
   return {};
-}
-
-std::optional<std::string> why_void(const run_view& v) {
-  const run_facts& f = v.facts;
-  if (!f.scenario.empty()) return {};
-  if (f.faults.size() < f.faults_wanted) return "a fault was not begun, or found no place";
-  for (const fault_fact& x : f.faults)
-    if (x.hits == 0) return std::string(name_of(x.kind)) + " did not happen";
-  return too_little_load(v);
 }
 
 } // namespace beeline::chaos
