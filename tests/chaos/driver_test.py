@@ -79,7 +79,8 @@ def misuse(folder):
 
 
 def too_little_load_is_void(folder):
-    # The driver tries each message that is due: with many more than these it reads nothing for seconds under TSan.
+    # A turn of the driver tries a twentieth of a second's messages, up to eight times each: at a higher rate it reads
+    # nothing for seconds under TSan.
     code, said = run(DRIVER, "--programs", PROGRAMS, "--out", folder, "--seconds", "2", "--rate", "1000000",
                      "--clients", "4", "--faults", "0")
     expect(code == 0, f"a run without faults is written {said}")

@@ -1,6 +1,7 @@
 // beeline bench when things go wrong: lost edges, wrong addresses, a load that is too much, an interrupt.
 #include "tests/support/cli.hpp"
 #include "tests/support/cluster.hpp"
+#include "tests/support/sanitized.hpp"
 
 #include <catch2/catch.hpp>
 #include <memory>
@@ -82,8 +83,8 @@ TEST_CASE(
 
 TEST_CASE("bench: a load above what the windows allow is late, and the report says how much") {
   world w;
-  const cli_result r =
-      cli(w.bench({"--clients", "2", "--window", "1", "--rate", "1000000", "--messages", "10000"}));
+  const cli_result r = cli(w.bench(
+      {"--clients", "2", "--window", "1", "--rate", "1000000", "--messages", sanitized ? "10000" : "50000"}));
   const json j = report_of(r);
   INFO(j.dump(2));
   CHECK(r.code == 1);
