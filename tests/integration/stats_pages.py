@@ -263,6 +263,8 @@ def check_reported(w, edges):
     # All of it was within the last minute; 10 s after the newest message the shorter window is empty.
     eventually(lambda: answered(w)["last_60s"]["count"] == sent, "the messages in the last minute")
     eventually(lambda: answered(w)["last_10s"]["count"] == 0, "a window of rest", 30)
+    eventually(lambda: not any(get(e, "/stats")["totals"]["latency"]["publish_to_answer"]["last_10s"]["count"]
+                               for e in w.edges), "windows of rest at the edges", 30)  # each samples by itself
     eventually(lambda: not any(edge_rates(w)), "edges at rest")
     for page in [answered(w)] + [get(e, "/stats")["totals"]["latency"]["publish_to_answer"] for e in w.edges]:
         check(page["last_10s"]["p99_us"] == 0 and page["last_60s"]["count"] > 0, f"windows: {page}")
