@@ -47,6 +47,27 @@ def profile(program, qos, messages):
     return cost
 
 
+def documented(path):
+    """The table of docs/performance.md: instructions by step, at QoS 0 and 1."""
+    with open(path, encoding="utf-8") as f:
+        rows = re.findall(r"^\| ([^|]+?) \| ([\d,]+|–) \| ([\d,]+) \|$", f.read(), re.M)
+    return {step: [int(v.replace(",", "").replace("–", "0")) for v in cells] for step, *cells in rows}
+
+
+def check(measured, path):
+    """What has grown by more than a twentieth since it was written down."""
+    known = documented(path)
+    grown = []
+    for step, values in measured.items():
+        name = re.sub(r" \(.*\)$", "", step)
+        if name not in known:
+            raise Failure(f"{path} has no row '{name}'")
+        for qos, (new, old) in enumerate(zip(values, known[name])):
+            if new > 1.05 * old + 2:
+                grown.append(f"{name}, QoS {qos}: {new:.0f} instructions, {old} in {path}")
+    return grown
+
+
 def instructions(program):
     table = {}
     for qos in (0, 1):
@@ -69,6 +90,7 @@ def instructions(program):
     print("| instructions a message | QoS 0 | QoS 1 |\n| --- | --- | --- |")
     for step, (q0, q1) in table.items():
         print(f"| {step} | {q0:.0f} | {q1:.0f} |")
+    return table
 
 
 def cpu(stats):
@@ -170,6 +192,7 @@ def scraping(programs, pairs):
 
 def main():
     p = argparse.ArgumentParser()
+    p.add_argument("--check", metavar="FILE", help="only the instructions, and whether they have grown beyond those in FILE")
     p.add_argument("--scraping", type=int, metavar="PAIRS", default=0)
     p.add_argument("--programs", required=True)
     p.add_argument("--runs", type=int, default=3)
@@ -177,7 +200,12 @@ def main():
     if a.scraping:
         scraping(a.programs, a.scraping)
         return 0
-    instructions(os.path.join(a.programs, "beeline-path"))
+    table = instructions(os.path.join(a.programs, "beeline-path"))
+    if a.check:
+        grown = check(table, a.check)
+        for line in grown:
+            print("grown by more than 5 %: " + line, file=sys.stderr)
+        return 1 if grown else 0
     print(f"\nmedians of {a.runs} runs: 200 clients on two edges of one lane, one shard, payload 100 bytes\n")
     print("| load | messages/s | router µs | both edges µs | all µs | p50 ms | p99 ms |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
