@@ -249,7 +249,7 @@ def main():
     if unknown:
         p.error("unknown: " + ", ".join(unknown))
     systems = {n: known[n] for n in a.system} if a.system else known if a.peers else OURS
-    missing = [n for n, s in systems.items() if not is_there(s)]
+    missing = [n for n, s in systems.items() if not is_there(s, a.programs)]
     if missing:
         print("bench: not installed, left out (scripts/setup --peers): " + ", ".join(missing), file=sys.stderr)
     systems = {n: s for n, s in systems.items() if n not in missing}

@@ -20,7 +20,7 @@ struct client {
   std::size_t out_at = 0;
   std::vector<std::byte> rest; // the beginning of a frame
   unsigned answers = 0;        // to openings
-  bool up = false, connecting = false;
+  bool up = false;
   bool waits_to_write = false; // for EPOLLOUT
   bool is_dirty = false;       // in the swarm's list
   std::uint16_t packet_id = 0; // the last one used

@@ -11,7 +11,6 @@
 // order. The load generator is one thread without a client library; what it costs itself is printed beside
 // the servers' cost. (beeline bench, without the hyphen, is for users: it judges a cluster of theirs, and is
 // not made to be cheap.)
-#include "common/ops/build_info.hpp"
 #include "common/ops/program_options.hpp"
 #include "common/ops/start_error.hpp"
 #include "tests/bench/report.hpp"

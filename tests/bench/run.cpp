@@ -1,6 +1,7 @@
 #include "tests/bench/run.hpp"
 
 #include "tests/bench/load.hpp"
+#include "tests/support/proc_stats.hpp"
 
 #include <fmt/format.h>
 
@@ -64,7 +65,7 @@ public:
   result go() {
     connect();
     if (is_well()) rest(settings_.settle);
-    for (const server& one : settings_.servers) result_.rss_after.push_back(rss_bytes(one.pid));
+    for (const server& one : settings_.servers) result_.rss_after.push_back(test::rss_bytes(one.pid));
     if (load_) {
       work(settings_.warm_up);
       measure();
@@ -72,7 +73,7 @@ public:
     } else if (settings_.what == workload::idle) {
       rest(settings_.seconds);
       result_.rss_after.clear();
-      for (const server& one : settings_.servers) result_.rss_after.push_back(rss_bytes(one.pid));
+      for (const server& one : settings_.servers) result_.rss_after.push_back(test::rss_bytes(one.pid));
     }
     count();
     return std::move(result_);
@@ -94,7 +95,7 @@ private:
   bool is_well() const { return swarm_.fault().empty(); }
 
   void connect() {
-    for (const server& one : settings_.servers) result_.rss_before.push_back(rss_bytes(one.pid));
+    for (const server& one : settings_.servers) result_.rss_before.push_back(test::rss_bytes(one.pid));
     const usage before = look(settings_.servers);
     const std::int64_t begun = now_ns();
     std::int64_t heard = begun;
@@ -110,7 +111,7 @@ private:
     result_.connect_seconds = static_cast<double>(now_ns() - begun) / second_ns;
     const usage after = look(settings_.servers);
     for (std::size_t i = 0; i < after.cpu.size(); ++i)
-      result_.connect_cpu_us.push_back(static_cast<double>(after.cpu[i] - before.cpu[i]) / 1000 /
+      result_.connect_cpu_us.push_back(1e6 * (after.cpu[i] - before.cpu[i]) /
                                        static_cast<double>(swarm_.size()));
   }
 
@@ -145,10 +146,10 @@ private:
     result_.measured_seconds = static_cast<double>(now_ns() - begun) / second_ns;
     const usage after = look(settings_.servers);
     result_.delivered = swarm_.book().arrived() - arrived;
-    const double each = 1000 * static_cast<double>(std::max<std::uint64_t>(1, result_.delivered));
+    const double microseconds_each = 1e6 / static_cast<double>(std::max<std::uint64_t>(1, result_.delivered));
     for (std::size_t i = 0; i < after.cpu.size(); ++i)
-      result_.cpu_us.push_back(static_cast<double>(after.cpu[i] - before.cpu[i]) / each);
-    result_.own_us = static_cast<double>(after.own - before.own) / each;
+      result_.cpu_us.push_back((after.cpu[i] - before.cpu[i]) * microseconds_each);
+    result_.own_us = (after.own - before.own) * microseconds_each;
   }
 
   bool all_told() const {

@@ -116,7 +116,6 @@ void swarm::connect(client& c) {
   set_option(c.fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   if (is_loopback(to) && clients_.size() > clients_a_source) bind_source(c.fd.get(), c.me.index);
   ++connecting_;
-  c.connecting = true;
   if (::connect(c.fd.get(), reinterpret_cast<const sockaddr*>(&to.where), to.size) != 0 &&
       errno != EINPROGRESS)
     return broken(c, std::string("connect: ") + std::strerror(errno));
@@ -218,7 +217,6 @@ void swarm::on_ready(client& c) {
   }
   if (c.answers < dialect_.steps(c.me)) return;
   c.up = true;
-  c.connecting = false;
   --connecting_;
   ++up_;
 }

@@ -30,7 +30,6 @@ struct swarm_options {
   std::uint8_t qos = 0;
   std::uint32_t connecting_max = 64;             // at a time
   std::uint32_t senders = 0, first_receiver = 0; // see ledger
-  bool books = true;                             // false: no client sends
   // For dialects that are called back: sender i's far end is client i + far_end; it connects to this port of
   // loopback.
   std::uint32_t far_end = 0;
